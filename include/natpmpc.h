@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * natpmpc.h - ask the home router to forward a TCP or UDP port to this host.
+ *
+ * A client of the NAT Port Mapping Protocol (NAT-PMP, RFC 6886). Words are
+ * the RFC's: a mapping forwards an external port of the gateway to an internal
+ * port of this host, for a lifetime in seconds.
+ *
+ *   natpmp_ctx *ctx;
+ *   natpmp_mapping m = { .protocol = NATPMP_TCP, .internal_port = 633 };
+ *   if (natpmp_new(&ctx, NULL) == NATPMP_OK && natpmp_map(ctx, &m) == NATPMP_OK)
+ *           printf("%s:%u\n", m.external_address, m.external_port);
+ *
+ * A mapping opens this host: whoever listens on the internal port must be
+ * ready for traffic from anywhere (RFC 6886 section 5).
+ *
+ * Threads: a context may be used from several threads at once; its calls take
+ * turns. Nothing is shared between contexts. After fork() the child may only
+ * call natpmp_free(), which then sends nothing; every other call answers
+ * NATPMP_E_FORKED.
+ */
+#ifndef NATPMPC_H
+#define NATPMPC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__) && !defined(NATPMPC_API)
+#define NATPMPC_API __attribute__((visibility("default")))
+#elif !defined(NATPMPC_API)
+#define NATPMPC_API
+#endif
+
+/* ------------------------------------------------------------- version -- */
+
+#define NATPMPC_VERSION_MAJOR 0
+#define NATPMPC_VERSION_MINOR 1
+#define NATPMPC_VERSION_PATCH 0
+#define NATPMPC_VERSION "0.1.0"
+
+/* The version of the library in use, as NATPMPC_VERSION is that of this header. */
+NATPMPC_API const char *natpmp_version(void);
+
+/* -------------------------------------------------------------- status -- */
+
+/*
+ * What a call came to, or why a held mapping is down. Every function that
+ * returns int returns one of these, unless its comment says otherwise.
+ * New codes are only ever added; treat an unknown negative one as a failure.
+ */
+typedef enum natpmp_status {
+	NATPMP_PENDING = 1, /* a hold that has heard no yes and no no so far */
+	NATPMP_OK = 0,
+
+	/* the caller's mistake */
+	NATPMP_E_INVALID = -1, /* an argument is out of its range */
+	NATPMP_E_ADDRESS = -2, /* not a usable IPv4 address (gateway or source) */
+	NATPMP_E_HELD = -3,    /* this context holds that protocol and internal port already */
+	NATPMP_E_BUSY = -4,    /* a blocking call from inside an event callback */
+	NATPMP_E_FORKED = -5,  /* the context belongs to the parent process */
+
+	/* this machine */
+	NATPMP_E_NO_MEMORY = -20,
+	NATPMP_E_SYSTEM = -21,         /* a system call failed; errno says why */
+	NATPMP_E_NO_INTERFACE = -22,   /* no interface of that name */
+	NATPMP_E_NO_GATEWAY = -23,     /* no default route */
+	NATPMP_E_POINT_TO_POINT = -24, /* the default route names no gateway: name one */
+	NATPMP_E_NO_ROUTE = -25,       /* no route to the gateway that was named */
+	NATPMP_E_NO_PORT = -26,        /* no free local port could be picked */
+
+	/* no usable answer; three different things for a person to do */
+	NATPMP_E_TIMEOUT = -40,     /* silence until the deadline */
+	NATPMP_E_NO_SERVICE = -41,  /* silence through all nine sends: no port mapping service */
+	NATPMP_E_UNREACHABLE = -42, /* silence, and the network said: host or net unreachable */
+	NATPMP_E_REFUSED = -43,     /* ICMP port unreachable: the gateway runs no such service now */
+	NATPMP_E_BAD_ANSWER = -44,  /* success, but with external port or lifetime zero */
+
+	/* the gateway said no: RFC 6886 section 3.5, result codes 1 to 5 */
+	NATPMP_E_VERSION = -61,         /* 1: speaks another version only (PCP) */
+	NATPMP_E_NOT_AUTHORIZED = -62,  /* 2: switched off, forbidden, or a manual mapping */
+	NATPMP_E_NETWORK_FAILURE = -63, /* 3: the gateway has no external address */
+	NATPMP_E_NO_RESOURCES = -64,    /* 4: no more mappings at this time */
+	NATPMP_E_OPCODE = -65,          /* 5: unsupported opcode */
+	NATPMP_E_RESULT = -66,          /* any other code; the RFC demands: fatal */
+	NATPMP_E_PORTS_DIFFER = -67     /* TCP and UDP could not get one equal external port */
+} natpmp_status;
+
+/* One line for people; never NULL, static, for any value. */
+NATPMPC_API const char *natpmp_strerror(int status);
+
+/* ------------------------------------------------------------- context -- */
+
+typedef struct natpmp_ctx natpmp_ctx;
+
+/* What the library does, a line at a time, for debugging. Called with the
+ * context locked: do not call back into the library from it. */
+typedef void natpmp_log_fn(void *arg, const char *line);
+
+typedef struct natpmp_options {
+	size_t size;            /* sizeof(natpmp_options); NATPMP_OPTIONS_INIT sets it */
+	const char *gateway;    /* IPv4 address; NULL = next hop of the default route */
+	uint16_t gateway_port;  /* 0 = 5351 */
+	const char *interface;  /* use this interface's routes only; NULL = the kernel's choice */
+	const char *source;     /* own IPv4 address to send from; NULL = the kernel's choice */
+	uint32_t deadline;      /* ms a blocking call may wait; 0 = 7750, five sends (RFC 6886
+	                         * section 3.1); the RFC's whole series takes 127750 */
+	natpmp_log_fn *log;     /* NULL = silence */
+	void *log_arg;
+	int vpn_ports;          /* not 0: the dialect of VPN providers' gateways, which hand out
+	                         * one external port per client and forward it to the same
+	                         * number. internal_port must be 0 in what is wanted; the mapping
+	                         * then names the port to listen on as internal and external
+	                         * port. Nothing is deleted: internal port 0 would delete all. */
+} natpmp_options;
+
+#define NATPMP_OPTIONS_INIT { sizeof(natpmp_options), NULL, 0, NULL, NULL, 0, NULL, NULL, 0 }
+
+/*
+ * Make a context. options may be NULL for all defaults; nothing in it is kept
+ * but the log callback. The gateway is looked up when it is needed, so this
+ * succeeds without a network.
+ * Errors: INVALID (options->size unknown, name too long), ADDRESS,
+ * NO_MEMORY, SYSTEM. On error *ctx is NULL.
+ */
+NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
+
+/*
+ * Let go of everything. Mappings still held are closed: one deletion each, one
+ * after another while the gateway answers, and after 2000 ms the rest without
+ * waiting, so this takes 2 s at most. NULL is fine. No other thread may be
+ * inside a call on this context. Not from inside an event callback.
+ */
+NATPMPC_API void natpmp_free(natpmp_ctx *ctx);
+
+/* ------------------------------------------------------------- mapping -- */
+
+/* Room for any address as text, IPv6 included, and its end. */
+#define NATPMP_ADDRESS_LEN 46
+
+typedef enum natpmp_protocol { /* a set of bits; the RFC's opcodes */
+	NATPMP_UDP = 1,
+	NATPMP_TCP = 2,
+	NATPMP_TCP_UDP = 3 /* both, on one equal external port */
+} natpmp_protocol;
+
+typedef struct natpmp_mapping {
+	natpmp_protocol protocol;
+	uint16_t internal_port; /* wanted: 0 = pick a free local port */
+	uint16_t external_port; /* wanted: a suggestion, 0 = the internal port's number;
+	                         * granted: what the gateway assigned, maybe another */
+	uint32_t lifetime;      /* s; wanted: 0 = 7200; granted: what the gateway gave */
+	/* The addresses are only ever written, never read, by the library. */
+	char internal_address[NATPMP_ADDRESS_LEN]; /* this host, as the gateway sees it */
+	char external_address[NATPMP_ADDRESS_LEN]; /* "" = the gateway has none to tell */
+} natpmp_mapping;
+
+/*
+ * Open a mapping and leave it to its lifetime; *mapping goes in as wanted and
+ * comes out as granted (on error: untouched). To extend it, map again.
+ * Two exchanges: the mapping, and the external address. The mapping is good
+ * even if the gateway tells no address. Blocks until the deadline at most;
+ * after a time-out the gateway may still have opened the mapping.
+ * The internal port picked for 0 was free a moment ago; bind it soon.
+ * Errors: INVALID, HELD, BUSY, FORKED, and all from NO_MEMORY down.
+ */
+NATPMPC_API int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping);
+
+/*
+ * Close the mapping of mapping->protocol and mapping->internal_port; the other
+ * members do not matter (RFC 6886 section 3.4). Closing what is not open is a
+ * success. Internal port 0, which on the wire would delete everything, is
+ * INVALID. Blocks until the deadline at most. Errors: as natpmp_map().
+ */
+NATPMPC_API int natpmp_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping);
+
+/*
+ * Close every mapping of that protocol that the gateway has for this host's
+ * address: also those of every other program here, and those made by hand if
+ * the gateway lets go of them. Some gateways delete both protocols'.
+ * HELD while this context itself holds one. Errors: else as natpmp_map().
+ */
+NATPMPC_API int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol);
+
+/*
+ * Ask for the gateway's external address. "" with NATPMP_OK when the gateway
+ * answers with one that cannot be its own (0.0.0.0, loopback, multicast).
+ * Errors: BUSY, FORKED, and all from NO_MEMORY down.
+ */
+NATPMPC_API int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN]);
+
+/* What kind of address is that? Anything but PUBLIC cannot be reached from the
+ * internet: then there is another NAT in front of this gateway. */
+typedef enum natpmp_address_kind {
+	NATPMP_ADDRESS_NONE = 0,   /* "" or not an IPv4 address */
+	NATPMP_ADDRESS_PUBLIC,
+	NATPMP_ADDRESS_PRIVATE,    /* RFC 1918 */
+	NATPMP_ADDRESS_SHARED,     /* 100.64/10, the provider's NAT (RFC 6598) */
+	NATPMP_ADDRESS_LINK_LOCAL, /* 169.254/16 */
+	NATPMP_ADDRESS_RESERVED    /* loopback, documentation, multicast, ... (RFC 6890) */
+} natpmp_address_kind;
+
+NATPMPC_API natpmp_address_kind natpmp_classify(const char *address);
+
+/* ---------------------------------------------------------------- hold -- */
+
+/*
+ * A lease is a mapping that is kept: renewed at half its lifetime, re-created
+ * after the gateway restarted, moved to a new gateway. It is up, or it is down
+ * for a reason and being brought back.
+ */
+typedef struct natpmp_lease natpmp_lease;
+
+typedef struct natpmp_state {
+	int status;             /* NATPMP_OK = up, NATPMP_PENDING = not yet known, else why it is down */
+	natpmp_mapping mapping; /* up: as granted. Else: as last granted, or as wanted */
+} natpmp_state;
+
+/*
+ * Told of every change of a lease: up to down, down to up, another reason,
+ * another external port or address; nothing else, nothing twice. before and
+ * now are valid during the call. Any call but a blocking one and
+ * natpmp_free() is allowed in it, natpmp_release() of this very lease too.
+ * Runs on the thread that processes the context: the one in natpmp_process(),
+ * in a blocking call, or the keeper thread of natpmp_with_mapping().
+ */
+typedef void natpmp_event_fn(natpmp_lease *lease, const natpmp_state *before,
+			     const natpmp_state *now, void *arg);
+
+/*
+ * Hold a mapping until natpmp_release(). Returns at once; the first event tells
+ * how it went. on_event may be NULL: ask natpmp_lease_state(). The context has
+ * to be driven: by natpmp_process(), or by other calls in progress.
+ * Errors: INVALID, HELD, FORKED, NO_MEMORY, NO_PORT. On error *lease is NULL.
+ */
+NATPMPC_API int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted,
+			    natpmp_event_fn *on_event, void *arg, natpmp_lease **lease);
+
+/*
+ * Let a lease go: its deletion is queued and sent by later natpmp_process() or
+ * natpmp_free() calls, no event follows, the pointer is gone. NULL is fine.
+ * Errors: FORKED.
+ */
+NATPMPC_API int natpmp_release(natpmp_lease *lease);
+
+/* The lease as it is now, whether or not an event has told. Any thread. Errors: FORKED. */
+NATPMPC_API int natpmp_lease_state(natpmp_lease *lease, natpmp_state *state);
+
+/*
+ * For a program with its own loop: wait until the descriptor is readable or the
+ * timeout is over, then call natpmp_process().
+ */
+NATPMPC_API int natpmp_fd(natpmp_ctx *ctx);      /* one descriptor for the life of the context; do
+						  * not read or close it */
+NATPMPC_API int natpmp_timeout(natpmp_ctx *ctx); /* ms, 0 = now, -1 = never, as poll(2) has it; it
+						  * changes with every call on the context */
+NATPMPC_API int natpmp_process(natpmp_ctx *ctx); /* do what is due, call the event callbacks; never
+						  * blocks. Errors: BUSY (from a callback), FORKED */
+
+/* --------------------------------------------------------------- scope -- */
+
+/* What runs while a mapping is held: lease to look at, mapping as first granted. */
+typedef int natpmp_body(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg);
+
+/*
+ * Open a mapping, run body on this thread, renew the mapping from a thread of
+ * its own (all signals blocked in it) for as long as body runs, close the mapping.
+ * Returns what body returned, which should not be negative; or, body not having
+ * run, a negative natpmp_status: as natpmp_map(). body must return: do not leave
+ * it by longjmp, pthread_exit or an exception. Inside it every call on the
+ * context is allowed but natpmp_free(). natpmp_lease_state(lease) tells the
+ * mapping as it is now, and whether it is up. Closing waits 2 s at most.
+ */
+NATPMPC_API int natpmp_with_mapping(natpmp_ctx *ctx, const natpmp_mapping *wanted,
+				    natpmp_body *body, void *arg);
+
+/* ------------------------------------------------------------- looking -- */
+
+/* Where this context's requests go, by the routes as they are now. */
+typedef struct natpmp_link {
+	char gateway[NATPMP_ADDRESS_LEN];          /* "" = none */
+	uint16_t gateway_port;
+	char internal_address[NATPMP_ADDRESS_LEN]; /* own address towards it, "" = none */
+	char interface[32];                        /* "" = none */
+} natpmp_link;
+
+/* Errors: FORKED, and those from NO_MEMORY to NO_ROUTE. */
+NATPMPC_API int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link);
+
+/* What answers at the gateway? For diagnosis: asks for the external address in
+ * NAT-PMP, then whether PCP (RFC 6887) is spoken, by an ANNOUNCE request that
+ * changes nothing. */
+typedef struct natpmp_probe {
+	int status;             /* of the NAT-PMP question: as natpmp_external_address() */
+	int pcp_status;         /* of the PCP one: NATPMP_OK = spoken */
+	uint32_t round_trip;    /* microseconds until the NAT-PMP answer, last send to answer */
+	uint32_t uptime;        /* s since the gateway's epoch began, by its own clock */
+	char external_address[NATPMP_ADDRESS_LEN];
+} natpmp_probe;
+
+/* Blocks for two deadlines at most. Errors: BUSY, FORKED, NO_MEMORY to NO_ROUTE;
+ * what the gateway did or did not answer is in the probe, with NATPMP_OK. */
+NATPMPC_API int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
