@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "failure.h"
+
+#include <natpmpc.h>
+#include <stddef.h>
+
+#define CHECK "\"natpmp --check\" looks closer"
+
+static const struct failure failures[] = {
+	{NATPMP_E_INVALID, STATUS_OTHER, "invalid", "look at the options again"},
+	{NATPMP_E_ADDRESS, STATUS_USAGE, "bad_address", "give one like -g 192.168.1.1"},
+	{NATPMP_E_HELD, STATUS_OTHER, "held", "name each port once"},
+	{NATPMP_E_NO_MEMORY, STATUS_OTHER, "no_memory", "close some programs"},
+	{NATPMP_E_SYSTEM, STATUS_OTHER, "system", "-v tells more"},
+	{NATPMP_E_NO_INTERFACE, STATUS_NO_GATEWAY, "no_interface",
+	 "\"ip -brief link\" lists those there are"},
+	{NATPMP_E_NO_GATEWAY, STATUS_NO_GATEWAY, "no_gateway",
+	 "connect to a network, or name the gateway with -g"},
+	{NATPMP_E_POINT_TO_POINT, STATUS_NO_GATEWAY, "point_to_point",
+	 "name it with -g; the VPN provider tells its address, often 10.2.0.1"},
+	{NATPMP_E_NO_ROUTE, STATUS_NO_GATEWAY, "no_route",
+	 "look at the address after -g, and whether the network is up"},
+	{NATPMP_E_NO_PORT, STATUS_OTHER, "no_port", "name one with -p"},
+	{NATPMP_E_TIMEOUT, STATUS_NO_ANSWER, "timeout",
+	 "switch on NAT-PMP in the router (often listed as UPnP); " CHECK},
+	{NATPMP_E_NO_SERVICE, STATUS_NO_ANSWER, "no_service",
+	 "switch on NAT-PMP in the router (often listed as UPnP); " CHECK},
+	{NATPMP_E_UNREACHABLE, STATUS_NO_ANSWER, "unreachable",
+	 "look at the cable or the radio, and at the gateway's address; " CHECK},
+	{NATPMP_E_REFUSED, STATUS_REFUSED, "refused",
+	 "switch on NAT-PMP in the router (often listed as UPnP); " CHECK},
+	{NATPMP_E_BAD_ANSWER, STATUS_GATEWAY_NO, "bad_answer",
+	 "restart the router, or update its software"},
+	{NATPMP_E_VERSION, STATUS_GATEWAY_NO, "version",
+	 "switch on NAT-PMP in the router: natpmp speaks no PCP yet"},
+	{NATPMP_E_NOT_AUTHORIZED, STATUS_NOT_AUTHORIZED, "not_authorized",
+	 "allow port mappings in the router, or try another port"},
+	{NATPMP_E_NETWORK_FAILURE, STATUS_GATEWAY_NO, "network_failure",
+	 "look whether the router is connected to the internet"},
+	{NATPMP_E_NO_RESOURCES, STATUS_GATEWAY_NO, "no_resources",
+	 "try later, or close mappings that nobody needs"},
+	{NATPMP_E_OPCODE, STATUS_GATEWAY_NO, "opcode", "update the router's software"},
+	{NATPMP_E_RESULT, STATUS_GATEWAY_NO, "result", "look into the router's log; -v tells more"},
+	{NATPMP_E_PORTS_DIFFER, STATUS_GATEWAY_NO, "ports_differ",
+	 "try another port, or open one each: -p PORT/tcp -p PORT/udp"},
+};
+
+static const struct failure unknown = {0, STATUS_OTHER, "unknown", "-v tells more"};
+
+const struct failure *failure_find(int status)
+{
+	for (size_t i = 0; i < sizeof(failures) / sizeof(*failures); i++) {
+		if (failures[i].status == status)
+			return &failures[i];
+	}
+	return &unknown;
+}

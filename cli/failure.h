@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* failure - what a status of the library means for who runs the command. */
+#ifndef CLI_FAILURE_H
+#define CLI_FAILURE_H
+
+/* Exit statuses. A command's own, 128 + n and 126, 127 come beside them. */
+enum {
+	STATUS_DONE = 0,
+	STATUS_OTHER = 1,
+	STATUS_USAGE = 2,
+	STATUS_NO_GATEWAY = 3,
+	STATUS_NO_ANSWER = 4,
+	STATUS_REFUSED = 5,
+	STATUS_NOT_AUTHORIZED = 6,
+	STATUS_GATEWAY_NO = 7,
+	STATUS_NOT_RUN = 125, /* no mapping, so the command was not run */
+	STATUS_SIGNAL = 128,  /* plus its number */
+};
+
+struct failure {
+	int status;
+	int exit_status;
+	const char *code;   /* for programs */
+	const char *advice; /* for people: what to do next */
+};
+
+/* Never NULL; one that fits all for a status not known. */
+const struct failure *failure_find(int status);
+
+#endif

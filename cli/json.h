@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * json - one JSON object a line. Every line has an "event"; the keys only grow:
+ *
+ *   event             "mapped", "up", "changed", "down", "closed", "closed_all",
+ *                     "address", "error", "check"
+ *   protocol          "tcp", "udp", "both"
+ *   internal_address, internal_port, external_address, external_port
+ *                     the mapping; down: as last granted, or as wanted
+ *   external_kind     "public", "private", "shared", "link_local", "reserved", "none"
+ *   lifetime          seconds, as granted
+ *   gateway           its address
+ *   error             {"code": as failure.c has it, "message": for people}
+ *
+ * What is not known is null. "check" has keys of its own: see check.c.
+ */
+#ifndef CLI_JSON_H
+#define CLI_JSON_H
+
+#include <natpmpc.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+void json_begin(FILE *out, const char *event);
+/* NULL and "" become null: an address that is not known. */
+void json_string(FILE *out, const char *key, const char *value);
+void json_number(FILE *out, const char *key, unsigned long value);
+void json_bool(FILE *out, const char *key, bool value);
+void json_null(FILE *out, const char *key);
+/* The members of a mapping. */
+void json_mapping(FILE *out, const natpmp_mapping *mapping);
+/* {"code", "message"}, or null when there is no error. */
+void json_error(FILE *out, const char *key, int status);
+void json_end(FILE *out);
+
+/* The words of "protocol" and "external_kind". */
+const char *protocol_name(natpmp_protocol protocol);
+const char *kind_name(natpmp_address_kind kind);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+const char options_help[] =
+	"usage: natpmp [options] [command]\n"
+	"Open a port on a NAT-PMP gateway. Options:\n"
+	"  -t, --type TYPE        tcp, udp or both (default: tcp)\n"
+	"  -p, --port PORT        internal port (default: a free one); for several ports\n"
+	"                         repeat -p INTERNAL[:EXTERNAL][/TYPE], as 8080:80/tcp\n"
+	"      --ttl SECONDS      lifetime to ask for (default: 7200)\n"
+	"  -P, --public PORT      external port to ask for (default: the internal one)\n"
+	"  -v, --verbose          tell what goes on\n"
+	"      --version          show the version\n"
+	"  -g, --gateway ADDR[:PORT]  default: the default route's\n"
+	"  -i, --interface NAME   use the routes of this interface only\n"
+	"      --timeout SECONDS  wait that long for an answer (default: 7.75)\n"
+	"      --hold             without a command: hold until a signal, then close\n"
+	"      --retry            hold or command: keep trying if it cannot be opened yet\n"
+	"      --on-change CMD    hold or command: run CMD when a mapping comes up or changes\n"
+	"      --port-file FILE   hold or command: keep the external port in FILE\n"
+	"      --print FORMAT     print this, with substitutions, instead of the usual line\n"
+	"      --json             print one JSON object a line\n"
+	"  -q, --quiet            tell of errors only\n"
+	"      --close            close what -p names\n"
+	"      --close-all        close every mapping of this host, other programs' too\n"
+	"      --address          show the external address\n"
+	"      --check            find out why it does not work\n"
+	"      --vpn              a VPN provider's gateway, which picks the port: %p is %P\n"
+	"In the command, CMD and FORMAT the following substitutions are made:\n"
+	"  %p the internal port   %h the internal address   %% a percent sign\n"
+	"  %P the external port   %H the external address\n"
+	"The mapping is held while the command runs, and closed on its completion.\n"
+	"  -?, --help             display this screen\n";
+
+enum { OPT_TTL = 256, OPT_VERSION, OPT_TIMEOUT, OPT_HOLD, OPT_RETRY, OPT_ON_CHANGE, OPT_PORT_FILE,
+       OPT_PRINT, OPT_JSON, OPT_CLOSE, OPT_CLOSE_ALL, OPT_ADDRESS, OPT_CHECK, OPT_VPN };
+
+/* "+": what follows the command's name is the command's. */
+static const char short_options[] = "+:t:p:P:vg:i:qh";
+
+static const struct option long_options[] = {
+	{"type", required_argument, NULL, 't'},
+	{"port", required_argument, NULL, 'p'},
+	{"ttl", required_argument, NULL, OPT_TTL},
+	{"public", required_argument, NULL, 'P'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"gateway", required_argument, NULL, 'g'},
+	{"interface", required_argument, NULL, 'i'},
+	{"timeout", required_argument, NULL, OPT_TIMEOUT},
+	{"hold", no_argument, NULL, OPT_HOLD},
+	{"retry", no_argument, NULL, OPT_RETRY},
+	{"on-change", required_argument, NULL, OPT_ON_CHANGE},
+	{"port-file", required_argument, NULL, OPT_PORT_FILE},
+	{"print", required_argument, NULL, OPT_PRINT},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"quiet", no_argument, NULL, 'q'},
+	{"close", no_argument, NULL, OPT_CLOSE},
+	{"close-all", no_argument, NULL, OPT_CLOSE_ALL},
+	{"address", no_argument, NULL, OPT_ADDRESS},
+	{"check", no_argument, NULL, OPT_CHECK},
+	{"vpn", no_argument, NULL, OPT_VPN},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+/* What the options say before they are looked at together. */
+struct parse {
+	struct options *options;
+	natpmp_protocol protocol; /* 0: -t was not given */
+	uint32_t lifetime;
+	long external_port; /* -1: -P was not given */
+	const char *mode;   /* --hold, --close, ...: the one given */
+};
+
+void options_mistake(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("natpmp: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputs("\n", stderr);
+}
+
+#define mistake(...) (options_mistake(__VA_ARGS__), false)
+
+static bool parse_number(const char *text, unsigned long least, unsigned long most,
+			 unsigned long *number)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*number = strtoul(text, &end, 10);
+	return !*end && !errno && *number >= least && *number <= most;
+}
+
+static bool parse_port(const char *text, uint16_t *port)
+{
+	unsigned long number;
+
+	if (!parse_number(text, 0, 65535, &number))
+		return false;
+	*port = (uint16_t)number;
+	return true;
+}
+
+static bool parse_type(const char *text, natpmp_protocol *protocol)
+{
+	if (!strcasecmp(text, "tcp"))
+		*protocol = NATPMP_TCP;
+	else if (!strcasecmp(text, "udp"))
+		*protocol = NATPMP_UDP;
+	else if (!strcasecmp(text, "both"))
+		*protocol = NATPMP_TCP_UDP;
+	else
+		return false;
+	return true;
+}
+
+/* INTERNAL[:EXTERNAL][/TYPE]; protocol 0 when there is no TYPE. */
+static bool parse_mapping(const char *text, natpmp_mapping *mapping)
+{
+	char copy[32], *external, *type;
+
+	memset(mapping, 0, sizeof(*mapping));
+	if (strlen(text) >= sizeof(copy))
+		return mistake("-p %s: too long for INTERNAL[:EXTERNAL][/TYPE]", text);
+	strcpy(copy, text);
+	type = strchr(copy, '/');
+	if (type)
+		*type++ = '\0';
+	external = strchr(copy, ':');
+	if (external)
+		*external++ = '\0';
+	if (!parse_port(copy, &mapping->internal_port) ||
+	    (external && !parse_port(external, &mapping->external_port)))
+		return mistake("-p %s: a port is a number from 1 to 65535, or 0 to have one picked", text);
+	if (type && !parse_type(type, &mapping->protocol))
+		return mistake("-p %s: the type is tcp, udp or both", text);
+	return true;
+}
+
+/* ADDR[:PORT]. Whether the address is a good one, the library says. */
+static bool parse_gateway(struct options *options, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	size_t length = colon ? (size_t)(colon - text) : strlen(text);
+
+	options->gateway_text = text;
+	if (colon && (!parse_port(colon + 1, &options->library.gateway_port) ||
+		      !options->library.gateway_port))
+		return mistake("-g %s: give an IPv4 address, and a port from 1 to 65535 if at all, "
+			       "like -g 192.168.1.1 or -g 192.168.1.1:5351", text);
+	if (length >= sizeof(options->gateway))
+		return mistake("-g %s: give an IPv4 address, like -g 192.168.1.1", text);
+	memcpy(options->gateway, text, length);
+	options->gateway[length] = '\0';
+	options->library.gateway = options->gateway;
+	return true;
+}
+
+static bool parse_mode(struct parse *parse, enum job job, const char *name)
+{
+	if (parse->mode && parse->options->job != job)
+		return mistake("%s and %s exclude each other: give one", parse->mode, name);
+	parse->mode = name;
+	parse->options->job = job;
+	return true;
+}
+
+static bool parse_option(struct parse *parse, int c, const char *value)
+{
+	struct options *options = parse->options;
+	unsigned long number;
+	uint16_t port;
+
+	switch (c) {
+	case 't':
+		return parse_type(value, &parse->protocol) ||
+		       mistake("-t %s: the type is tcp, udp or both", value);
+	case 'p':
+		return parse_mapping(value, &options->wanted[options->count++]);
+	case 'P':
+		if (!parse_port(value, &port))
+			return mistake("-P %s: a port is a number from 1 to 65535, or 0 to leave it "
+				       "to the gateway", value);
+		parse->external_port = port;
+		return true;
+	case OPT_TTL:
+		if (!parse_number(value, 1, UINT32_MAX, &number))
+			return mistake("--ttl %s: a lifetime is 1 to 4294967295 seconds; to close "
+				       "a mapping there is --close", value);
+		parse->lifetime = (uint32_t)number;
+		return true;
+	case OPT_TIMEOUT:
+		if (!parse_number(value, 1, UINT32_MAX / 1000, &number))
+			return mistake("--timeout %s: give a whole number of seconds from 1 to %u",
+				       value, UINT32_MAX / 1000);
+		options->library.deadline = (uint32_t)number * 1000;
+		return true;
+	case 'g':
+		return parse_gateway(options, value);
+	case 'i':
+		options->library.interface = value;
+		return true;
+	case 'v':
+		options->verbose = true;
+		return true;
+	case 'q':
+		options->quiet = true;
+		return true;
+	case OPT_RETRY:
+		options->retry = true;
+		return true;
+	case OPT_ON_CHANGE:
+		options->on_change = value;
+		return true;
+	case OPT_PORT_FILE:
+		options->port_file = value;
+		return true;
+	case OPT_PRINT:
+		options->print = value;
+		return true;
+	case OPT_JSON:
+		options->json = true;
+		return true;
+	case OPT_VPN:
+		options->library.vpn_ports = 1;
+		return true;
+	case OPT_HOLD:
+		return parse_mode(parse, JOB_HOLD, "--hold");
+	case OPT_CLOSE:
+		return parse_mode(parse, JOB_CLOSE, "--close");
+	case OPT_CLOSE_ALL:
+		return parse_mode(parse, JOB_CLOSE_ALL, "--close-all");
+	case OPT_ADDRESS:
+		return parse_mode(parse, JOB_ADDRESS, "--address");
+	case OPT_CHECK:
+		return parse_mode(parse, JOB_CHECK, "--check");
+	default:
+		return false;
+	}
+}

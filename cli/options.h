@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* options - the command line as what is wanted. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <natpmpc.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum job {
+	JOB_MAP,  /* open and leave to the lifetime */
+	JOB_HOLD, /* hold while the command runs, or until a signal */
+	JOB_CLOSE,
+	JOB_CLOSE_ALL,
+	JOB_ADDRESS,
+	JOB_CHECK,
+};
+
+struct options {
+	enum job job;
+	natpmp_mapping *wanted; /* one for each -p, or one without a port */
+	size_t count;
+	char *const *command; /* NULL: none; up to its NULL */
+	natpmp_options library;
+	char gateway[NATPMP_ADDRESS_LEN]; /* what library.gateway points to */
+	const char *gateway_text;         /* -g as it was written */
+	const char *on_change, *port_file, *print;
+	bool json, quiet, verbose, retry;
+};
+
+/* What to do now. */
+enum next {
+	NEXT_WORK,
+	NEXT_HELP,
+	NEXT_VERSION,
+	NEXT_MISTAKE, /* it was said on stderr */
+};
+
+/* Strings in options are the arguments' own. Call options_free() in any case. */
+enum next options_parse(struct options *options, int argc, char **argv);
+void options_free(struct options *options);
+
+/* Say on stderr what is wrong with the command line. */
+__attribute__((format(printf, 1, 2))) void options_mistake(const char *format, ...);
+
+extern const char options_help[];
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* template - %p %h %P %H %% in a command, in --on-change and in --print. */
+#ifndef CLI_TEMPLATE_H
+#define CLI_TEMPLATE_H
+
+#include <natpmpc.h>
+
+/* The text with its tokens replaced, to be freed; any other % stays as it is.
+ * NULL: no memory. */
+char *template_expand(const char *text, const natpmp_mapping *mapping);
+
+#endif

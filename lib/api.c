@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: MIT */
+/* api - the public functions: look at the arguments, one call down. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/address.h"
+#include "ctx.h"
+#include "os/clock.h"
+#include "os/port.h"
+#include "os/random.h"
+
+#define REQUEST_PORT 5351 /* RFC 6886 section 3.1 */
+
+/* --- contexts --- */
+
+static int read_address(const char *text, uint32_t *address)
+{
+	if (!text)
+		return NATPMP_OK;
+	if (!address_parse(text, address) || *address == 0 || *address >> 28 >= 0xe)
+		return NATPMP_E_ADDRESS;
+	return NATPMP_OK;
+}
+
+static int read_options(natpmp_ctx *ctx, const natpmp_options *given)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	int status;
+
+	if (given) {
+		/* Of another version: shorter lacks what is new, longer has what we do not know. */
+		if (given->size < offsetof(natpmp_options, gateway) + sizeof(options.gateway) ||
+		    given->size > sizeof(options))
+			return NATPMP_E_INVALID;
+		memcpy(&options, given, given->size);
+	}
+	if (options.interface) {
+		if (!options.interface[0] || strlen(options.interface) >= sizeof(ctx->interface))
+			return NATPMP_E_INVALID;
+		strcpy(ctx->interface, options.interface);
+	}
+	status = read_address(options.gateway, &ctx->named_gateway);
+	if (!status)
+		status = read_address(options.source, &ctx->source);
+	ctx->port = options.gateway_port ? options.gateway_port : REQUEST_PORT;
+	ctx->deadline = options.deadline ? options.deadline : ENGINE_PATIENCE;
+	ctx->log = options.log;
+	ctx->log_arg = options.log_arg;
+	ctx->leases.vpn = options.vpn_ports != 0;
+	return status;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Of a forked child, too: what is closed here stays open in the parent. */
+static void tear_down(natpmp_ctx *ctx)
+{
+	struct lease *lease;
+
+	while ((lease = ctx->leases.all)) {
+		natpmp_lease *owner = lease->owner;
+		leases_drop(&ctx->leases, lease);
+		free(owner);
+	}
+	leases_free(&ctx->leases);
+	close_fd(ctx->request_fd);
+	close_fd(ctx->group_fd);
+	close_fd(ctx->route_fd);
+	waiter_close(&ctx->waiter);
+	free(ctx);
+}
+
+static bool init_lock(natpmp_ctx *ctx)
+{
+	pthread_mutexattr_t attributes;
+	bool done = false;
+
+	if (pthread_mutexattr_init(&attributes))
+		return false;
+	if (!pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE) &&
+	    !pthread_mutex_init(&ctx->mutex, &attributes)) {
+		done = !pthread_cond_init(&ctx->processed, NULL);
+		if (!done)
+			pthread_mutex_destroy(&ctx->mutex);
+	}
+	pthread_mutexattr_destroy(&attributes);
+	return done;
+}
+
+int natpmp_new(natpmp_ctx **result, const natpmp_options *options)
+{
+	int status;
+
+	if (!result)
+		return NATPMP_E_INVALID;
+	*result = NULL;
+	natpmp_ctx *ctx = calloc(1, sizeof(*ctx));
+	if (!ctx)
+		return NATPMP_E_NO_MEMORY;
+	leases_init(&ctx->leases, random_seed(), false);
+	ctx->pid = getpid();
+	ctx->request_fd = ctx->group_fd = ctx->route_fd = -1;
+	ctx->waiter.fd = ctx->waiter.timer = -1;
+	ctx->link_status = NATPMP_PENDING;
+	ctx->relink_at = NEVER;
+	status = read_options(ctx, options);
+	if (!status && !waiter_open(&ctx->waiter))
+		status = NATPMP_E_SYSTEM;
+	if (!status && !init_lock(ctx))
+		status = NATPMP_E_NO_MEMORY;
+	if (status) {
+		int saved = errno;
+		tear_down(ctx);
+		errno = saved;
+		return status;
+	}
+	*result = ctx;
+	return NATPMP_OK;
+}
+
+static bool is_empty(natpmp_ctx *ctx, void *arg)
+{
+	int reach = ctx->leases.engine.reach;
+
+	(void)arg;
+	return !ctx->leases.all || (reach != NATPMP_OK && reach != NATPMP_PENDING);
+}
+
+void natpmp_free(natpmp_ctx *ctx)
+{
+	uint64_t now = clock_ms();
+
+	if (!ctx)
+		return;
+	if (ctx_enter(ctx) == NATPMP_OK) {
+		for (struct lease *lease = ctx->leases.all; lease; lease = lease->next) {
+			if (lease->finished)
+				continue;
+			lease->released = true;
+			leases_close(&ctx->leases, lease, now);
+		}
+		ctx_wait(ctx, is_empty, NULL, now + CLOSE_MS);
+		ctx_farewell(ctx);
+		ctx_leave(ctx);
+		pthread_cond_destroy(&ctx->processed);
+		pthread_mutex_destroy(&ctx->mutex);
+	}
+	tear_down(ctx);
+}
+
+/* --- blocking calls --- */
+
+/* Locked and with a link; or a status, and not locked. */
+static int enter_to_block(natpmp_ctx *ctx)
+{
+	int status = ctx ? ctx_enter(ctx) : NATPMP_E_INVALID;
+
+	if (status)
+		return status;
+	status = ctx->in_callback ? NATPMP_E_BUSY : ctx_link(ctx);
+	if (status) {
+		int saved = errno;
+		ctx_leave(ctx);
+		errno = saved;
+	}
+	return status;
+}
+
+static bool is_valid(const natpmp_ctx *ctx, const natpmp_mapping *mapping)
+{
+	unsigned protocol = mapping ? (unsigned)mapping->protocol : 0;
+
+	return ctx && protocol >= NATPMP_UDP && protocol <= NATPMP_TCP_UDP &&
+	       (!ctx->leases.vpn || !mapping->internal_port);
+}
+
+/* A lease as wanted, with a port picked if need be. */
+static int make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_lease **lease)
+{
+	natpmp_mapping mapping = *wanted;
+	int status;
+
+	if (!mapping.internal_port && !ctx->leases.vpn) {
+		mapping.internal_port =
+			port_pick(mapping.protocol & NATPMP_TCP, mapping.protocol & NATPMP_UDP);
+		if (!mapping.internal_port)
+			return NATPMP_E_NO_PORT;
+	}
+	*lease = ctx_new_lease(ctx, &mapping, &status);
+	return status;
+}
+
+static bool is_mapped(natpmp_ctx *ctx, void *arg)
+{
+	const struct lease *core = arg;
+
+	if (core->down)
+		return true;
+	return lease_granted(core) && ctx->leases.address_request.state == REQUEST_IDLE;
+}
+
+static int outcome(natpmp_ctx *ctx, natpmp_lease *lease, natpmp_mapping *mapping)
+{
+	struct lease *core = &lease->core;
+
+	if (core->down || !lease_granted(core))
+		return lease_excuse(core);
+	mapping->internal_port = core->internal_port;
+	mapping->external_port = core->half[0].external_port;
+	mapping->lifetime = lease_lifetime(core);
+	address_print(ctx->link.source, mapping->internal_address);
+	address_print(ctx->leases.address, mapping->external_address);
+	return NATPMP_OK;
+}
+
+int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
+{
+	natpmp_lease *lease = NULL;
+	int status;
+
+	if (!is_valid(ctx, mapping))
+		return NATPMP_E_INVALID;
+	status = enter_to_block(ctx);
+	if (status)
+		return status;
+	status = make_lease(ctx, mapping, &lease);
+	if (!status) {
+		uint64_t now = clock_ms();
+
+		lease->core.once = true;
+		status = leases_add(&ctx->leases, &lease->core, LEASE_HOLD, now);
+		if (status) {
+			free(lease);
+			lease = NULL;
+		} else {
+			ctx_wait(ctx, is_mapped, &lease->core, now + ctx->deadline);
+			status = outcome(ctx, lease, mapping);
+		}
+	}
+	if (lease && status && lease->core.halves == 2) {
+		ctx_close_lease(lease); /* one half may have come to be: leave nothing behind */
+	} else if (lease) {
+		leases_drop(&ctx->leases, &lease->core);
+		free(lease);
+	}
+	ctx_leave(ctx);
+	return status;
+}
+
+static bool is_closed(natpmp_ctx *ctx, void *arg)
+{
+	const struct lease *core = arg;
+
+	(void)ctx;
+	return core->finished;
+}
+
+/* Internal port 0: all. */
+static int unmap(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t internal_port)
+{
+	const natpmp_mapping mapping = {.protocol = protocol, .internal_port = internal_port};
+	natpmp_lease *lease;
+	int status = enter_to_block(ctx);
+
+	if (status)
+		return status;
+	lease = ctx_new_lease(ctx, &mapping, &status);
+	if (lease) {
+		uint64_t now = clock_ms();
+
+		lease->core.once = true;
+		status = leases_add(&ctx->leases, &lease->core, LEASE_CLOSE, now);
+		if (!status) {
+			if (ctx_wait(ctx, is_closed, &lease->core, now + ctx->deadline))
+				status = lease->core.close_status;
+			else
+				status = lease_excuse(&lease->core);
+			leases_drop(&ctx->leases, &lease->core);
+		}
+		free(lease);
+	}
+	ctx_leave(ctx);
+	return status;
+}
+
+int natpmp_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping)
+{
+	unsigned protocol = mapping ? (unsigned)mapping->protocol : 0;
+
+	if (protocol < NATPMP_UDP || protocol > NATPMP_TCP_UDP || !mapping->internal_port)
+		return NATPMP_E_INVALID;
+	return unmap(ctx, mapping->protocol, mapping->internal_port);
+}
+
+int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol)
+{
+	if ((unsigned)protocol < NATPMP_UDP || (unsigned)protocol > NATPMP_TCP_UDP)
+		return NATPMP_E_INVALID;
+	return unmap(ctx, protocol, 0);
+}
+
+static bool is_address_told(natpmp_ctx *ctx, void *arg)
+{
+	const unsigned *serial = arg;
+
+	return ctx->leases.address_serial != *serial;
+}
+
+static int ask_address(natpmp_ctx *ctx)
+{
+	struct leases *leases = &ctx->leases;
+	unsigned serial = leases->address_serial;
+	uint64_t now = clock_ms();
+
+	leases_ask_address(leases, now, true);
+	if (!ctx_wait(ctx, is_address_told, &serial, now + ctx->deadline))
+		return leases->address_request.hint ? leases->address_request.hint : NATPMP_E_TIMEOUT;
+	return leases->address_status;
+}
+
+int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN])
+{
+	int status = address ? enter_to_block(ctx) : NATPMP_E_INVALID;
+
+	if (status)
+		return status;
+	status = ask_address(ctx);
+	address_print(status ? 0 : ctx->leases.address, address);
+	ctx_leave(ctx);
+	return status;
+}
+
+natpmp_address_kind natpmp_classify(const char *text)
+{
+	uint32_t address;
+
+	if (!text || !address_parse(text, &address))
+		return NATPMP_ADDRESS_NONE;
+	return address_classify(address);
+}
+
+/* --- holds --- */
+
+int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_event_fn *on_event, void *arg,
+		natpmp_lease **result)
+{
+	natpmp_lease *lease = NULL;
+	int status;
+
+	if (result)
+		*result = NULL;
+	if (!result || !is_valid(ctx, wanted))
+		return NATPMP_E_INVALID;
+	status = ctx_enter(ctx);
+	if (status)
+		return status;
+	status = make_lease(ctx, wanted, &lease);
+	if (!status) {
+		lease->on_event = on_event;
+		lease->arg = arg;
+		ctx_watch(ctx);
+		status = leases_add(&ctx->leases, &lease->core, LEASE_HOLD, clock_ms());
+		if (status)
+			free(lease);
+		else
+			*result = lease;
+	}
+	ctx_pump(ctx);
+	ctx_leave(ctx);
+	return status;
+}
+
+int natpmp_release(natpmp_lease *lease)
+{
+	natpmp_ctx *ctx = lease ? lease->ctx : NULL;
+	int status = ctx ? ctx_enter(ctx) : NATPMP_OK;
+
+	if (!ctx || status)
+		return status;
+	lease->core.released = true;
+	leases_close(&ctx->leases, &lease->core, clock_ms());
+	ctx_pump(ctx);
+	ctx_leave(ctx);
+	return NATPMP_OK;
+}
+
+int natpmp_lease_state(natpmp_lease *lease, natpmp_state *state)
+{
+	int status = lease && state ? ctx_enter(lease->ctx) : NATPMP_E_INVALID;
+
+	if (status)
+		return status;
+	ctx_state(lease, &lease->core.view, state);
+	ctx_leave(lease->ctx);
+	return NATPMP_OK;
+}
+
+int natpmp_fd(natpmp_ctx *ctx)
+{
+	return ctx ? ctx->waiter.fd : NATPMP_E_INVALID;
+}
+
+int natpmp_timeout(natpmp_ctx *ctx)
+{
+	uint64_t at, now;
+
+	if (!ctx || ctx_enter(ctx))
+		return -1;
+	at = ctx_deadline(ctx);
+	now = clock_ms();
+	ctx_leave(ctx);
+	if (at == NEVER)
+		return -1;
+	if (at <= now)
+		return 0;
+	return at - now > INT_MAX ? INT_MAX : (int)(at - now);
+}
+
+int natpmp_process(natpmp_ctx *ctx)
+{
+	int status = ctx ? ctx_enter(ctx) : NATPMP_E_INVALID;
+
+	if (status)
+		return status;
+	if (ctx->in_callback)
+		status = NATPMP_E_BUSY;
+	else
+		ctx_process(ctx);
+	ctx_leave(ctx);
+	return status;
+}
+
+/* --- looking --- */
+
+int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
+{
+	struct route route;
+	uint32_t gateway;
+	int status = ctx && link ? ctx_enter(ctx) : NATPMP_E_INVALID;
+
+	if (status)
+		return status;
+	memset(link, 0, sizeof(*link));
+	status = ctx_find(ctx, &route, &gateway);
+	link->gateway_port = ctx->port;
+	address_print(gateway, link->gateway);
+	address_print(route.source, link->internal_address);
+	strcpy(link->interface, route.interface);
+	ctx_leave(ctx);
+	return status;
+}
+
+static bool is_pcp_told(natpmp_ctx *ctx, void *arg)
+{
+	(void)arg;
+	return ctx->leases.pcp_ended;
+}
+
+int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
+{
+	int status = probe ? enter_to_block(ctx) : NATPMP_E_INVALID;
+
+	if (status)
+		return status;
+	struct leases *leases = &ctx->leases;
+	memset(probe, 0, sizeof(*probe));
+	probe->status = ask_address(ctx);
+	if (leases->engine.epoch.known) {
+		probe->round_trip = (uint32_t)ctx->round_trip;
+		probe->uptime = leases->engine.epoch.seconds;
+	}
+	address_print(probe->status ? 0 : leases->address, probe->external_address);
+
+	engine_cancel(&leases->engine, &leases->address_request);
+	leases_ask_pcp(leases, clock_ms());
+	if (ctx_wait(ctx, is_pcp_told, NULL, clock_ms() + ctx->deadline))
+		probe->pcp_status = leases->pcp_request.status;
+	else
+		probe->pcp_status = NATPMP_E_TIMEOUT;
+	engine_cancel(&leases->engine, &leases->pcp_request);
+	ctx_leave(ctx);
+	return NATPMP_OK;
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/engine.h"
+
+#include <string.h>
+
+#include "natpmpc.h"
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+void engine_init(struct engine *engine)
+{
+	*engine = (struct engine){.reach = NATPMP_PENDING, .next_send = NEVER};
+	engine->ended_tail = &engine->ended;
+}
+
+void engine_free(struct engine *engine)
+{
+	heap_free(&engine->queue);
+}
+
+/* --- the queue --- */
+
+static void enqueue(struct engine *engine, struct request *request)
+{
+	/* Those who failed more often go behind, else soonest due first, else first come. */
+	uint64_t failures = request->failures < 15 ? request->failures : 15;
+	uint64_t due = request->due >> 60 ? UINT64_MAX >> 4 : request->due;
+
+	request->state = REQUEST_QUEUED;
+	heap_set(&engine->queue, &request->node, failures << 60 | due, engine->serial++);
+}
+
+void engine_submit(struct engine *engine, struct request *request, bool fresh)
+{
+	request->hint = 0;
+	enqueue(engine, request);
+	if (fresh)
+		engine->pause_until = 0;
+}
+
+static void land(struct engine *engine)
+{
+	engine->in_flight = NULL;
+	engine->next_send = NEVER;
+}
+
+void engine_cancel(struct engine *engine, struct request *request)
+{
+	if (request->state == REQUEST_IN_FLIGHT)
+		land(engine);
+	heap_remove(&engine->queue, &request->node);
+	if (request->state == REQUEST_ENDED) {
+		struct request **at = &engine->ended;
+		while (*at != request)
+			at = &(*at)->next_ended;
+		*at = request->next_ended;
+		if (!*at)
+			engine->ended_tail = at;
+	}
+	request->state = REQUEST_IDLE;
+}
+
+struct request *engine_ended(struct engine *engine)
+{
+	struct request *request = engine->ended;
+
+	if (request) {
+		engine->ended = request->next_ended;
+		if (!engine->ended)
+			engine->ended_tail = &engine->ended;
+		request->state = REQUEST_IDLE;
+	}
+	return request;
+}
+
+/* The request in flight has ended. */
+static void end(struct engine *engine, int status, const struct wire_answer *answer)
+{
+	struct request *request = engine->in_flight;
+
+	land(engine);
+	request->state = REQUEST_ENDED;
+	request->status = status;
+	request->answer = answer ? *answer : (struct wire_answer){0};
+	request->next_ended = NULL;
+	*engine->ended_tail = request;
+	engine->ended_tail = &request->next_ended;
+}
+
+/* --- sending: 0, 250, 750, 1750, ... 63750 ms after the first, over at 127750 --- */
+
+static uint64_t series(unsigned sends)
+{
+	return (uint64_t)ENGINE_FIRST_WAIT * ((1U << sends) - 1);
+}
+
+static void take_off(struct engine *engine, uint64_t now)
+{
+	struct request *request = container_of(heap_first(&engine->queue), struct request, node);
+
+	heap_remove(&engine->queue, &request->node);
+	request->state = REQUEST_IN_FLIGHT;
+	request->first_sent = now;
+	engine->in_flight = request;
+	engine->sends = 0;
+	engine->next_send = now;
+	engine->heard = false;
+}
+
+/* The gateway is not to be spoken to now: try again after a pause, longer each time. */
+static void pause_for(struct engine *engine, uint64_t now, int reach)
+{
+	engine->reach = reach;
+	engine->pause = engine->pause ? engine->pause * 2 : ENGINE_PAUSE_MIN;
+	if (engine->pause > ENGINE_PAUSE_MAX)
+		engine->pause = ENGINE_PAUSE_MAX;
+	engine->pause_until = now + engine->pause;
+}
+
+static void give_up(struct engine *engine, uint64_t now)
+{
+	const struct request *request = engine->in_flight;
+	int silence = engine->sends == ENGINE_SENDS ? NATPMP_E_NO_SERVICE : NATPMP_E_TIMEOUT;
+
+	if (!engine->heard)
+		pause_for(engine, now, request->hint ? request->hint : NATPMP_E_TIMEOUT);
+	end(engine, request->hint ? request->hint : silence, NULL);
+}
+
+/* The step of the series is due: send again, or make way. */
+static bool may_send(struct engine *engine, uint64_t now)
+{
+	const struct request *request = engine->in_flight;
+	uint64_t elapsed = now - request->first_sent;
+	bool patience_over = elapsed >= ENGINE_PATIENCE;
+
+	if (patience_over && !engine->heard && engine->reach != NATPMP_E_REFUSED)
+		engine->reach = request->hint ? request->hint : NATPMP_E_TIMEOUT;
+	if (engine->sends == ENGINE_SENDS || elapsed >= series(ENGINE_SENDS) ||
+	    (patience_over && engine->queue.count)) {
+		give_up(engine, now);
+		return false;
+	}
+	return true;
+}
+
+size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQUEST_MAX])
+{
+	for (;;) {
+		if (!engine->in_flight) {
+			if (!engine->queue.count || engine_deadline(engine) > now)
+				return 0;
+			take_off(engine, now);
+		}
+		/* Somebody waits behind one who has had his five sends: do not make him wait on. */
+		bool make_way = engine->queue.count && engine->sends &&
+				now - engine->in_flight->first_sent >= ENGINE_PATIENCE;
+		if (now < engine->next_send && !make_way)
+			return 0;
+		if (!may_send(engine, now))
+			continue;
+		/* From the first send on, so that late wake-ups do not stretch the series; steps
+		 * missed altogether are skipped, not made up for. */
+		while (engine->sends < ENGINE_SENDS &&
+		       engine->in_flight->first_sent + series(engine->sends) <= now)
+			engine->sends++;
+		engine->next_send = engine->in_flight->first_sent + series(engine->sends);
+		engine->in_flight->last_sent = now;
+		return wire_encode(&engine->in_flight->wire, engine->own_address, bytes);
+	}
+}
+
+uint64_t engine_deadline(const struct engine *engine)
+{
+	uint64_t at;
+
+	if (engine->reach == NATPMP_PENDING || engine->reach == NATPMP_OK ||
+	    engine->reach <= NATPMP_E_TIMEOUT)
+		at = engine->pause_until > engine->hold_off ? engine->pause_until : engine->hold_off;
+	else /* no gateway at all: nothing to be sent until engine_relink() */
+		at = NEVER;
+	if (engine->in_flight) {
+		uint64_t patience = engine->in_flight->first_sent + ENGINE_PATIENCE;
+
+		if (engine->queue.count && patience < engine->next_send)
+			return patience;
+		return engine->next_send;
+	}
+	return engine->queue.count ? at : NEVER;
+}
+
+/* --- receiving --- */
+
+static int status_of(uint16_t result)
+{
+	static const int of[] = {
+		NATPMP_OK,
+		NATPMP_E_VERSION,
+		NATPMP_E_NOT_AUTHORIZED,
+		NATPMP_E_NETWORK_FAILURE,
+		NATPMP_E_NO_RESOURCES,
+		NATPMP_E_OPCODE,
+	};
+
+	return result < sizeof(of) / sizeof(of[0]) ? of[result] : NATPMP_E_RESULT;
+}
+
+static void listen_to(struct engine *engine, uint64_t now, const struct wire_answer *answer)
+{
+	if (answer->kind == WIRE_JUNK)
+		return;
+	engine->heard = true;
+	engine->reach = NATPMP_OK;
+	engine->pause = engine->pause_until = 0;
+	if (answer->has_epoch && epoch_restarted(&engine->epoch, answer->epoch, now))
+		engine->generation++;
+}
+
+/* Is that the answer to this map request? There is no transaction id: the opcode, the internal
+ * port, and what can be told from the lifetime, for a late answer to a deletion must not pass
+ * for one to a creation (nor the other way round). */
+static bool matches(struct request *request, const struct wire_answer *answer)
+{
+	uint16_t port = answer->internal_port;
+	bool creating = request->wire.lifetime != 0;
+
+	if (request->wire.opcode == WIRE_ADDRESS)
+		return true;
+	if (port != request->wire.internal_port &&
+	    !(request->any_port && port == answer->external_port))
+		return false;
+	if (answer->result)
+		return true;
+	if (!creating)
+		return answer->lifetime == 0;
+	if (answer->external_port && answer->lifetime)
+		return true;
+	request->hint = NATPMP_E_BAD_ANSWER;
+	return false;
+}
+
+struct wire_answer engine_input(struct engine *engine, uint64_t now, const uint8_t *bytes, size_t len)
+{
+	struct wire_answer answer = wire_decode(bytes, len);
+	struct request *request = engine->in_flight;
+	bool pcp = request && request->wire.opcode == WIRE_PCP_ANNOUNCE;
+
+	listen_to(engine, now, &answer);
+	if (!request)
+		return answer;
+	switch (answer.kind) {
+	case WIRE_ANSWER:
+		if (answer.opcode == request->wire.opcode && matches(request, &answer))
+			end(engine, status_of(answer.result), &answer);
+		break;
+	case WIRE_BAD_OPCODE:
+		if (answer.opcode == request->wire.opcode)
+			end(engine, NATPMP_E_OPCODE, &answer);
+		break;
+	case WIRE_BAD_VERSION:
+		/* Names no request; ours is the only one unanswered. */
+		end(engine, NATPMP_E_VERSION, &answer);
+		break;
+	case WIRE_PCP_ONLY:
+		end(engine, NATPMP_E_VERSION, &answer);
+		break;
+	case WIRE_PCP_ANNOUNCEMENT:
+		if (pcp)
+			end(engine, NATPMP_OK, &answer);
+		break;
+	case WIRE_JUNK:
+		break;
+	}
+	return answer;
+}
+
+struct wire_answer engine_announcement(struct engine *engine, uint64_t now, const uint8_t *bytes,
+				       size_t len)
+{
+	struct wire_answer answer = wire_decode(bytes, len);
+
+	/* Only these two are announcements; a map answer has no business on this port. */
+	if (answer.kind != WIRE_PCP_ANNOUNCEMENT &&
+	    (answer.kind != WIRE_ANSWER || answer.opcode != WIRE_ADDRESS))
+		answer = (struct wire_answer){.kind = WIRE_JUNK};
+	listen_to(engine, now, &answer);
+	return answer;
+}
+
+void engine_icmp(struct engine *engine, uint64_t now, const uint8_t *bytes, size_t len, int status)
+{
+	struct request *request = engine->in_flight;
+	uint8_t ours[WIRE_REQUEST_MAX];
+
+	if (!request || wire_encode(&request->wire, engine->own_address, ours) != len ||
+	    memcmp(ours, bytes, len) != 0)
+		return; /* for an earlier request */
+	if (status != NATPMP_E_REFUSED) {
+		request->hint = status;
+		return;
+	}
+	pause_for(engine, now, NATPMP_E_REFUSED);
+	end(engine, NATPMP_E_REFUSED, NULL);
+}
+
+void engine_relink(struct engine *engine, int status, uint32_t own_address)
+{
+	struct request *request = engine->in_flight;
+
+	if (request) {
+		land(engine);
+		enqueue(engine, request);
+	}
+	engine->epoch = (struct epoch){0};
+	engine->generation++;
+	engine->reach = status == NATPMP_OK ? NATPMP_PENDING : status;
+	engine->pause = engine->pause_until = engine->hold_off = 0;
+	engine->own_address = own_address;
+}

@@ -1,0 +1,802 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/lease.h"
+
+#include "core/address.h"
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+static void lease_step(struct leases *leases, struct lease *lease, uint64_t now);
+
+/* splitmix64: for delays and suggestions, nothing that must not be guessed */
+static uint64_t next_random(struct leases *leases)
+{
+	uint64_t z = leases->random += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The gateway has it for all we know: granted, and no sign that it was forgotten since. */
+static bool trusted(const struct leases *leases, const struct half *half)
+{
+	return half->expires && half->generation == leases->engine.generation;
+}
+
+bool lease_granted(const struct lease *lease)
+{
+	for (unsigned i = 0; i < lease->halves; i++)
+		if (!lease->half[i].expires ||
+		    lease->half[i].external_port != lease->half[0].external_port)
+			return false;
+	return true;
+}
+
+uint32_t lease_lifetime(const struct lease *lease)
+{
+	const struct half *half = lease->half;
+
+	return lease->halves == 2 && half[1].lifetime < half[0].lifetime ? half[1].lifetime
+									 : half[0].lifetime;
+}
+
+int lease_excuse(const struct lease *lease)
+{
+	for (unsigned i = 0; i < lease->halves; i++)
+		if (lease->half[i].request.hint)
+			return lease->half[i].request.hint;
+	return lease->down ? lease->down : NATPMP_E_TIMEOUT;
+}
+
+/* --- telling --- */
+
+static void note_change(struct leases *leases, struct lease *lease)
+{
+	if (lease->changed || lease->once || lease->released)
+		return;
+	lease->changed = true;
+	lease->next_changed = NULL;
+	*leases->changed_tail = lease;
+	leases->changed_tail = &lease->next_changed;
+}
+
+static void forget_change(struct leases *leases, struct lease *lease)
+{
+	struct lease **at = &leases->changed;
+
+	if (!lease->changed)
+		return;
+	while (*at != lease)
+		at = &(*at)->next_changed;
+	*at = lease->next_changed;
+	if (!*at)
+		leases->changed_tail = at;
+	lease->changed = false;
+}
+
+struct lease *leases_event(struct leases *leases, struct lease_view *before)
+{
+	struct lease *lease;
+
+	while ((lease = leases->changed)) {
+		forget_change(leases, lease);
+		*before = lease->told;
+		lease->told = lease->view;
+		const struct lease_view *a = before, *b = &lease->view;
+		if (a->status != b->status)
+			return lease;
+		if (b->status == NATPMP_OK && (a->external_port != b->external_port ||
+					       a->external_address != b->external_address ||
+					       a->internal_address != b->internal_address))
+			return lease;
+	}
+	return NULL;
+}
+
+/* Up as granted; down for a reason; and while neither is certain, as it was. */
+static void lease_look(struct leases *leases, struct lease *lease)
+{
+	struct lease_view *view = &lease->view;
+
+	if (lease->goal == LEASE_CLOSE)
+		return;
+	if (lease->down) {
+		view->status = lease->down;
+	} else if (lease_granted(lease) && leases->address_settled) {
+		view->status = NATPMP_OK;
+		view->external_port = lease->half[0].external_port;
+		view->external_address = leases->address;
+		view->internal_address = leases->engine.own_address;
+	} else {
+		return;
+	}
+	note_change(leases, lease);
+}
+
+/* --- asking --- */
+
+/* The port assigned before; the second half wants the one that the first one got. */
+static uint16_t suggestion(const struct half *half)
+{
+	const struct lease *lease = half->lease;
+
+	if (half != lease->half && !half->expires && lease->half[0].expires)
+		return lease->half[0].external_port;
+	return half->external_port ? half->external_port : lease->suggested;
+}
+
+static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uint64_t now)
+{
+	const struct lease *lease = half->lease;
+	bool fresh = !half->failure && !half->expires;
+
+	half->request.wire.internal_port = lease->internal_port;
+	half->request.wire.external_port = suggestion(half);
+	half->request.wire.lifetime = lifetime;
+	half->request.any_port = leases->vpn && lifetime;
+	if (half->request.any_port) { /* what such gateways are known to understand, renewals too */
+		half->request.wire.internal_port = 0;
+		half->request.wire.external_port = 1;
+	}
+	half->request.due = trusted(leases, half) ? half->expires : now + ENGINE_PATIENCE;
+	half->act_at = NEVER;
+	engine_submit(&leases->engine, &half->request, fresh || lease->once);
+}
+
+static void ask_to_hold(struct leases *leases, struct half *half, uint64_t now)
+{
+	const struct lease *lease = half->lease;
+
+	if (half->request.state != REQUEST_IDLE || half->act_at > now)
+		return;
+	if (half != lease->half && !half->expires && !lease->half[0].expires)
+		half->act_at = NEVER; /* the first half first; see hold_ended() */
+	else
+		ask(leases, half, lease->asked, now);
+}
+
+/* False: there is nothing left to delete. */
+static bool ask_to_delete(struct leases *leases, struct half *half, uint64_t now)
+{
+	struct request *request = &half->request;
+	bool over = half->lease->goal == LEASE_CLOSE && now >= half->lease->close_by;
+
+	if (request->state != REQUEST_IDLE && request->wire.lifetime) {
+		if (request->state != REQUEST_QUEUED) /* it was sent: whatever came of it */
+			half->maybe = !leases->vpn;
+		engine_cancel(&leases->engine, request);
+		half->act_at = now;
+	}
+	if (request->state == REQUEST_IN_FLIGHT && !over)
+		return true;
+	if (!half->maybe || over) {
+		engine_cancel(&leases->engine, request);
+		return false;
+	}
+	if (request->state == REQUEST_IDLE && half->act_at <= now)
+		ask(leases, half, 0, now);
+	return true;
+}
+
+static void settle_address(struct leases *leases)
+{
+	leases->address_settled = true;
+	for (struct lease *lease = leases->all; lease; lease = lease->next)
+		lease_look(leases, lease);
+}
+
+void leases_ask_address(struct leases *leases, uint64_t now, bool fresh)
+{
+	struct request *request = &leases->address_request;
+
+	if (fresh)
+		leases->engine.pause_until = 0;
+	if (request->state != REQUEST_IDLE)
+		return;
+	request->wire.opcode = WIRE_ADDRESS;
+	request->due = now + ENGINE_PATIENCE;
+	leases->address_asked = now;
+	leases->address_retry_at = NEVER;
+	if (!leases->address_settled)
+		leases->address_settle_at = now + ENGINE_PATIENCE;
+	engine_submit(&leases->engine, request, fresh);
+}
+
+void leases_ask_pcp(struct leases *leases, uint64_t now)
+{
+	leases->pcp_request.wire.opcode = WIRE_PCP_ANNOUNCE;
+	leases->pcp_request.due = now;
+	leases->pcp_ended = false;
+	engine_submit(&leases->engine, &leases->pcp_request, true);
+}
+
+/* --- what became of a question --- */
+
+struct retry {
+	int status;
+	uint64_t first, most; /* ms, doubling */
+};
+
+static uint64_t retry_delay(int status, unsigned failures)
+{
+	/* Times are ours, the RFC names none; those of PCP were looked at. */
+	static const struct retry policy[] = {
+		{NATPMP_E_REFUSED, 0, 0}, /* the engine's pause, for all questions alike */
+		{NATPMP_E_TIMEOUT, 4000, 64000},
+		{NATPMP_E_NO_SERVICE, 4000, 64000},
+		{NATPMP_E_UNREACHABLE, 4000, 64000},
+		{NATPMP_E_NETWORK_FAILURE, 30000, 30000},
+		{NATPMP_E_BAD_ANSWER, 30000, 1800000},
+		{NATPMP_E_NO_RESOURCES, 30000, 1800000},
+		{NATPMP_E_PORTS_DIFFER, 30000, 1800000},
+	};
+
+	for (size_t i = 0; i < sizeof(policy) / sizeof(policy[0]); i++)
+		if (policy[i].status == status)
+			return earlier(policy[i].first << (failures < 10 ? failures : 10),
+				       policy[i].most);
+	return 1800000; /* a clear no: only time or another network can help */
+}
+
+/* While the mapping is in force: at 3/4 of its time, at 7/8, ..., as PCP has it (RFC 6887
+ * section 11.2.1), at last when it is over. */
+static uint64_t renewal_retry(const struct half *half, uint64_t now)
+{
+	for (uint64_t rest = half->planned / 4; rest >= LEASE_RETRY_GAP; rest /= 2)
+		if (half->expires - rest >= now + LEASE_RETRY_GAP)
+			return half->expires - rest;
+	return half->expires > now ? half->expires : now;
+}
+
+static void lose(struct half *half, int why)
+{
+	half->expires = 0;
+	half->lease->down = why;
+}
+
+static void hold_failed(struct leases *leases, struct half *half, int status, uint64_t now)
+{
+	struct request *request = &half->request;
+
+	if (status == NATPMP_E_NO_SERVICE && !half->lease->once)
+		status = NATPMP_E_TIMEOUT; /* a hold never concludes, and the longer silence is no news */
+	half->failure = status;
+	if (status > NATPMP_E_VERSION && status != NATPMP_E_REFUSED)
+		half->maybe = !leases->vpn; /* done perhaps, and the answer lost */
+	if (trusted(leases, half) && half->expires > now) {
+		half->act_at = status == NATPMP_E_REFUSED ? now : renewal_retry(half, now);
+	} else {
+		lose(half, status);
+		half->act_at = now + retry_delay(status, request->failures);
+	}
+	request->failures++;
+	if (half->lease->once)
+		half->act_at = NEVER;
+}
+
+static void held(struct leases *leases, struct half *half, uint64_t now)
+{
+	struct lease *lease = half->lease;
+	const struct wire_answer *answer = &half->request.answer;
+	/* More than asked for SHOULD NOT be granted (section 3.3): do not count on it. */
+	uint32_t lifetime = answer->lifetime < lease->asked ? answer->lifetime : lease->asked;
+
+	half->external_port = answer->external_port;
+	half->lifetime = answer->lifetime;
+	half->granted_at = half->request.first_sent;
+	half->planned = (uint64_t)lifetime * 1000;
+	half->expires = half->granted_at + half->planned;
+	half->act_at = half->granted_at + half->planned / 2;
+	half->generation = leases->engine.generation;
+	half->failure = NATPMP_OK;
+	half->request.failures = 0;
+	half->maybe = !leases->vpn;
+	if (leases->vpn)
+		lease->internal_port = answer->external_port;
+	if (!leases->address_settled || now - leases->address_asked >= ADDRESS_STALE || lease->once)
+		leases_ask_address(leases, now, false);
+}
+
+/* UDP and TCP got different external ports: delete both and begin again with another
+ * suggestion; the second one's first, any high port after that. */
+static void coax(struct leases *leases, struct lease *lease, uint64_t now)
+{
+	uint64_t wait = 0;
+
+	if (lease->coaxed++ < LEASE_COAX_MAX) {
+		lease->suggested = lease->coaxed == 1
+					   ? lease->half[1].external_port
+					   : (uint16_t)(32768 + next_random(leases) % 32768);
+	} else {
+		lease->down = NATPMP_E_PORTS_DIFFER;
+		lease->coaxed = 0;
+		wait = retry_delay(NATPMP_E_PORTS_DIFFER, lease->coax_failures++);
+	}
+	lease->goal = LEASE_AGAIN;
+	lease->again_at = now + wait;
+	for (unsigned i = 0; i < lease->halves; i++) {
+		lease->half[i].external_port = 0;
+		lease->half[i].act_at = now;
+	}
+}
+
+static void hold_ended(struct leases *leases, struct half *half, uint64_t now)
+{
+	struct lease *lease = half->lease;
+
+	if (half->request.status != NATPMP_OK) {
+		hold_failed(leases, half, half->request.status, now);
+		return;
+	}
+	held(leases, half, now);
+	if (lease->halves == 2 && lease->half[0].expires && lease->half[1].expires &&
+	    !lease_granted(lease)) {
+		coax(leases, lease, now);
+	} else if (lease_granted(lease)) {
+		lease->down = NATPMP_OK;
+		lease->coaxed = lease->coax_failures = 0;
+	}
+	if (half == lease->half && lease->half[1].act_at == NEVER)
+		lease->half[1].act_at = now; /* it was waiting for this, or is being asked for */
+}
+
+static void delete_ended(struct half *half, uint64_t now)
+{
+	int status = half->request.status;
+
+	half->failure = status;
+	if (!half->lease->close_status)
+		half->lease->close_status = status;
+	if (status == NATPMP_OK || status <= NATPMP_E_VERSION || half->lease->once) {
+		half->maybe = false; /* deleted, or it cannot be (section 3.4) */
+		half->expires = 0;
+		half->request.failures = 0;
+		half->act_at = now;
+	} else {
+		half->act_at = now + retry_delay(status, half->request.failures++);
+	}
+}
+
+static void address_ended(struct leases *leases, uint64_t now)
+{
+	const struct request *request = &leases->address_request;
+	const struct wire_answer *answer = &request->answer;
+	uint32_t before = leases->address;
+
+	leases->address_status = request->status;
+	leases->address_serial++;
+	leases->address_settle_at = NEVER;
+	if (request->status == NATPMP_OK)
+		leases->address = address_is_usable(answer->address) ? answer->address : 0;
+	else if (request->status <= NATPMP_E_VERSION)
+		leases->address = 0;
+	leases->address_failures = leases->address ? 0 : leases->address_failures + 1;
+	if (!leases->address && leases->all)
+		leases->address_retry_at =
+			now + retry_delay(NATPMP_E_NO_RESOURCES, leases->address_failures - 1);
+	if (!leases->address_settled || before != leases->address)
+		settle_address(leases);
+}
+
+static void request_ended(struct leases *leases, struct request *request, uint64_t now)
+{
+	if (request == &leases->address_request) {
+		address_ended(leases, now);
+		return;
+	}
+	if (request == &leases->pcp_request) {
+		leases->pcp_ended = true;
+		return;
+	}
+	struct half *half = container_of(request, struct half, request);
+	if (request->wire.lifetime)
+		hold_ended(leases, half, now);
+	else
+		delete_ended(half, now);
+	lease_step(leases, half->lease, now);
+}
+
+/* --- a lease, moved towards its goal --- */
+
+static uint64_t lease_wake(const struct lease *lease)
+{
+	uint64_t wake = NEVER;
+
+	if (lease->goal == LEASE_CLOSE)
+		wake = lease->close_by;
+	for (unsigned i = 0; i < lease->halves; i++) {
+		const struct half *half = &lease->half[i];
+		if (half->expires)
+			wake = earlier(wake, half->expires);
+		if (half->request.state == REQUEST_IDLE && (half->maybe || lease->goal == LEASE_HOLD))
+			wake = earlier(wake, half->act_at);
+	}
+	return wake;
+}
+
+static void expire(struct lease *lease, uint64_t now)
+{
+	for (unsigned i = 0; i < lease->halves; i++) {
+		struct half *half = &lease->half[i];
+		if (half->expires && half->expires <= now) {
+			if (lease->goal == LEASE_HOLD)
+				lose(half, half->failure ? half->failure : NATPMP_E_TIMEOUT);
+			half->expires = 0;
+		}
+	}
+}
+
+static bool deleted(struct leases *leases, struct lease *lease, uint64_t now)
+{
+	bool busy = false;
+
+	for (unsigned i = 0; i < lease->halves; i++)
+		busy |= ask_to_delete(leases, &lease->half[i], now);
+	return !busy;
+}
+
+static void finish(struct leases *leases, struct lease *lease)
+{
+	lease->finished = true;
+	heap_remove(&leases->timers, &lease->timer);
+	if (lease->released) {
+		lease->next_changed = leases->finished;
+		leases->finished = lease;
+	}
+}
+
+struct lease *leases_reap(struct leases *leases)
+{
+	struct lease *lease = leases->finished;
+
+	if (lease) {
+		leases->finished = lease->next_changed;
+		leases_drop(leases, lease);
+	}
+	return lease;
+}
+
+static void lease_step(struct leases *leases, struct lease *lease, uint64_t now)
+{
+	expire(lease, now);
+	if (lease->goal != LEASE_HOLD && deleted(leases, lease, now)) {
+		if (lease->goal == LEASE_CLOSE) {
+			finish(leases, lease);
+			return;
+		}
+		lease->goal = LEASE_HOLD;
+		for (unsigned i = 0; i < lease->halves; i++) {
+			lease->half[i].expires = 0;
+			lease->half[i].act_at = lease->again_at;
+		}
+	}
+	for (unsigned i = 0; lease->goal == LEASE_HOLD && i < lease->halves; i++)
+		ask_to_hold(leases, &lease->half[i], now);
+	lease_look(leases, lease);
+	heap_set(&leases->timers, &lease->timer, lease_wake(lease), 0);
+}
+
+static void step_all(struct leases *leases, uint64_t now)
+{
+	for (struct lease *lease = leases->all; lease; lease = lease->next)
+		if (!lease->finished)
+			lease_step(leases, lease, now);
+}
+
+/* --- what concerns all leases --- */
+
+static bool is_silence(int status)
+{
+	return status <= NATPMP_E_TIMEOUT && status >= NATPMP_E_REFUSED;
+}
+
+/* The gateway does not answer: who is not up, or only believed to be, is down for that. */
+static void discourage(struct leases *leases, int reach)
+{
+	for (struct lease *lease = leases->all; lease; lease = lease->next) {
+		for (unsigned i = 0; i < lease->halves; i++)
+			if (lease->goal != LEASE_CLOSE && !lease->once &&
+			    !trusted(leases, &lease->half[i]))
+				lose(&lease->half[i], reach);
+		lease_look(leases, lease);
+	}
+}
+
+/* There is reason to hope: who waits because of such a failure tries again now. */
+static void encourage(struct leases *leases, bool (*such)(int status), uint64_t now)
+{
+	for (struct lease *lease = leases->all; lease; lease = lease->next)
+		for (unsigned i = 0; i < lease->halves; i++)
+			if (such(lease->half[i].failure) && lease->half[i].act_at != NEVER)
+				lease->half[i].act_at = now;
+	step_all(leases, now);
+}
+
+static void see_reach(struct leases *leases, uint64_t now)
+{
+	int before = leases->reach, reach = leases->engine.reach;
+
+	leases->reach = reach;
+	if (reach == before)
+		return;
+	if (is_silence(reach))
+		discourage(leases, reach);
+	else if (is_silence(before))
+		encourage(leases, is_silence, now);
+}
+
+static bool any_hold(const struct leases *leases)
+{
+	for (const struct lease *lease = leases->all; lease; lease = lease->next)
+		if (!lease->once && lease->goal != LEASE_CLOSE)
+			return true;
+	return false;
+}
+
+/* The gateway seems to have forgotten us: re-create all after a random delay (section 3.7);
+ * more such signs in the meantime change nothing, later ones wait for the next window. */
+static void see_generation(struct leases *leases, uint64_t now)
+{
+	if (leases->generation == leases->engine.generation)
+		return;
+	leases->generation = leases->engine.generation;
+	if (leases->recover_at != NEVER || !any_hold(leases))
+		return;
+	uint64_t at = now + next_random(leases) % (LEASE_RECOVERY_DELAY + 1);
+	uint64_t window = leases->recovered_at + LEASE_RECOVERY_WINDOW;
+	if (!leases->recovered_at || at >= window)
+		leases->engine.hold_off = at; /* what waits in the queue waits for it, too */
+	else
+		at = window;
+	leases->recover_at = at;
+}
+
+static void ask_all(struct leases *leases, uint64_t now)
+{
+	for (struct lease *lease = leases->all; lease; lease = lease->next)
+		for (unsigned i = 0; i < lease->halves; i++)
+			if (lease->goal == LEASE_HOLD && !lease->once &&
+			    !trusted(leases, &lease->half[i]))
+				lease->half[i].act_at = now;
+	step_all(leases, now);
+	leases_ask_address(leases, now, false);
+}
+
+static void run(struct leases *leases, uint64_t now)
+{
+	struct request *request;
+	struct heap_node *first;
+
+	see_generation(leases, now);
+	while ((request = engine_ended(&leases->engine)))
+		request_ended(leases, request, now);
+	see_reach(leases, now);
+	if (leases->recover_at <= now) {
+		leases->recover_at = NEVER;
+		leases->recovered_at = now;
+		if (any_hold(leases))
+			ask_all(leases, now);
+	}
+	if (leases->address_settle_at <= now) {
+		leases->address_settle_at = NEVER;
+		settle_address(leases);
+	}
+	if (leases->all && leases->address_retry_at <= now)
+		leases_ask_address(leases, now, false);
+	while ((first = heap_first(&leases->timers)) && first->key <= now)
+		lease_step(leases, container_of(first, struct lease, timer), now);
+}
+
+size_t leases_output(struct leases *leases, uint64_t now, uint8_t bytes[WIRE_REQUEST_MAX])
+{
+	size_t len;
+
+	do {
+		run(leases, now);
+		len = engine_output(&leases->engine, now, bytes);
+	} while (!len && (leases->engine.ended || leases->engine.reach != leases->reach));
+	return len;
+}
+
+uint64_t leases_deadline(const struct leases *leases)
+{
+	const struct heap_node *first = heap_first(&leases->timers);
+	uint64_t at = engine_deadline(&leases->engine);
+
+	if (first)
+		at = earlier(at, first->key);
+	if (leases->all)
+		at = earlier(at, leases->address_retry_at);
+	return earlier(earlier(at, leases->recover_at), leases->address_settle_at);
+}
+
+/* --- from outside --- */
+
+static void adopt_address(struct leases *leases, const struct wire_answer *answer)
+{
+	if (answer->kind != WIRE_ANSWER || answer->opcode != WIRE_ADDRESS || answer->result)
+		return;
+	if (leases->address_settled && leases->address != answer->address) {
+		leases->address = address_is_usable(answer->address) ? answer->address : 0;
+		settle_address(leases);
+	}
+}
+
+void leases_input(struct leases *leases, uint64_t now, const uint8_t *bytes, size_t len)
+{
+	struct wire_answer answer = engine_input(&leases->engine, now, bytes, len);
+
+	adopt_address(leases, &answer);
+}
+
+static bool is_network_failure(int status)
+{
+	return status == NATPMP_E_NETWORK_FAILURE;
+}
+
+void leases_announcement(struct leases *leases, uint64_t now, const uint8_t *bytes, size_t len)
+{
+	struct wire_answer answer = engine_announcement(&leases->engine, now, bytes, len);
+
+	adopt_address(leases, &answer);
+	if (answer.kind == WIRE_ANSWER && answer.result == 0)
+		encourage(leases, is_network_failure, now);
+	/* PCP's announcement shows no clock of ours, yet its sender has news: look at the clock
+	 * of NAT-PMP. (There are gateways that announce nothing else.) */
+	if (answer.kind == WIRE_PCP_ANNOUNCEMENT && any_hold(leases))
+		leases_ask_address(leases, now, false);
+}
+
+void leases_relink(struct leases *leases, uint64_t now, int status, uint32_t own_address)
+{
+	engine_relink(&leases->engine, status, own_address);
+	leases->generation = leases->engine.generation;
+	leases->reach = leases->engine.reach;
+	leases->recover_at = NEVER;
+	leases->address_settled = false;
+	leases->address_settle_at = leases->address_retry_at = NEVER;
+	for (struct lease *lease = leases->all; lease && status; lease = lease->next)
+		for (unsigned i = 0; i < lease->halves; i++)
+			if (lease->goal != LEASE_CLOSE)
+				lose(&lease->half[i], status);
+	if (status == NATPMP_OK && any_hold(leases))
+		ask_all(leases, now);
+	else
+		step_all(leases, now);
+}
+
+size_t leases_farewell(struct leases *leases, uint8_t bytes[WIRE_REQUEST_MAX])
+{
+	for (struct lease *lease = leases->all; lease; lease = lease->next)
+		for (unsigned i = 0; i < lease->halves; i++) {
+			struct half *half = &lease->half[i];
+			const struct wire_request *wire = &half->request.wire;
+			bool sent = half->request.state == REQUEST_IN_FLIGHT;
+			bool known = sent && wire->lifetime == 0;
+			bool maybe = half->maybe || (sent && !leases->vpn);
+
+			half->maybe = false;
+			if (maybe && !known && !lease->once && !lease->finished)
+				return wire_encode(&(struct wire_request){.opcode = wire->opcode,
+									  .internal_port = lease->internal_port},
+						   0, bytes);
+		}
+	return 0;
+}
+
+bool leases_held(const struct leases *leases, natpmp_protocol protocol, uint16_t internal_port)
+{
+	for (const struct lease *lease = leases->all; lease; lease = lease->next)
+		if (lease->goal != LEASE_CLOSE && (lease->protocol & protocol) &&
+		    (lease->internal_port == internal_port || !internal_port || leases->vpn))
+			return true;
+	return false;
+}
+
+/* A deletion still waiting for the same protocol and port must not hit the new mapping:
+ * the new lease inherits what is to be deleted some day. */
+static void inherit(struct leases *leases, struct half *half)
+{
+	for (struct lease *other = leases->all; other; other = other->next)
+		for (unsigned i = 0; i < other->halves; i++) {
+			struct half *old = &other->half[i];
+			if (other->goal != LEASE_CLOSE || other->internal_port != half->lease->internal_port ||
+			    old->request.wire.opcode != half->request.wire.opcode || !old->maybe)
+				continue;
+			old->maybe = false;
+			if (old->request.state == REQUEST_IN_FLIGHT)
+				continue; /* let it end: one after another */
+			half->maybe = true;
+			engine_cancel(&leases->engine, &old->request);
+		}
+}
+
+int leases_add(struct leases *leases, struct lease *lease, enum lease_goal goal, uint64_t now)
+{
+	if (leases_held(leases, lease->protocol, lease->internal_port))
+		return NATPMP_E_HELD;
+	if (!heap_reserve(&leases->timers, leases->count + 1) ||
+	    !heap_reserve(&leases->engine.queue, 2 * (leases->count + 1) + 2))
+		return NATPMP_E_NO_MEMORY;
+	lease->goal = goal;
+	if (!lease->asked)
+		lease->asked = LEASE_LIFETIME;
+	if (!lease->suggested)
+		lease->suggested = lease->internal_port;
+	for (uint8_t opcode = WIRE_MAP_UDP; opcode <= WIRE_MAP_TCP; opcode++) {
+		if (!((unsigned)lease->protocol & opcode))
+			continue;
+		struct half *half = &lease->half[lease->halves++];
+		half->lease = lease;
+		half->request.wire.opcode = opcode;
+		half->act_at = now;
+		inherit(leases, half);
+		if (goal == LEASE_CLOSE)
+			half->maybe = true;
+	}
+	lease->view.status = lease->told.status = NATPMP_PENDING;
+	lease->close_by = NEVER;
+	leases->count++;
+	lease->next = leases->all;
+	lease->here = &leases->all;
+	if (lease->next)
+		lease->next->here = &lease->next;
+	leases->all = lease;
+	lease_step(leases, lease, now);
+	return NATPMP_OK;
+}
+
+void leases_close(struct leases *leases, struct lease *lease, uint64_t now)
+{
+	uint64_t series = now + ENGINE_FIRST_WAIT * ((1U << ENGINE_SENDS) - 1);
+
+	forget_change(leases, lease);
+	lease->goal = LEASE_CLOSE;
+	lease->close_by = 0;
+	for (unsigned i = 0; i < lease->halves; i++) {
+		const struct half *half = &lease->half[i];
+		/* Past its expiry there is nothing to delete any more (section 3.1). */
+		uint64_t by = half->expires ? earlier(series, half->granted_at + 1000ULL * half->lifetime)
+					    : series;
+		lease->close_by = by > lease->close_by ? by : lease->close_by;
+		lease->half[i].act_at = now;
+	}
+	lease_step(leases, lease, now);
+}
+
+void leases_drop(struct leases *leases, struct lease *lease)
+{
+	forget_change(leases, lease);
+	heap_remove(&leases->timers, &lease->timer);
+	for (unsigned i = 0; i < lease->halves; i++)
+		engine_cancel(&leases->engine, &lease->half[i].request);
+	*lease->here = lease->next;
+	if (lease->next)
+		lease->next->here = lease->here;
+	leases->count--;
+}
+
+void leases_init(struct leases *leases, uint64_t seed, bool vpn)
+{
+	*leases = (struct leases){
+		.random = seed,
+		.vpn = vpn,
+		.reach = NATPMP_PENDING,
+		.recover_at = NEVER,
+		.address_settle_at = NEVER,
+		.address_retry_at = NEVER,
+	};
+	engine_init(&leases->engine);
+	leases->changed_tail = &leases->changed;
+}
+
+void leases_free(struct leases *leases)
+{
+	heap_free(&leases->timers);
+	engine_free(&leases->engine);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ctx - a context: the core, one link to the gateway, and who drives it. Carries bytes and time
+ * between core and system, nothing else.
+ *
+ * Whoever waits drives: of the threads inside blocking calls one sleeps on the waiter and
+ * processes, the others sleep until it has.
+ */
+#ifndef CTX_H
+#define CTX_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "core/lease.h"
+#include "natpmpc.h"
+#include "os/route.h"
+#include "os/waiter.h"
+
+enum { CLOSE_MS = 2000 }; /* how long closing may keep a caller */
+
+struct waiting { /* a thread in ctx_wait() */
+	uint64_t deadline;
+	struct waiting *next, **here;
+};
+
+struct natpmp_lease {
+	struct lease core;
+	natpmp_ctx *ctx;
+	natpmp_event_fn *on_event;
+	void *arg;
+	natpmp_mapping wanted;
+};
+
+struct natpmp_ctx {
+	/* the options */
+	uint32_t named_gateway; /* host order; 0 = the default route's next hop */
+	uint16_t port;
+	char interface[IF_NAMESIZE]; /* "" = any */
+	uint32_t source;
+	uint32_t deadline; /* ms */
+	natpmp_log_fn *log;
+	void *log_arg;
+
+	pid_t pid;
+	pthread_mutex_t mutex; /* recursive: callbacks call back */
+	pthread_cond_t processed;
+	bool driven;      /* some thread sleeps on the waiter */
+	bool in_callback; /* seen with the mutex held: by this thread */
+	struct waiting *waiting;
+
+	struct leases leases;
+	struct waiter waiter;
+	struct route link;  /* of the request socket; as it was while there is no gateway */
+	int link_status;    /* natpmp_status */
+	int link_errno;     /* of NATPMP_E_SYSTEM */
+	uint64_t relink_at; /* ms, after a failure of this machine */
+	int request_fd, group_fd, route_fd; /* -1 = not open */
+	uint64_t sent_us, round_trip; /* us */
+};
+
+/* Every call begins with this: NATPMP_OK and locked, or NATPMP_E_FORKED. */
+int ctx_enter(natpmp_ctx *ctx);
+void ctx_leave(natpmp_ctx *ctx);
+
+/* Make sure that the link is what the routes say now, before something is asked. */
+int ctx_link(natpmp_ctx *ctx);
+/* Look the gateway up, without touching anything. */
+int ctx_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway);
+/* From now on hear of changes: holds live long. */
+void ctx_watch(natpmp_ctx *ctx);
+/* Send what is due, set the timer; no callbacks. */
+void ctx_pump(natpmp_ctx *ctx);
+/* Take in what came, pump, call the callbacks. */
+void ctx_process(natpmp_ctx *ctx);
+/* Until done() says so, or the deadline in ms: then false. */
+bool ctx_wait(natpmp_ctx *ctx, bool (*done)(natpmp_ctx *ctx, void *arg), void *arg,
+	      uint64_t deadline);
+/* When ctx_process() is due next, ms; NEVER; 0 = now. */
+uint64_t ctx_deadline(const natpmp_ctx *ctx);
+/* To a gateway we turn away from: one deletion for each mapping, and no waiting. */
+void ctx_farewell(natpmp_ctx *ctx);
+/* Make every sleeping thread look again. */
+void ctx_wake(natpmp_ctx *ctx);
+
+/* A lease as wanted, from the heap; core.owner is itself. NULL: *status says why. */
+natpmp_lease *ctx_new_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, int *status);
+/* Wait until it is closed, CLOSE_MS at most, and free it, or leave that to later. */
+void ctx_close_lease(natpmp_lease *lease);
+void ctx_state(natpmp_lease *lease, const struct lease_view *view, natpmp_state *state);
+
+#endif

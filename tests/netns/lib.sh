@@ -1,0 +1,411 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh disable=SC2034 # who sources this uses the variables
+#
+# A small internet with a real NAT in it; every script here begins with ". lib.sh".
+#
+#   client 192.168.77.2 --+-- 192.168.77.1 gateway 11.22.33.44 --- 11.22.33.1 outside
+#                         `-- 192.168.77.3 second  11.22.55.44 --- 11.22.55.1 (if asked for)
+#
+# Each line is a pair of virtual interfaces, each host a network namespace, the
+# gateways run Debian's miniupnpd on nftables. The script itself becomes the
+# first process of its own process, mount and network namespaces, and writes
+# only to a file system in memory that nobody else sees: however it ends, by
+# SIGKILL too, the kernel takes all of it away. Nothing of the machine's own is
+# touched, so scripts may run side by side, and no root is needed where the
+# system lets users have namespaces.
+#
+# In the environment: NATPMP, WITH_MAPPING: the programs. NATPMPC_NO_SKIP=1: fail
+# instead of skip. KEEP_TALKING=1: show all logs at the end, not only after a failure.
+
+PATH=$PATH:/usr/sbin:/sbin
+
+# ------------------------------------------------------ the private world --
+
+skip() {
+	echo "skipped: $*"
+	[ "${NATPMPC_NO_SKIP-}" = 1 ] && exit 1
+	exit 77
+}
+
+enter() {
+	for tool in ip nft ss socat unshare miniupnpd; do
+		command -v "$tool" >/dev/null || skip "no $tool here (Debian: apt-get install" \
+			"miniupnpd-nftables nftables iproute2 socat util-linux)"
+	done
+	miniupnpd --version 2>&1 | grep -q nftables || skip "this miniupnpd is not the one for nftables"
+	flags='--mount --net --pid --fork --kill-child --mount-proc'
+	[ "$(id -u)" -eq 0 ] || flags="--map-root-user $flags"
+	# shellcheck disable=SC2086 # several words
+	why=$(unshare $flags sh -ec 'mount -t tmpfs none /run; mkdir /run/netns; ip netns add try
+		ip -n try link add type veth; ip -n try link add type bridge
+		ip netns exec try nft add table inet try' 2>&1) ||
+		skip "no namespaces to be had: $(echo "$why" | tail -n 1)"
+	export NATPMPC_WORLD=1
+	# shellcheck disable=SC2086
+	exec unshare $flags sh "$0"
+}
+
+[ "${NATPMPC_WORLD-}" = 1 ] || enter
+unset NATPMPC_WORLD
+set -eu
+
+mount -t tmpfs none /run
+work=/run/work
+mkdir /run/netns "$work"
+trap on_exit EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# ---------------------------------------------------------- to say and do --
+
+say() {
+	printf '%s\n' "$*"
+}
+
+fail() {
+	say "FAILED: $*" >&2
+	exit 1
+}
+
+on_exit() {
+	code=$?
+	trap - EXIT
+	if [ "$code" -ne 0 ] || [ "${KEEP_TALKING-}" = 1 ]; then
+		{
+			say "--- exit status $code; what was written:"
+			cd "$work" && tail -n 40 ./*.out ./*.err ./*.probes 2>/dev/null
+			for host in gateway second; do
+				[ -e "/run/netns/$host" ] && say "--- $host:" && on "$host" nft list ruleset
+			done
+			say "--- client:"
+			ip -n client addr show
+			ip -n client route show table all
+		} >&2 || :
+	fi
+	exit "$code"
+}
+
+# Milliseconds on a clock that never goes back.
+ms() {
+	read -r up _ </proc/uptime
+	echo "${up%.*}${up#*.}0"
+}
+
+# within SECONDS COMMAND...: try until it succeeds, or fail after that time
+within() {
+	till=$(($(ms) + $1 * 1000))
+	shift
+	until "$@"; do
+		[ "$(ms)" -lt "$till" ] || return 1
+		sleep 0.05
+	done
+}
+
+# wait_for SECONDS WHAT COMMAND...: the same; the test has failed if it fails
+wait_for() {
+	what=$2 seconds=$1
+	shift 2
+	within "$seconds" "$@" || fail "$what: not within $seconds s"
+}
+
+# expect WHAT WANTED GOT
+expect() {
+	[ "$2" = "$3" ] || fail "$1: wanted '$2', got '$3'"
+}
+
+# at_most WHAT LIMIT_MS GOT_MS
+at_most() {
+	[ "$3" -le "$2" ] || fail "$1: took $3 ms, should be $2 ms at most"
+}
+
+# -------------------------------------------------------------- processes --
+
+# on HOST COMMAND...
+on() {
+	host=$1
+	shift
+	ip netns exec "$host" "$@"
+}
+
+# start NAME HOST COMMAND...: in the background; writes $work/NAME.out and NAME.err, reads
+# $work/NAME.in if that is there (see feed)
+start() {
+	name=$1 host=$2 input=/dev/null
+	[ ! -e "$work/$name.in" ] || input=$work/$name.in
+	shift 2
+	ip netns exec "$host" "$@" >"$work/$name.out" 2>"$work/$name.err" <"$input" 3>&- &
+	echo $! >"$work/$name.pid"
+}
+
+# feed NAME: what is written to descriptor 3 from now on is what NAME, yet to be started, reads
+feed() {
+	mkfifo "$work/$1.in"
+	exec 3<>"$work/$1.in"
+}
+
+pid() {
+	cat "$work/$1.pid"
+}
+
+# A zombie has ended, too.
+gone() {
+	stat=$(cat "/proc/$(pid "$1")/stat" 2>/dev/null) || return 0
+	case $stat in *') Z '*) ;; *) false ;; esac
+}
+
+# ended NAME [SECONDS]: wait for its end, set $status
+ended() {
+	wait_for "${2-10}" "end of $1" gone "$1"
+	status=0
+	wait "$(pid "$1")" || status=$?
+}
+
+# stop NAME [SIGNAL]: send it and wait for the end, set $status
+stop() {
+	kill -s "${2-TERM}" "$(pid "$1")"
+	ended "$1"
+}
+
+# run NAME HOST COMMAND...: to its end, in less than 20 s; sets $status and $took (ms)
+run() {
+	began=$(ms)
+	start "$@"
+	ended "$1" 20
+	took=$(($(ms) - began))
+}
+
+# says NAME TEXT: is that in what it wrote to stdout so far? complains: to stderr
+says() {
+	grep -qF -e "$2" "$work/$1.out"
+}
+
+# says_times NAME TEXT N: in N lines of it
+says_times() {
+	[ "$(grep -cF -e "$2" "$work/$1.out")" -eq "$3" ]
+}
+
+complains() {
+	grep -qF -e "$2" "$work/$1.err"
+}
+
+# -------------------------------------------------------------- the hosts --
+
+host() {
+	ip netns add "$1"
+	ip -n "$1" link set dev lo up
+}
+
+# cable HOST INTERFACE ADDRESS HOST INTERFACE [ADDRESS]
+cable() {
+	ip -n "$1" link add "$2" type veth peer name "$5" netns "$4"
+	ip -n "$1" addr add "$3/24" dev "$2"
+	[ -z "${6-}" ] || ip -n "$4" addr add "$6/24" dev "$5"
+	ip -n "$1" link set dev "$2" up
+	ip -n "$4" link set dev "$5" up
+}
+
+# plug HOST ADDRESS: into the client's network
+plug() {
+	cable "$1" lan "$2" switch "$1"
+	ip -n switch link set dev "$1" master bridge
+}
+
+# gateway HOST INSIDE OUTSIDE PROVIDER: a home router, its port mapping daemon not yet started
+gateway() {
+	host "$1"
+	plug "$1" "$2"
+	cable "$1" wan "$3" outside "$1" "$4"
+	on "$1" sysctl -qw net.ipv4.ip_forward=1
+	on "$1" nft -f - <<-'END'
+		table inet filter {
+			chain miniupnpd { }
+			chain prerouting_miniupnpd { }
+			chain postrouting_miniupnpd { }
+			chain forward {
+				type filter hook forward priority 0; policy drop;
+				ct state established,related accept
+				iifname "lan" accept
+				jump miniupnpd
+			}
+			chain prerouting {
+				type nat hook prerouting priority -100;
+				jump prerouting_miniupnpd
+			}
+			chain postrouting {
+				type nat hook postrouting priority 100;
+				jump postrouting_miniupnpd
+				oifname "wan" masquerade
+			}
+		}
+		table inet test {
+			counter asked { }
+			chain count {
+				type filter hook prerouting priority -300;
+				udp dport 5351 counter name asked
+			}
+			chain trouble { type filter hook input priority -10; }
+		}
+	END
+	cat >"$work/$1.conf" <<-END
+		ext_ifname=wan
+		listening_ip=lan
+		enable_natpmp=yes
+		enable_upnp=no
+		min_lifetime=120
+		max_lifetime=86400
+		secure_mode=yes
+		# else the clock is the machine's, and a restart of the daemon cannot be seen
+		system_uptime=no
+		uuid=00000000-0000-4000-8000-000000000000
+		lease_file=$work/$1.leases
+		upnp_table_name=filter
+		upnp_nat_table_name=filter
+		upnp_forward_chain=miniupnpd
+		upnp_nat_chain=prerouting_miniupnpd
+		upnp_nat_postrouting_chain=postrouting_miniupnpd
+		allow 1024-65535 0.0.0.0/0 0-65535
+		deny 0-65535 0.0.0.0/0 0-65535
+	END
+}
+
+# world: everything but the second gateway, and with no daemon running yet
+world() {
+	for name in switch client outside; do
+		host "$name"
+	done
+	ip -n switch link add bridge type bridge
+	ip -n switch link set dev bridge up
+	plug client 192.168.77.2
+	ip -n client route add default via 192.168.77.1
+	on client nft 'table inet test { chain trouble { type filter hook input priority -10; }; }'
+	gateway gateway 192.168.77.1 11.22.33.44 11.22.33.1
+	cat >"$work/answer" <<-'END'
+		#!/bin/sh
+		read -r line && echo "inside $line"
+	END
+	cat >"$work/server" <<-'END'
+		#!/bin/sh
+		# server PORT tcp|udp|both: answers "x" with "inside x"
+		trap 'kill $pids; exit 143' TERM
+		pids=
+		case $2 in tcp | both)
+			socat "TCP4-LISTEN:$1,fork,reuseaddr" EXEC:/run/work/answer &
+			pids=$!
+		esac
+		case $2 in udp | both)
+			socat "UDP4-RECVFROM:$1,fork" EXEC:/run/work/answer &
+			pids="$pids $!"
+		esac
+		wait
+	END
+	chmod +x "$work/answer" "$work/server"
+}
+
+second_gateway() {
+	gateway second 192.168.77.3 11.22.55.44 11.22.55.1
+}
+
+# trouble HOST RULE...: for what comes in there; calm HOST: no more of it
+trouble() {
+	host=$1
+	shift
+	on "$host" nft add rule inet test trouble "$@"
+}
+
+calm() {
+	on "$1" nft flush chain inet test trouble
+}
+
+# ----------------------------------------------------- port mapping daemon --
+
+listening() { # HOST PORT tcp|udp
+	[ -n "$(on "$1" ss -Hln --"$3" "sport = :$2")" ]
+}
+
+# daemon HOST: start miniupnpd there. It announces itself at once.
+daemon() {
+	start "miniupnpd-$1" "$1" miniupnpd -d -f "$work/$1.conf" -P "$work/$1.daemon-pid"
+	wait_for 5 "miniupnpd on $1" listening "$1" 5351 udp
+}
+
+# crash HOST: the daemon, its table and what it keeps on disk are gone
+crash() {
+	stop "miniupnpd-$1" KILL
+	for chain in miniupnpd prerouting_miniupnpd postrouting_miniupnpd; do
+		on "$1" nft flush chain inet filter "$chain"
+	done
+	rm -f "$work/$1.leases" "$work/$1.daemon-pid"
+}
+
+# mappings HOST: "tcp 4000 192.168.77.2:4001" for each, external port first
+mappings() {
+	on "$1" nft list chain inet filter prerouting_miniupnpd | awk '/dnat/ {
+		for (i = 1; i < NF; i++) {
+			if ($i == "dport") port = $(i + 1)
+			if ($i == "to") to = $(i + 1)
+		}
+		print (/ 0x11 |udp/ ? "udp" : "tcp"), port, to
+	}' | sort
+}
+
+# mapped HOST MAPPING
+mapped() {
+	mappings "$1" | grep -qxF -e "$2"
+}
+
+# rules HOST: how many rules the daemon has made, of whatever kind
+rules() {
+	for chain in miniupnpd prerouting_miniupnpd postrouting_miniupnpd; do
+		on "$1" nft list chain inet filter "$chain"
+	done | grep -c dport || :
+}
+
+no_rules() {
+	[ "$(rules "$1")" -eq 0 ]
+}
+
+# asked HOST: how many datagrams came for port 5351 there
+asked() {
+	on "$1" nft list counter inet test asked | sed -n 's/.*packets \([0-9]*\) .*/\1/p'
+}
+
+# ---------------------------------------------------------------- traffic --
+
+# serve PORT tcp|udp|both: a server on the client, named server-PORT
+serve() {
+	start "server-$1" client "$work/server" "$1" "$2"
+	case $2 in tcp | both) wait_for 5 "TCP server" listening client "$1" tcp ;; esac
+	case $2 in udp | both) wait_for 5 "UDP server" listening client "$1" udp ;; esac
+}
+
+# reach tcp|udp ADDRESS PORT: does the server inside answer somebody outside?
+# A new connection each time: those that were there before outlive their mapping.
+reach() {
+	case $1 in
+	tcp) to=TCP4:$2:$3,connect-timeout=0.3 linger=2 ;;
+	udp) to=UDP4:$2:$3 linger=0.3 ;;
+	esac
+	answer=$(echo hello | on outside timeout 3 socat "-t$linger" - "$to" 2>/dev/null) || return 1
+	[ "$answer" = 'inside hello' ]
+}
+
+# watch NAME ADDRESS PORT: try over TCP again and again, note when it worked
+watch() {
+	while :; do
+		at=$(ms)
+		works=0
+		reach tcp "$2" "$3" && works=1
+		echo "$at $works"
+		sleep 0.05
+	done >"$work/$1.probes" 2>/dev/null 3>&- &
+	echo $! >"$work/$1.pid"
+	wait_for 5 "traffic through $2:$3" grep -q ' 1$' "$work/$1.probes"
+}
+
+# outages NAME: how many, and the longest in ms, from the last success before to the first after
+outages() {
+	awk '$2 { if (bad) { n++; if ($1 - last > max) max = $1 - last }; last = $1; bad = 0 }
+		!$2 { bad = 1 }
+		END { print n + bad, max + 0 }' "$work/$1.probes"
+}
