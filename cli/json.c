@@ -12,7 +12,8 @@ static size_t utf8_length(const unsigned char *s)
 	static const struct {
 		unsigned char mask, lead;
 		uint32_t least; /* smaller ones are overlong */
-	} forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	} forms[] = {
+		{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
 
 	for (size_t more = 0; more < 4; more++) {
 		uint32_t code = s[0] & (unsigned char)~forms[more].mask;
@@ -24,7 +25,8 @@ static size_t utf8_length(const unsigned char *s)
 				return 0;
 			code = code << 6 | (s[i] & 0x3fU);
 		}
-		if (code < forms[more].least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+		if (code < forms[more].least || code > 0x10ffff ||
+		    (code >= 0xd800 && code < 0xe000))
 			return 0;
 		return more + 1;
 	}

@@ -40,8 +40,18 @@ const char options_help[] =
 	"The mapping is held while the command runs, and closed on its completion.\n"
 	"  -?, --help             display this screen\n";
 
-enum { OPT_TTL = 256, OPT_VERSION, OPT_TIMEOUT, OPT_HOLD, OPT_RETRY, OPT_ON_CHANGE, OPT_PORT_FILE,
-       OPT_PRINT, OPT_JSON, OPT_CLOSE, OPT_CLOSE_ALL, OPT_ADDRESS, OPT_CHECK, OPT_VPN };
+enum {
+	OPT_TTL = 256,
+	OPT_VERSION,
+	OPT_TIMEOUT,
+	OPT_RETRY,
+	OPT_ON_CHANGE,
+	OPT_PORT_FILE,
+	OPT_PRINT,
+	OPT_JSON,
+	OPT_VPN,
+	OPT_JOB, /* plus an enum job; the last */
+};
 
 /* "+": what follows the command's name is the command's. */
 static const char short_options[] = "+:t:p:P:vg:i:qh";
@@ -56,17 +66,17 @@ static const struct option long_options[] = {
 	{"gateway", required_argument, NULL, 'g'},
 	{"interface", required_argument, NULL, 'i'},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
-	{"hold", no_argument, NULL, OPT_HOLD},
+	{"hold", no_argument, NULL, OPT_JOB + JOB_HOLD},
 	{"retry", no_argument, NULL, OPT_RETRY},
 	{"on-change", required_argument, NULL, OPT_ON_CHANGE},
 	{"port-file", required_argument, NULL, OPT_PORT_FILE},
 	{"print", required_argument, NULL, OPT_PRINT},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"quiet", no_argument, NULL, 'q'},
-	{"close", no_argument, NULL, OPT_CLOSE},
-	{"close-all", no_argument, NULL, OPT_CLOSE_ALL},
-	{"address", no_argument, NULL, OPT_ADDRESS},
-	{"check", no_argument, NULL, OPT_CHECK},
+	{"close", no_argument, NULL, OPT_JOB + JOB_CLOSE},
+	{"close-all", no_argument, NULL, OPT_JOB + JOB_CLOSE_ALL},
+	{"address", no_argument, NULL, OPT_JOB + JOB_ADDRESS},
+	{"check", no_argument, NULL, OPT_JOB + JOB_CHECK},
 	{"vpn", no_argument, NULL, OPT_VPN},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -78,7 +88,7 @@ struct parse {
 	natpmp_protocol protocol; /* 0: -t was not given */
 	uint32_t lifetime;
 	long external_port; /* -1: -P was not given */
-	const char *mode;   /* --hold, --close, ...: the one given */
+	const char *job;    /* hold, close, ...: the one given, NULL: none */
 };
 
 void options_mistake(const char *format, ...)
@@ -146,7 +156,8 @@ static bool parse_mapping(const char *text, natpmp_mapping *mapping)
 		*external++ = '\0';
 	if (!parse_port(copy, &mapping->internal_port) ||
 	    (external && !parse_port(external, &mapping->external_port)))
-		return mistake("-p %s: a port is a number from 1 to 65535, or 0 to have one picked", text);
+		return mistake("-p %s: a port is a number from 1 to 65535, or 0 to have one picked",
+			       text);
 	if (type && !parse_type(type, &mapping->protocol))
 		return mistake("-p %s: the type is tcp, udp or both", text);
 	return true;
@@ -162,7 +173,8 @@ static bool parse_gateway(struct options *options, const char *text)
 	if (colon && (!parse_port(colon + 1, &options->library.gateway_port) ||
 		      !options->library.gateway_port))
 		return mistake("-g %s: give an IPv4 address, and a port from 1 to 65535 if at all, "
-			       "like -g 192.168.1.1 or -g 192.168.1.1:5351", text);
+			       "like -g 192.168.1.1 or -g 192.168.1.1:5351",
+			       text);
 	if (length >= sizeof(options->gateway))
 		return mistake("-g %s: give an IPv4 address, like -g 192.168.1.1", text);
 	memcpy(options->gateway, text, length);
@@ -171,16 +183,17 @@ static bool parse_gateway(struct options *options, const char *text)
 	return true;
 }
 
-static bool parse_mode(struct parse *parse, enum job job, const char *name)
+static bool parse_job(struct parse *parse, enum job job, const char *name)
 {
-	if (parse->mode && parse->options->job != job)
-		return mistake("%s and %s exclude each other: give one", parse->mode, name);
-	parse->mode = name;
+	if (parse->job && parse->options->job != job)
+		return mistake("--%s and --%s exclude each other: give one", parse->job, name);
+	parse->job = name;
 	parse->options->job = job;
 	return true;
 }
 
-static bool parse_option(struct parse *parse, int c, const char *value)
+/* An option whose value needs to be understood. */
+static bool parse_value(struct parse *parse, int c, const char *value)
 {
 	struct options *options = parse->options;
 	unsigned long number;
@@ -194,32 +207,41 @@ static bool parse_option(struct parse *parse, int c, const char *value)
 		return parse_mapping(value, &options->wanted[options->count++]);
 	case 'P':
 		if (!parse_port(value, &port))
-			return mistake("-P %s: a port is a number from 1 to 65535, or 0 to leave it "
-				       "to the gateway", value);
+			return mistake("-P %s: a port is a number from 1 to 65535, or 0 for any",
+				       value);
 		parse->external_port = port;
 		return true;
 	case OPT_TTL:
 		if (!parse_number(value, 1, UINT32_MAX, &number))
-			return mistake("--ttl %s: a lifetime is 1 to 4294967295 seconds; to close "
-				       "a mapping there is --close", value);
+			return mistake("--ttl %s: a lifetime is 1 to %lu seconds; "
+				       "to close a mapping there is --close",
+				       value, (unsigned long)UINT32_MAX);
 		parse->lifetime = (uint32_t)number;
 		return true;
 	case OPT_TIMEOUT:
 		if (!parse_number(value, 1, UINT32_MAX / 1000, &number))
-			return mistake("--timeout %s: give a whole number of seconds from 1 to %u",
-				       value, UINT32_MAX / 1000);
+			return mistake("--timeout %s: give a whole number of seconds, 1 to %lu",
+				       value, (unsigned long)UINT32_MAX / 1000);
 		options->library.deadline = (uint32_t)number * 1000;
 		return true;
-	case 'g':
+	default: /* 'g' */
 		return parse_gateway(options, value);
-	case 'i':
-		options->library.interface = value;
-		return true;
+	}
+}
+
+static bool parse_option(struct parse *parse, int c, const char *name, const char *value)
+{
+	struct options *options = parse->options;
+
+	switch (c) {
 	case 'v':
 		options->verbose = true;
 		return true;
 	case 'q':
 		options->quiet = true;
+		return true;
+	case 'i':
+		options->library.interface = value;
 		return true;
 	case OPT_RETRY:
 		options->retry = true;
@@ -239,17 +261,159 @@ static bool parse_option(struct parse *parse, int c, const char *value)
 	case OPT_VPN:
 		options->library.vpn_ports = 1;
 		return true;
-	case OPT_HOLD:
-		return parse_mode(parse, JOB_HOLD, "--hold");
-	case OPT_CLOSE:
-		return parse_mode(parse, JOB_CLOSE, "--close");
-	case OPT_CLOSE_ALL:
-		return parse_mode(parse, JOB_CLOSE_ALL, "--close-all");
-	case OPT_ADDRESS:
-		return parse_mode(parse, JOB_ADDRESS, "--address");
-	case OPT_CHECK:
-		return parse_mode(parse, JOB_CHECK, "--check");
 	default:
-		return false;
+		if (c >= OPT_JOB)
+			return parse_job(parse, (enum job)(c - OPT_JOB), name);
+		return parse_value(parse, c, value);
 	}
+}
+
+/* What -t, -P and --ttl say, put into each mapping. */
+static bool complete_mappings(struct parse *parse)
+{
+	struct options *options = parse->options;
+
+	if (parse->external_port >= 0) {
+		if (options->count > 1)
+			return mistake("-P %ld: which of the %zu ports is it for? "
+				       "Write each as -p INTERNAL:EXTERNAL",
+				       parse->external_port, options->count);
+		if (options->count == 1 && options->wanted->external_port)
+			return mistake("-P %ld: -p names external port %u already, drop one",
+				       parse->external_port, options->wanted->external_port);
+		options->wanted->external_port = (uint16_t)parse->external_port;
+	}
+	if (!options->count)
+		options->count = 1; /* one with a port to be picked */
+	for (size_t i = 0; i < options->count; i++) {
+		if (!options->wanted[i].protocol)
+			options->wanted[i].protocol =
+				parse->protocol ? parse->protocol : NATPMP_TCP;
+		options->wanted[i].lifetime = parse->lifetime;
+	}
+	return true;
+}
+
+static bool check_mappings(const struct options *options)
+{
+	const natpmp_mapping *wanted = options->wanted;
+
+	for (size_t i = 0; i < options->count; i++) {
+		for (size_t j = 0; wanted[i].internal_port && j < i; j++) {
+			if (wanted[i].internal_port == wanted[j].internal_port &&
+			    wanted[i].protocol & wanted[j].protocol)
+				return mistake("-p %u is given twice for the same type: drop one",
+					       wanted[i].internal_port);
+		}
+		if (options->job == JOB_CLOSE && !wanted[i].internal_port)
+			return mistake("--close needs to know which: name it with -p "
+				       "(--close-all closes all of this host)");
+	}
+	if (options->library.vpn_ports && (options->count > 1 || wanted->internal_port))
+		return mistake("-p %u: with --vpn the gateway picks the port, so leave out -p; "
+			       "%%p tells which it is",
+			       wanted[options->count - 1].internal_port);
+	return true;
+}
+
+/* Does what is given belong to the job? */
+static bool check_job(const struct parse *parse, bool ports_given)
+{
+	const struct options *options = parse->options;
+	bool closes = options->job == JOB_CLOSE || options->job == JOB_CLOSE_ALL;
+	const char *needs_hold = options->on_change   ? "--on-change"
+				 : options->port_file ? "--port-file"
+				 : options->retry     ? "--retry"
+						      : NULL;
+
+	if (parse->job && options->command)
+		return mistake("--%s takes no command: drop it, or \"%s\"", parse->job,
+			       options->command[0]);
+	if (needs_hold && options->job != JOB_HOLD && !options->command)
+		return mistake("%s needs a mapping that is held: add --hold or a command",
+			       needs_hold);
+	if (ports_given && options->job > JOB_CLOSE)
+		return mistake("--%s takes no port: leave out -p and -P", parse->job);
+	if (options->print && options->json)
+		return mistake("--print and --json exclude each other: give one");
+	if (options->print && (closes || options->job == JOB_CHECK))
+		return mistake("--%s has nothing for --print: leave it out", parse->job);
+	if (options->library.vpn_ports && closes)
+		return mistake("--%s does not go with --vpn: such a gateway's mapping ends "
+			       "by itself, soon after nobody holds it",
+			       parse->job);
+	return true;
+}
+
+/* getopt_long() came upon something that it does not know, or that lacks its value. */
+static enum next unknown_option(int c, char **argv)
+{
+	const char *word = argv[optind - 1];
+
+	if (c == '?' && optopt == '?')
+		return NEXT_HELP;
+	if (c == ':')
+		options_mistake("%s needs a value; \"natpmp --help\" shows which", word);
+	else if (optopt && optopt < OPT_TTL)
+		options_mistake("-%c is no option; \"natpmp --help\" lists them", optopt);
+	else
+		options_mistake("%s: no such option, or not used like that; "
+				"\"natpmp --help\" lists them",
+				word);
+	return NEXT_MISTAKE;
+}
+
+static enum next parse_all(struct parse *parse, int argc, char **argv)
+{
+	int c, index = 0;
+
+	optind = 1;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, short_options, long_options, &index)) != -1) {
+		if (c == 'h')
+			return NEXT_HELP;
+		if (c == OPT_VERSION)
+			return NEXT_VERSION;
+		if (c == '?' || c == ':')
+			return unknown_option(c, argv);
+		if (!parse_option(parse, c, long_options[index].name, optarg))
+			return NEXT_MISTAKE;
+	}
+	return NEXT_WORK;
+}
+
+enum next options_parse(struct options *options, int argc, char **argv)
+{
+	struct parse parse = {.options = options, .external_port = -1};
+	bool ports_given;
+	enum next next;
+
+	*options = (struct options){.library = NATPMP_OPTIONS_INIT};
+	/* Every argument could be a -p, and without any there is one. */
+	options->wanted = calloc((size_t)argc + 1, sizeof(*options->wanted));
+	if (!options->wanted) {
+		options_mistake("no memory: close some programs");
+		return NEXT_MISTAKE;
+	}
+	next = parse_all(&parse, argc, argv);
+	if (next != NEXT_WORK)
+		return next;
+	if (optind < argc)
+		options->command = argv + optind;
+	ports_given = options->count || parse.external_port >= 0;
+	if (!complete_mappings(&parse) || !check_job(&parse, ports_given) ||
+	    !check_mappings(options))
+		return NEXT_MISTAKE;
+	/* All of this host, unless a type is named. */
+	if (options->job == JOB_CLOSE_ALL && !parse.protocol)
+		options->wanted->protocol = NATPMP_TCP_UDP;
+	if (options->command)
+		options->job = JOB_HOLD;
+	return NEXT_WORK;
+}
+
+void options_free(struct options *options)
+{
+	free(options->wanted);
+	options->wanted = NULL;
 }

@@ -452,7 +452,7 @@ int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 	link->gateway_port = ctx->port;
 	address_print(gateway, link->gateway);
 	address_print(route.source, link->internal_address);
-	strcpy(link->interface, route.interface);
+	route_interface(&route, link->interface);
 	ctx_leave(ctx);
 	return status;
 }

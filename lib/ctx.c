@@ -140,6 +140,24 @@ static bool same_link(const natpmp_ctx *ctx, const struct route *route, uint32_t
 	       (ctx->link.source == route->source || !route->source);
 }
 
+static void log_link(natpmp_ctx *ctx)
+{
+	char gateway[NATPMP_ADDRESS_LEN], own[NATPMP_ADDRESS_LEN], interface[IF_NAMESIZE];
+
+	if (!ctx->log)
+		return;
+	if (ctx->link_status != NATPMP_OK) {
+		LOG(ctx, "no link: %s", natpmp_strerror(ctx->link_status));
+		return;
+	}
+	address_print(ctx->link.gateway, gateway);
+	address_print(ctx->link.source, own);
+	route_interface(&ctx->link, interface);
+	LOG(ctx, "gateway %s port %u, by %s from %s", gateway, ctx->port, interface, own);
+	if (address_classify(ctx->link.source) == NATPMP_ADDRESS_PUBLIC)
+		LOG(ctx, "%s is a public address: maybe there is no NAT (RFC 6886 section 3)", own);
+}
+
 static void relink(natpmp_ctx *ctx)
 {
 	struct route route;
@@ -160,16 +178,7 @@ static void relink(natpmp_ctx *ctx)
 		ctx->relink_at = clock_ms() + RELINK_DELAY;
 	if (status != NATPMP_OK && status == before)
 		return;
-	if (status == NATPMP_OK) {
-		char address[NATPMP_ADDRESS_LEN], own[NATPMP_ADDRESS_LEN];
-		address_print(ctx->link.gateway, address);
-		address_print(ctx->link.source, own);
-		LOG(ctx, "gateway %s port %u, by %s from %s", address, ctx->port, ctx->link.interface, own);
-		if (address_classify(ctx->link.source) == NATPMP_ADDRESS_PUBLIC)
-			LOG(ctx, "%s is a public address: there may be nothing to map (RFC 6886 section 3)", own);
-	} else {
-		LOG(ctx, "no link: %s", natpmp_strerror(status));
-	}
+	log_link(ctx);
 	leases_relink(&ctx->leases, clock_ms(), status, status == NATPMP_OK ? ctx->link.source : 0);
 }
 

@@ -174,11 +174,10 @@ uint64_t engine_deadline(const struct engine *engine)
 {
 	uint64_t at;
 
-	if (engine->reach == NATPMP_PENDING || engine->reach == NATPMP_OK ||
-	    engine->reach <= NATPMP_E_TIMEOUT)
-		at = engine->pause_until > engine->hold_off ? engine->pause_until : engine->hold_off;
-	else /* no gateway at all: nothing to be sent until engine_relink() */
+	if (engine_has_no_link(engine))
 		at = NEVER;
+	else
+		at = engine->pause_until > engine->hold_off ? engine->pause_until : engine->hold_off;
 	if (engine->in_flight) {
 		uint64_t patience = engine->in_flight->first_sent + ENGINE_PATIENCE;
 
@@ -301,6 +300,11 @@ void engine_icmp(struct engine *engine, uint64_t now, const uint8_t *bytes, size
 	}
 	pause_for(engine, now, NATPMP_E_REFUSED);
 	end(engine, NATPMP_E_REFUSED, NULL);
+}
+
+bool engine_has_no_link(const struct engine *engine)
+{
+	return engine->reach < NATPMP_OK && engine->reach > NATPMP_E_TIMEOUT;
 }
 
 void engine_relink(struct engine *engine, int status, uint32_t own_address)

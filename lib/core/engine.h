@@ -93,4 +93,7 @@ void engine_icmp(struct engine *engine, uint64_t now, const uint8_t *bytes, size
  * what we knew of the old one is void. The request in flight goes back to the queue. */
 void engine_relink(struct engine *engine, int status, uint32_t own_address);
 
+/* There is no gateway to ask: nothing is sent until engine_relink() says otherwise. */
+bool engine_has_no_link(const struct engine *engine);
+
 #endif

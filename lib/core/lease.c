@@ -740,6 +740,8 @@ int leases_add(struct leases *leases, struct lease *lease, enum lease_goal goal,
 			half->maybe = true;
 	}
 	lease->view.status = lease->told.status = NATPMP_PENDING;
+	if (engine_has_no_link(&leases->engine) && goal == LEASE_HOLD)
+		lease->down = leases->engine.reach;
 	lease->close_by = NEVER;
 	leases->count++;
 	lease->next = leases->all;

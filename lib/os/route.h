@@ -12,12 +12,14 @@ struct route {
 	uint32_t gateway; /* next hop, host order; 0: the destination is reached without one */
 	uint32_t source;  /* the own address a packet would carry */
 	unsigned index;   /* of the interface */
-	char interface[IF_NAMESIZE];
 };
 
 /* How would the kernel send to that address, by that interface only (NULL = any), from that
  * own address (0 = any)? 0, or an errno: ENETUNREACH and alike mean that there is no way. */
 int route_lookup(uint32_t destination, const char *interface, uint32_t source, struct route *route);
+
+/* The name of its interface; "" if that is gone. */
+void route_interface(const struct route *route, char name[IF_NAMESIZE]);
 
 /* A descriptor that becomes readable when routes, addresses or interfaces change; -1: errno. */
 int route_watch(void);

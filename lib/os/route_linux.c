@@ -120,9 +120,13 @@ int route_lookup(uint32_t destination, const char *interface, uint32_t source, s
 		error = read_answer(answer, len, route);
 	if (!error && source)
 		route->source = source;
-	if (!error && !if_indextoname(route->index, route->interface))
-		route->interface[0] = '\0';
 	return error;
+}
+
+void route_interface(const struct route *route, char name[IF_NAMESIZE])
+{
+	if (!if_indextoname(route->index, name))
+		name[0] = '\0';
 }
 
 int route_watch(void)

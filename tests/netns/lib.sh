@@ -74,13 +74,16 @@ on_exit() {
 	if [ "$code" -ne 0 ] || [ "${KEEP_TALKING-}" = 1 ]; then
 		{
 			say "--- exit status $code; what was written:"
-			cd "$work" && tail -n 40 ./*.out ./*.err ./*.probes 2>/dev/null
+			cd "$work" && tail -n 30 ./*.out ./*.err 2>/dev/null
+			[ ! -e traffic.probes ] || (say "--- traffic:" && tail -n 20 traffic.probes)
 			for host in gateway second; do
-				[ -e "/run/netns/$host" ] && say "--- $host:" && on "$host" nft list ruleset
+				[ ! -e "/run/netns/$host" ] ||
+					(say "--- $host:" && mappings "$host" && on "$host" nft list table inet test)
 			done
 			say "--- client:"
-			ip -n client addr show
-			ip -n client route show table all
+			ip -n client -brief address
+			ip -n client route
+			ip -n client rule
 		} >&2 || :
 	fi
 	exit "$code"
@@ -286,8 +289,9 @@ world() {
 	END
 	cat >"$work/server" <<-'END'
 		#!/bin/sh
-		# server PORT tcp|udp|both: answers "x" with "inside x"
+		# server PORT tcp|udp|both: answers "x" with "inside x"; SIGUSR1: ends with status 9
 		trap 'kill $pids; exit 143' TERM
+		trap 'kill $pids; exit 9' USR1
 		pids=
 		case $2 in tcp | both)
 			socat "TCP4-LISTEN:$1,fork,reuseaddr" EXEC:/run/work/answer &
@@ -370,6 +374,23 @@ asked() {
 	on "$1" nft list counter inet test asked | sed -n 's/.*packets \([0-9]*\) .*/\1/p'
 }
 
+# ----------------------------------------------------------------- natpmp --
+
+# hold NAME PORT tcp|udp|both TTL: natpmp --hold on the client; returns when it is up
+hold() {
+	start "$1" client "$NATPMP" --hold --json -p "$2" -t "$3" --ttl "$4"
+	wait_for 10 "$1 up" told_times "$1" up 1
+}
+
+# told NAME EVENT: how often a hold told of it: "up", "changed" or "down"
+told() {
+	grep -c "\"event\":\"$2\"" "$work/$1.out" || :
+}
+
+told_times() {
+	[ "$(told "$1" "$2")" -eq "$3" ]
+}
+
 # ---------------------------------------------------------------- traffic --
 
 # serve PORT tcp|udp|both: a server on the client, named server-PORT
@@ -390,22 +411,28 @@ reach() {
 	[ "$answer" = 'inside hello' ]
 }
 
-# watch NAME ADDRESS PORT: try over TCP again and again, note when it worked
+# watch ADDRESS PORT: try over TCP again and again, note when it worked
 watch() {
 	while :; do
 		at=$(ms)
 		works=0
-		reach tcp "$2" "$3" && works=1
+		reach tcp "$1" "$2" && works=1
 		echo "$at $works"
 		sleep 0.05
-	done >"$work/$1.probes" 2>/dev/null 3>&- &
-	echo $! >"$work/$1.pid"
-	wait_for 5 "traffic through $2:$3" grep -q ' 1$' "$work/$1.probes"
+	done >"$work/traffic.probes" 2>/dev/null 3>&- &
+	watcher=$!
+	wait_for 5 "traffic through $1:$2" grep -q ' 1$' "$work/traffic.probes"
 }
 
-# outages NAME: how many, and the longest in ms, from the last success before to the first after
-outages() {
-	awk '$2 { if (bad) { n++; if ($1 - last > max) max = $1 - last }; last = $1; bad = 0 }
+# unwatch: no more of it, sets $connections, $outages, and $longest: the longest outage in ms,
+# from the last success before it to the first after it
+unwatch() {
+	kill "$watcher"
+	wait "$watcher" || :
+	# shellcheck disable=SC2046 # three words
+	set -- $(awk '
+		$2 { if (bad) { n++; if ($1 - last > max) max = $1 - last }; last = $1; bad = 0; ok++ }
 		!$2 { bad = 1 }
-		END { print n + bad, max + 0 }' "$work/$1.probes"
+		END { print ok, n + bad, max + 0 }' "$work/traffic.probes")
+	connections=$1 outages=$2 longest=$3
 }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "failure.h"
+#include "json.h"
+#include "template.h"
+
+enum { STATUS_CANNOT_RUN = 126, STATUS_NOT_FOUND = 127 }; /* as a shell has it */
+
+static void step_aside(void)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	setpgid(0, 0);
+	if (null >= 0)
+		dup2(null, STDIN_FILENO);
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+}
+
+pid_t child_fork(const struct signals *signals, bool aside)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (aside)
+			step_aside();
+		signals_restore(signals);
+	} else if (pid > 0 && aside) {
+		setpgid(pid, pid); /* whoever of the two comes first */
+	}
+	return pid;
+}
+
+static void set(const char *prefix, const char *name, const char *suffix, const char *value)
+{
+	char variable[64];
+
+	snprintf(variable, sizeof(variable), "NATPMP_%s%s%s", prefix, name, suffix);
+	setenv(variable, value, 1);
+}
+
+void child_environment(const char *prefix, const char *suffix, const natpmp_mapping *mapping)
+{
+	bool known = mapping->external_port != 0;
+	char internal[8] = "", external[8] = "";
+
+	if (known) {
+		snprintf(internal, sizeof(internal), "%u", mapping->internal_port);
+		snprintf(external, sizeof(external), "%u", mapping->external_port);
+	}
+	set(prefix, "INTERNAL_PORT", suffix, internal);
+	set(prefix, "EXTERNAL_PORT", suffix, external);
+	set(prefix, "INTERNAL_ADDRESS", suffix, mapping->internal_address);
+	set(prefix, "EXTERNAL_ADDRESS", suffix, mapping->external_address);
+	set(prefix, "PROTOCOL", suffix, known ? protocol_name(mapping->protocol) : "");
+}
+
+static void fail(const char *what, int error)
+{
+	fprintf(stderr, "natpmp: cannot run %s: %s; look at its name and its permissions\n", what,
+		strerror(error));
+	_exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
+}
+
+/* Nothing is freed: exec or exit does. */
+void child_exec(char *const *words, const natpmp_mapping *mapping)
+{
+	bool shell = !words[1];
+	char **arguments;
+	size_t count = 0;
+
+	while (words[count])
+		count++;
+	arguments = calloc(count + 1, sizeof(*arguments));
+	if (!arguments)
+		fail(words[0], ENOMEM);
+	for (size_t i = 0; i < count; i++) {
+		arguments[i] = template_expand(words[i], mapping);
+		if (!arguments[i])
+			fail(words[i], ENOMEM);
+	}
+	if (shell)
+		execl("/bin/sh", "sh", "-c", "--", arguments[0], (char *)NULL);
+	else
+		execvp(arguments[0], arguments);
+	fail(shell ? "/bin/sh" : arguments[0], errno);
+	abort();
+}
+
+int child_exit_status(int wait_status)
+{
+	if (WIFSIGNALED(wait_status))
+		return STATUS_SIGNAL + WTERMSIG(wait_status);
+	return WEXITSTATUS(wait_status);
+}

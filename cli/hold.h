@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hold - the wanted mappings, held, and all who hear of a change: people and
+ * programs on stdout and stderr, the port file, the hook, the service manager.
+ * None of them can end the hold or keep it waiting.
+ */
+#ifndef CLI_HOLD_H
+#define CLI_HOLD_H
+
+#include <natpmpc.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "hook.h"
+#include "output.h"
+#include "portfile.h"
+#include "signals.h"
+
+struct hold {
+	struct holds *all;
+	natpmp_lease *lease;
+	natpmp_state now;
+	struct hook hook;
+
+	/* the outage that is, or the wait for the first yes */
+	uint64_t down_since; /* ms */
+	unsigned failures;
+	uint64_t said[2]; /* a bit for each -status that was said: each is said once */
+};
+
+struct holds {
+	natpmp_ctx *ctx;
+	struct output *output;
+	const struct options *options;
+	const struct signals *signals;
+	struct hold *hold;
+	size_t count;
+	bool changed; /* since the last holds_work() */
+	bool ready;   /* all were up at once, some time */
+	struct portfile portfile;
+};
+
+/* Ask for all. A negative status: for_what was refused by the library itself. */
+int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
+		const struct signals *signals, const natpmp_mapping **for_what);
+/* After natpmp_process(): tell everybody what has changed. */
+void holds_work(struct holds *holds);
+/* ms from now, like natpmp_timeout(): holds_work() has something to do then. */
+int holds_timeout(const struct holds *holds);
+/* A child has ended: maybe it was a hook. */
+void holds_reap(struct holds *holds, pid_t pid, int wait_status);
+/* The first that is down, or else pending, or else up. */
+const natpmp_state *holds_worst(const struct holds *holds);
+/* In a child process: the environment for all mappings, the first without a suffix. */
+void holds_environment(const struct holds *holds);
+/* Close all and free ctx; 2 s at most, and 4 s if hooks do not want to end. */
+void holds_end(struct holds *holds);
+
+uint64_t now_ms(void);
+
+#endif

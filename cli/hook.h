@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hook - --on-change, for one mapping.
+ *
+ * Never two at once: a change that comes while it runs waits, and only the
+ * latest. One that hangs while a change waits is ended after HOOK_PATIENCE.
+ */
+#ifndef CLI_HOOK_H
+#define CLI_HOOK_H
+
+#include <natpmpc.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "output.h"
+#include "signals.h"
+
+enum {
+	HOOK_PATIENCE = 60000, /* ms for one that keeps a change waiting */
+	HOOK_FAREWELL = 2000,  /* ms for one still running at our end */
+	HOOK_GRACE = 1000,     /* ms from SIGTERM to SIGKILL, and from there to giving up */
+};
+
+struct hook {
+	const char *command; /* NULL: there is none */
+	pid_t pid;           /* 0: does not run */
+	bool waiting;        /* there is something to tell */
+	natpmp_mapping told, latest;
+	uint64_t started, limit; /* ms; limit 0: none */
+	int kills;               /* signals sent to this one so far */
+	int last_status;         /* its exit status, to say a repeated failure once */
+	unsigned failures;       /* in a row */
+};
+
+/* The mapping came up, or is another one now. */
+void hook_change(struct hook *hook, const natpmp_mapping *now);
+/* Start it, or end it, if that is due. */
+void hook_work(struct hook *hook, uint64_t now, const struct signals *signals,
+	       struct output *output);
+/* When hook_work() has something to do without a change or an end of it; UINT64_MAX: never. */
+uint64_t hook_due(const struct hook *hook);
+/* A child has ended: true if it was this hook. */
+bool hook_reap(struct hook *hook, pid_t pid, int wait_status, struct output *output);
+/* We are at our end: it has until HOOK_FAREWELL from now, and what waits is dropped. */
+void hook_end(struct hook *hook, uint64_t now);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "output.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "failure.h"
+#include "json.h"
+#include "template.h"
+
+static bool wants_colour(int fd)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fd) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+void output_init(struct output *output, const struct options *options)
+{
+	*output = (struct output){
+		.options = options,
+		.colour = wants_colour(STDOUT_FILENO),
+		.colour_stderr = wants_colour(STDERR_FILENO),
+		.align = isatty(STDOUT_FILENO),
+	};
+}
+
+/* The errno, 0 when all is written. Not patient: nor does it wait for the reader. */
+static int write_all(int fd, const char *text, size_t length, bool patient)
+{
+	while (length) {
+		struct pollfd writable = {.fd = fd, .events = POLLOUT};
+		ssize_t written;
+
+		if (poll(&writable, 1, patient ? -1 : 0) == 0)
+			return EAGAIN;
+		written = write(fd, text, length);
+		if (written < 0 && errno != EINTR && errno != EAGAIN)
+			return errno;
+		if (written > 0) {
+			text += written;
+			length -= (size_t)written;
+		}
+	}
+	return 0;
+}
+
+__attribute__((format(printf, 3, 0))) static void say(struct output *output, const char *colour, const char *format, va_list arguments)
+{
+	char *text, *line;
+	int length;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		return;
+	length = output->colour_stderr ? asprintf(&line, "%snatpmp:\033[m %s\n", colour, text)
+				       : asprintf(&line, "natpmp: %s\n", text);
+	if (length >= 0) {
+		/* There is nobody left to be told if stderr fails. */
+		(void)write_all(STDERR_FILENO, line, (size_t)length, !output->holding);
+		free(line);
+	}
+	free(text);
+}
+
+void output_error(struct output *output, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(output, "\033[31m", format, arguments);
+	va_end(arguments);
+}
+
+void output_note(struct output *output, const char *format, ...)
+{
+	va_list arguments;
+
+	if (output->options->quiet)
+		return;
+	va_start(arguments, format);
+	say(output, "\033[33m", format, arguments);
+	va_end(arguments);
+}
+
+void output_debug(struct output *output, const char *format, ...)
+{
+	va_list arguments;
+
+	if (!output->options->verbose)
+		return;
+	va_start(arguments, format);
+	say(output, "\033[2m", format, arguments);
+	va_end(arguments);
+}
+
+void output_text(struct output *output, const char *text)
+{
+	int error = write_all(STDOUT_FILENO, text, strlen(text), !output->holding);
+
+	if (!error || output->lost)
+		return;
+	output->lost = error;
+	if (output->holding)
+		output_error(output,
+			     "standard output takes no more (%s): lines are lost, the mappings "
+			     "are held all the same",
+			     strerror(error));
+}
+
+static void print_template(struct output *output, const natpmp_mapping *mapping)
+{
+	char *text = template_expand(output->options->print, mapping), *line;
+
+	if (text && asprintf(&line, "%s\n", text) >= 0) {
+		output_text(output, line);
+		free(line);
+	}
+	free(text);
+}
+
+static void print_line(struct output *output, const natpmp_mapping *mapping)
+{
+	const char *address = *mapping->external_address ? mapping->external_address : "-";
+	bool colour = output->colour, align = output->align;
+	char external[NATPMP_ADDRESS_LEN + 8], internal[NATPMP_ADDRESS_LEN + 8], line[160];
+
+	snprintf(external, sizeof(external), "%s:%u", address, mapping->external_port);
+	snprintf(internal, sizeof(internal), "%s:%u", mapping->internal_address,
+		 mapping->internal_port);
+	snprintf(line, sizeof(line), "%s%*s%s -> %*s %*s %lu s\n", colour ? "\033[1m" : "",
+		 align ? -21 : 0, external, colour ? "\033[m" : "", align ? -21 : 0, internal,
+		 align ? -4 : 0, protocol_name(mapping->protocol),
+		 (unsigned long)mapping->lifetime);
+	output_text(output, line);
+}
+
+void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
+		  int status)
+{
+	natpmp_link link = {.gateway = ""};
+	char *text = NULL;
+	size_t size;
+	FILE *out;
+
+	if (!output->options->json)
+		return;
+	out = open_memstream(&text, &size);
+	if (!out)
+		return;
+	if (output->ctx)
+		(void)natpmp_get_link(output->ctx, &link); /* without one the gateway is null */
+	json_begin(out, event);
+	if (mapping)
+		json_mapping(out, mapping);
+	json_string(out, "gateway", link.gateway);
+	json_error(out, "error", status);
+	json_end(out);
+	if (fclose(out) == 0)
+		output_text(output, text);
+	free(text);
+}
+
+void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping)
+{
+	if (output->options->json)
+		output_event(output, event, mapping, NATPMP_OK);
+	else if (output->options->print)
+		print_template(output, mapping);
+	else if (!output->options->quiet)
+		print_line(output, mapping);
+}
+
+int output_failure(struct output *output, const char *what, const natpmp_mapping *mapping,
+		   int status)
+{
+	const struct failure *failure = failure_find(status);
+	int error = errno;
+
+	if (status == NATPMP_E_SYSTEM)
+		output_error(output, "%s: %s (%s); %s", what, natpmp_strerror(status),
+			     strerror(error), failure->advice);
+	else
+		output_error(output, "%s: %s; %s", what, natpmp_strerror(status), failure->advice);
+	output_event(output, "error", mapping, status);
+	return failure->exit_status;
+}
+
+void output_warn_address(struct output *output, const char *address)
+{
+	switch (natpmp_classify(address)) {
+	case NATPMP_ADDRESS_PUBLIC:
+		return;
+	case NATPMP_ADDRESS_NONE:
+		output_note(output, "the gateway tells no external address; look whether it is "
+				    "connected to the internet");
+		return;
+	case NATPMP_ADDRESS_PRIVATE:
+		output_note(output,
+			    "the external address %s is a private one: there is a second NAT in "
+			    "front of the gateway; forward the port there too, or make that "
+			    "device a bridge",
+			    address);
+		return;
+	case NATPMP_ADDRESS_SHARED:
+		output_note(output,
+			    "the external address %s is shared, behind the provider's own NAT: "
+			    "nobody outside can connect; ask the provider for a public one",
+			    address);
+		return;
+	case NATPMP_ADDRESS_LINK_LOCAL:
+	case NATPMP_ADDRESS_RESERVED:
+		break;
+	}
+	output_note(output,
+		    "the external address %s is not one of the internet: nobody outside can "
+		    "connect; look at the gateway's own connection",
+		    address);
+}
+
+const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN])
+{
+	if (mapping->internal_port)
+		snprintf(name, OUTPUT_NAME_LEN, "%u/%s", mapping->internal_port,
+			 protocol_name(mapping->protocol));
+	else
+		snprintf(name, OUTPUT_NAME_LEN, "a port/%s", protocol_name(mapping->protocol));
+	return name;
+}
+
+int output_end(struct output *output, int exit_status)
+{
+	if (!output->lost)
+		return exit_status;
+	if (!output->holding)
+		output_error(output,
+			     "cannot write to standard output: %s; what was to be done is done "
+			     "all the same",
+			     strerror(output->lost));
+	return exit_status ? exit_status : STATUS_OTHER;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * output - results on stdout, everything else on stderr.
+ *
+ * A mapping's line, made for awk; on a terminal the columns are aligned:
+ *
+ *   EXTERNAL_ADDRESS:PORT -> INTERNAL_ADDRESS:PORT TYPE LIFETIME s
+ *   203.0.113.7:6881 -> 192.168.1.5:6881 tcp 7200 s
+ *
+ * EXTERNAL_ADDRESS is "-" when the gateway tells none. --print puts its own
+ * line in place of this one, --json one object for each event (json.h).
+ */
+#ifndef CLI_OUTPUT_H
+#define CLI_OUTPUT_H
+
+#include <natpmpc.h>
+#include <stdbool.h>
+
+#include "options.h"
+
+struct output {
+	const struct options *options;
+	natpmp_ctx *ctx; /* for the gateway's name; NULL: none yet */
+	bool holding;    /* rather lose a line than let a reader stop the renewals */
+	bool colour, colour_stderr, align;
+	int lost; /* errno of the first line that stdout did not take */
+};
+
+void output_init(struct output *output, const struct options *options);
+
+/* Text on stdout as it is. */
+void output_text(struct output *output, const char *text);
+
+/* Lines on stderr, "natpmp: " before and a line end after: what went wrong, what is good to
+ * know (not with -q), and what only -v wants to hear. */
+__attribute__((format(printf, 2, 3))) void output_error(struct output *output, const char *format,
+							...);
+__attribute__((format(printf, 2, 3))) void output_note(struct output *output, const char *format,
+						       ...);
+__attribute__((format(printf, 2, 3))) void output_debug(struct output *output, const char *format,
+							...);
+
+/* What came to a mapping, by --print's, --json's or the usual line. event is JSON's. */
+void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping);
+/* The event, for --json only. mapping may be NULL: then that of the gateway as a whole. */
+void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
+		  int status);
+/* Say why what was tried ("6881/tcp is not open") did not work and what to do, and tell
+ * --json; returns the exit status. */
+int output_failure(struct output *output, const char *what, const natpmp_mapping *mapping,
+		   int status);
+/* Say it if this external address is of no use to anybody outside. */
+void output_warn_address(struct output *output, const char *address);
+
+/* "6881/tcp" */
+#define OUTPUT_NAME_LEN 16
+const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN]);
+
+/* The exit status, worse if a line was lost. */
+int output_end(struct output *output, int exit_status);
+
+#endif

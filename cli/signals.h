@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * signals - signals as something to poll for.
+ *
+ * Those that were ignored when we started (nohup, a shell's background job)
+ * stay ignored.
+ */
+#ifndef CLI_SIGNALS_H
+#define CLI_SIGNALS_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct signals {
+	int fd; /* readable when there is one to take */
+	sigset_t mask;
+	struct sigaction child, pipe; /* as they were, like mask */
+};
+
+/* errno, 0 on success. */
+int signals_begin(struct signals *signals);
+/* In a child process, before exec: as if we had never been. */
+void signals_restore(const struct signals *signals);
+
+/* The next one, 0 when there is none. by_terminal: sent by a key to every process in the
+ * foreground. */
+int signals_take(struct signals *signals, bool *by_terminal);
+
+#endif

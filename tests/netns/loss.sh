@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Three of ten packets are lost, in both directions, so every second request comes to nothing.
+# Six holders of a mapping of 33 s renew three times each. Half a lifetime has room for seven
+# sends, of which all are lost once in a hundred renewals (0.51 to the 7th): more than three
+# mappings down among 18 renewals is no bad luck (1 in 60000), but a fault.
+. "$(dirname "$0")/lib.sh"
+
+ports='4000 4001 4002 4003 4004 4005'
+
+# sum EVENT: over all holders
+sum() {
+	total=0
+	for port in $ports; do
+		total=$((total + $(told "holder-$port" "$1")))
+	done
+	echo "$total"
+}
+
+all_up() {
+	[ "$(mappings gateway | wc -l)" -eq 6 ] && [ "$(sum up)" -eq $((6 + $(sum down))) ]
+}
+
+world
+daemon gateway
+for port in $ports; do
+	hold "holder-$port" "$port" udp 33
+done
+before=$(asked gateway)
+trouble gateway udp dport 5351 numgen random mod 100 '<' 30 drop
+trouble client udp sport 5351 numgen random mod 100 '<' 30 drop
+sleep 55
+requests=$(($(asked gateway) - before))
+[ "$requests" -ge 18 ] || fail "only $requests requests: are there 18 renewals in them?"
+downs=$(sum down)
+[ "$downs" -le 3 ] || fail "$downs times down"
+wait_for 20 "all up" all_up
+calm gateway
+calm client
+for port in $ports; do
+	stop "holder-$port"
+done
+expect "rules left over" 0 "$(rules gateway)"
+say "30 % loss both ways, 6 mappings of 33 s for 55 s: $requests requests, $downs times down;" \
+	"no rule left over"
