@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "failure.h"
 
-#include <natpmpc.h>
 #include <stddef.h>
 
 #define CHECK "\"natpmp --check\" looks closer"
@@ -54,4 +53,25 @@ const struct failure *failure_find(int status)
 			return &failures[i];
 	}
 	return &unknown;
+}
+
+const char *failure_of_address(natpmp_address_kind kind)
+{
+	switch (kind) {
+	case NATPMP_ADDRESS_PUBLIC:
+		return NULL;
+	case NATPMP_ADDRESS_NONE:
+		return "is not known to the gateway; look whether it is connected to the internet";
+	case NATPMP_ADDRESS_PRIVATE:
+		return "is a private one: there is a second NAT in front of the gateway; forward "
+		       "the port there too, or make that device a bridge";
+	case NATPMP_ADDRESS_SHARED:
+		return "is shared among the provider's customers, behind a second NAT of its own: "
+		       "nobody outside can connect; ask the provider for a public address";
+	case NATPMP_ADDRESS_LINK_LOCAL:
+	case NATPMP_ADDRESS_RESERVED:
+		break;
+	}
+	return "is not one of the internet: nobody outside can connect; look at the gateway's "
+	       "own connection";
 }

@@ -3,6 +3,8 @@
 #ifndef CLI_FAILURE_H
 #define CLI_FAILURE_H
 
+#include <natpmpc.h>
+
 /* Exit statuses. A command's own, 128 + n and 126, 127 come beside them. */
 enum {
 	STATUS_DONE = 0,
@@ -26,5 +28,8 @@ struct failure {
 
 /* Never NULL; one that fits all for a status not known. */
 const struct failure *failure_find(int status);
+
+/* What is wrong with an external address of that kind, and what to do; NULL: nothing. */
+const char *failure_of_address(natpmp_address_kind kind);
 
 #endif

@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "hold.h"
 
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "child.h"
+#include "clock.h"
 #include "failure.h"
 #include "notify.h"
-
-uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ------------------------------------------------------- lines on change -- */
 
@@ -34,23 +25,250 @@ static bool news(struct hold *hold, int status)
 	return first;
 }
 
+static bool was_granted(const natpmp_state *state)
+{
+	return state->mapping.internal_address[0] != '\0';
+}
+
 static void say_down(struct hold *hold, const natpmp_state *before)
 {
 	struct output *output = hold->all->output;
 	int status = hold->now.status;
 	char name[OUTPUT_NAME_LEN];
 
-	if (before->status == NATPMP_OK || before->status == NATPMP_PENDING) {
-		if (before->status == NATPMP_OK)
-			hold->down_since = now_ms();
+	if (before->status >= NATPMP_OK) {
+		hold->down_since = now_ms();
 		hold->failures = 0;
 		memset(hold->said, 0, sizeof(hold->said));
 	}
 	hold->failures++;
 	output_event(output, "down", &hold->now.mapping, status);
 	if (news(hold, status))
-		output_error(output, "%s is %s: %s; it is tried again and again. If that lasts: %s",
+		output_error(output, "%s is %s: %s; still trying, and if that lasts: %s",
 			     output_name(&hold->now.mapping, name),
-			     hold->now.mapping.external_address[0] ? "down" : "not open yet",
+			     was_granted(&hold->now) ? "down" : "not open yet",
 			     natpmp_strerror(status), failure_find(status)->advice);
+}
+
+static void say_up(struct hold *hold, const natpmp_state *before)
+{
+	const struct options *options = hold->all->options;
+	struct output *output = hold->all->output;
+	const natpmp_mapping *now = &hold->now.mapping;
+	bool outage = before->status < NATPMP_OK;
+	char name[OUTPUT_NAME_LEN];
+
+	output_name(now, name);
+	/* stdout is the command's, unless a line of ours was asked for. */
+	if (!options->command || options->print || options->json)
+		output_mapping(output, before->status == NATPMP_OK ? "changed" : "up", now);
+	if (outage)
+		output_note(output, "%s is up%s: %s:%u, after %lu s and %u failure%s", name,
+			    was_granted(before) ? " again" : "", output_address(now),
+			    now->external_port,
+			    (unsigned long)((now_ms() - hold->down_since) / 1000), hold->failures,
+			    hold->failures == 1 ? "" : "s");
+	else if (options->command && before->status == NATPMP_OK)
+		output_note(output, "%s is %s:%u now, no longer %s:%u", name, output_address(now),
+			    now->external_port, before->mapping.external_address,
+			    before->mapping.external_port);
+	else if (options->command)
+		output_debug(output, "%s is up: %s:%u", name, output_address(now),
+			     now->external_port);
+	if (strcmp(before->mapping.external_address, now->external_address) != 0 ||
+	    !was_granted(before))
+		output_warn_address(output, now->external_address);
+}
+
+static void on_event(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
+		     void *arg)
+{
+	struct hold *hold = arg;
+	struct holds *holds = hold->all;
+
+	(void)lease;
+	hold->now = *now;
+	holds->changed = true;
+	if (now->status == NATPMP_OK) {
+		say_up(hold, before);
+		hook_change(&hold->hook, &now->mapping);
+	} else if (now->status < NATPMP_OK && (holds->ready || holds->options->retry)) {
+		say_down(hold, before); /* else it is the end, and not ours to tell */
+	}
+}
+
+/* -------------------------------------------------- others who are told -- */
+
+static char *port_text(const struct holds *holds)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < holds->count; i++)
+		fprintf(out, "%u\n", holds->hold[i].now.mapping.external_port);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static void notify_status(const struct holds *holds, bool first_ready)
+{
+	const natpmp_state *worst = holds_worst(holds);
+	const natpmp_mapping *mapping = &worst->mapping;
+	char text[320], name[OUTPUT_NAME_LEN];
+	int length = snprintf(text, sizeof(text), "%sSTATUS=", first_ready ? "READY=1\n" : "");
+	size_t room = sizeof(text) - (size_t)length;
+
+	if (worst->status != NATPMP_OK)
+		snprintf(text + length, room, "%s: %s", output_name(mapping, name),
+			 natpmp_strerror(worst->status));
+	else if (holds->count > 1)
+		snprintf(text + length, room, "%zu mappings are up", holds->count);
+	else
+		snprintf(text + length, room, "%s is up: %s:%u", output_name(mapping, name),
+			 output_address(mapping), mapping->external_port);
+	notify(text);
+}
+
+void holds_work(struct holds *holds)
+{
+	bool first_ready = !holds->ready && holds_worst(holds)->status == NATPMP_OK;
+
+	if (first_ready)
+		holds->ready = true;
+	if (holds->changed) {
+		notify_status(holds, first_ready);
+		/* The ports as last granted: through an outage, too. */
+		if (holds->portfile.path && holds->ready)
+			portfile_set(&holds->portfile, port_text(holds));
+		holds->changed = false;
+	}
+	portfile_work(&holds->portfile, holds->output);
+	for (size_t i = 0; i < holds->count; i++)
+		hook_work(&holds->hold[i].hook, holds->signals, holds->output);
+}
+
+uint64_t holds_due(const struct holds *holds)
+{
+	uint64_t due = NEVER;
+
+	for (size_t i = 0; i < holds->count; i++) {
+		uint64_t at = hook_due(&holds->hold[i].hook);
+
+		due = at < due ? at : due;
+	}
+	return due;
+}
+
+void holds_reap(struct holds *holds, pid_t pid, int wait_status)
+{
+	for (size_t i = 0; i < holds->count; i++) {
+		if (hook_reap(&holds->hold[i].hook, pid, wait_status, holds->output))
+			return;
+	}
+}
+
+/* ----------------------------------------------------- beginning and end -- */
+
+int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
+		const struct signals *signals, const natpmp_mapping **for_what)
+{
+	const struct options *options = output->options;
+
+	*holds = (struct holds){.ctx = ctx,
+				.output = output,
+				.options = options,
+				.signals = signals,
+				.portfile.path = options->port_file};
+	*for_what = options->wanted;
+	holds->hold = calloc(options->count, sizeof(*holds->hold));
+	if (!holds->hold)
+		return NATPMP_E_NO_MEMORY;
+	for (; holds->count < options->count; holds->count++) {
+		struct hold *hold = &holds->hold[holds->count];
+		int status;
+
+		*for_what = &options->wanted[holds->count];
+		*hold = (struct hold){.all = holds, .hook.command = options->on_change};
+		hold->now = (natpmp_state){.status = NATPMP_PENDING, .mapping = **for_what};
+		hold->down_since = now_ms();
+		status = natpmp_hold(ctx, *for_what, on_event, hold, &hold->lease);
+		if (status < 0)
+			return status;
+	}
+	return NATPMP_OK;
+}
+
+const natpmp_state *holds_worst(const struct holds *holds)
+{
+	const natpmp_state *worst = &holds->hold->now;
+
+	for (size_t i = 0; i < holds->count; i++) {
+		const natpmp_state *now = &holds->hold[i].now;
+
+		if (now->status < NATPMP_OK)
+			return now;
+		if (now->status == NATPMP_PENDING && worst->status != NATPMP_PENDING)
+			worst = now;
+	}
+	return worst;
+}
+
+void holds_environment(const struct holds *holds)
+{
+	char suffix[24] = "";
+
+	for (size_t i = 0; i < holds->count; i++) {
+		if (i > 0)
+			snprintf(suffix, sizeof(suffix), "_%zu", i + 1);
+		child_environment("", suffix, &holds->hold[i].now.mapping);
+	}
+}
+
+/* Let hooks that still run come to an end, or end them. */
+static void end_hooks(struct holds *holds)
+{
+	bool running, by_terminal;
+
+	for (size_t i = 0; i < holds->count; i++)
+		hook_end(&holds->hold[i].hook);
+	do {
+		struct pollfd child = {.fd = holds->signals->fd, .events = POLLIN};
+		int status;
+		pid_t pid;
+
+		running = false;
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			holds_reap(holds, pid, status);
+		for (size_t i = 0; i < holds->count; i++) {
+			struct hook *hook = &holds->hold[i].hook;
+
+			hook_work(hook, holds->signals, holds->output);
+			running |= hook->pid && hook->kills < HOOK_KILLS;
+		}
+		if (running && poll(&child, 1, ms_until(holds_due(holds))) > 0)
+			(void)signals_take(holds->signals, &by_terminal);
+	} while (running);
+}
+
+void holds_end(struct holds *holds)
+{
+	if (holds->ready)
+		notify("STOPPING=1\nSTATUS=closing");
+	portfile_end(&holds->portfile, holds->output);
+	for (size_t i = 0; i < holds->count; i++)
+		natpmp_release(holds->hold[i].lease);
+	holds->output->ctx = NULL;
+	natpmp_free(holds->ctx);
+	for (size_t i = 0; i < holds->count; i++) {
+		if (was_granted(&holds->hold[i].now))
+			output_event(holds->output, "closed", &holds->hold[i].now.mapping,
+				     NATPMP_OK);
+	}
+	end_hooks(holds);
+	free(holds->hold);
 }

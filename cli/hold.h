@@ -47,8 +47,8 @@ int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 		const struct signals *signals, const natpmp_mapping **for_what);
 /* After natpmp_process(): tell everybody what has changed. */
 void holds_work(struct holds *holds);
-/* ms from now, like natpmp_timeout(): holds_work() has something to do then. */
-int holds_timeout(const struct holds *holds);
+/* When holds_work() has something to do of its own accord, ms; NEVER: not at all. */
+uint64_t holds_due(const struct holds *holds);
 /* A child has ended: maybe it was a hook. */
 void holds_reap(struct holds *holds, pid_t pid, int wait_status);
 /* The first that is down, or else pending, or else up. */
@@ -57,7 +57,5 @@ const natpmp_state *holds_worst(const struct holds *holds);
 void holds_environment(const struct holds *holds);
 /* Close all and free ctx; 2 s at most, and 4 s if hooks do not want to end. */
 void holds_end(struct holds *holds);
-
-uint64_t now_ms(void);
 
 #endif

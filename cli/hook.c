@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "child.h"
+#include "clock.h"
 
 void hook_change(struct hook *hook, const natpmp_mapping *now)
 {
@@ -15,15 +16,14 @@ void hook_change(struct hook *hook, const natpmp_mapping *now)
 	hook->waiting = true;
 }
 
-static void start(struct hook *hook, uint64_t now, const struct signals *signals,
-		  struct output *output)
+static void start(struct hook *hook, const struct signals *signals, struct output *output)
 {
 	char *words[] = {NULL, NULL};
 
 	hook->waiting = false;
 	hook->pid = child_fork(signals, true);
 	if (hook->pid == 0) {
-		memcpy(words, &hook->command, sizeof(hook->command)); /* exec's missing const */
+		memcpy(words, &hook->command, sizeof(hook->command)); /* exec lacks a const */
 		child_environment("", "", &hook->latest);
 		child_environment("OLD_", "", &hook->told);
 		child_exec(words, &hook->latest);
@@ -35,28 +35,28 @@ static void start(struct hook *hook, uint64_t now, const struct signals *signals
 		return;
 	}
 	hook->told = hook->latest;
-	hook->started = now;
-	hook->limit = 0;
+	hook->started = now_ms();
+	hook->limit = NEVER;
 	hook->kills = 0;
 }
 
-void hook_work(struct hook *hook, uint64_t now, const struct signals *signals,
-	       struct output *output)
+void hook_work(struct hook *hook, const struct signals *signals, struct output *output)
 {
+	uint64_t now = now_ms();
 	char name[OUTPUT_NAME_LEN];
 
 	if (!hook->pid && hook->waiting)
-		start(hook, now, signals, output);
-	if (hook->pid && hook->waiting && !hook->limit)
+		start(hook, signals, output);
+	if (hook->pid && hook->waiting && hook->limit == NEVER)
 		hook->limit = hook->started + HOOK_PATIENCE;
-	if (!hook->pid || !hook->limit || now < hook->limit)
+	if (!hook->pid || now < hook->limit)
 		return;
 	if (!hook->kills)
 		output_error(output,
-			     "--on-change for %s has run for %u s, and is ended; give it a "
-			     "time limit of its own",
+			     "--on-change for %s has run for %lu s and is ended; give it a time "
+			     "limit of its own",
 			     output_name(&hook->told, name),
-			     (unsigned)((now - hook->started) / 1000));
+			     (unsigned long)((now - hook->started) / 1000));
 	kill(-hook->pid, hook->kills ? SIGKILL : SIGTERM);
 	hook->kills++;
 	hook->limit = now + HOOK_GRACE;
@@ -64,7 +64,7 @@ void hook_work(struct hook *hook, uint64_t now, const struct signals *signals,
 
 uint64_t hook_due(const struct hook *hook)
 {
-	return hook->pid && hook->limit ? hook->limit : UINT64_MAX;
+	return hook->pid ? hook->limit : NEVER;
 }
 
 bool hook_reap(struct hook *hook, pid_t pid, int wait_status, struct output *output)
@@ -89,9 +89,11 @@ bool hook_reap(struct hook *hook, pid_t pid, int wait_status, struct output *out
 	return true;
 }
 
-void hook_end(struct hook *hook, uint64_t now)
+void hook_end(struct hook *hook)
 {
+	uint64_t limit = now_ms() + HOOK_FAREWELL;
+
 	hook->waiting = false;
-	if (hook->pid && (!hook->limit || hook->limit > now + HOOK_FAREWELL))
-		hook->limit = now + HOOK_FAREWELL;
+	if (hook->pid && hook->limit > limit)
+		hook->limit = limit;
 }

@@ -20,6 +20,7 @@ enum {
 	HOOK_PATIENCE = 60000, /* ms for one that keeps a change waiting */
 	HOOK_FAREWELL = 2000,  /* ms for one still running at our end */
 	HOOK_GRACE = 1000,     /* ms from SIGTERM to SIGKILL, and from there to giving up */
+	HOOK_KILLS = 3,        /* so many mean that it cannot be ended */
 };
 
 struct hook {
@@ -27,7 +28,8 @@ struct hook {
 	pid_t pid;           /* 0: does not run */
 	bool waiting;        /* there is something to tell */
 	natpmp_mapping told, latest;
-	uint64_t started, limit; /* ms; limit 0: none */
+	uint64_t started;
+	uint64_t limit; /* ms; NEVER: none */
 	int kills;               /* signals sent to this one so far */
 	int last_status;         /* its exit status, to say a repeated failure once */
 	unsigned failures;       /* in a row */
@@ -36,13 +38,12 @@ struct hook {
 /* The mapping came up, or is another one now. */
 void hook_change(struct hook *hook, const natpmp_mapping *now);
 /* Start it, or end it, if that is due. */
-void hook_work(struct hook *hook, uint64_t now, const struct signals *signals,
-	       struct output *output);
-/* When hook_work() has something to do without a change or an end of it; UINT64_MAX: never. */
+void hook_work(struct hook *hook, const struct signals *signals, struct output *output);
+/* When hook_work() has something to do without a change or an end of it; NEVER: it has not. */
 uint64_t hook_due(const struct hook *hook);
 /* A child has ended: true if it was this hook. */
 bool hook_reap(struct hook *hook, pid_t pid, int wait_status, struct output *output);
 /* We are at our end: it has until HOOK_FAREWELL from now, and what waits is dropped. */
-void hook_end(struct hook *hook, uint64_t now);
+void hook_end(struct hook *hook);
 
 #endif

@@ -97,10 +97,11 @@ void json_bool(FILE *out, const char *key, bool value)
 	fputs(value ? "true" : "false", out);
 }
 
-static void put_port(FILE *out, const char *key, uint16_t port)
+/* Ports and lifetimes are never 0: that is one not known. */
+static void put_known(FILE *out, const char *key, unsigned long value)
 {
-	if (port)
-		json_number(out, key, port);
+	if (value)
+		json_number(out, key, value);
 	else
 		json_null(out, key);
 }
@@ -109,11 +110,11 @@ void json_mapping(FILE *out, const natpmp_mapping *mapping)
 {
 	json_string(out, "protocol", protocol_name(mapping->protocol));
 	json_string(out, "internal_address", mapping->internal_address);
-	put_port(out, "internal_port", mapping->internal_port);
+	put_known(out, "internal_port", mapping->internal_port);
 	json_string(out, "external_address", mapping->external_address);
-	put_port(out, "external_port", mapping->external_port);
+	put_known(out, "external_port", mapping->external_port);
 	json_string(out, "external_kind", kind_name(natpmp_classify(mapping->external_address)));
-	json_number(out, "lifetime", mapping->lifetime);
+	put_known(out, "lifetime", mapping->lifetime);
 }
 
 void json_error(FILE *out, const char *key, int status)
@@ -144,7 +145,7 @@ const char *protocol_name(natpmp_protocol protocol)
 	case NATPMP_TCP_UDP:
 		return "both";
 	}
-	return "?";
+	return NULL;
 }
 
 const char *kind_name(natpmp_address_kind kind)

@@ -33,7 +33,7 @@ void json_mapping(FILE *out, const natpmp_mapping *mapping);
 void json_error(FILE *out, const char *key, int status);
 void json_end(FILE *out);
 
-/* The words of "protocol" and "external_kind". */
+/* The words of "protocol", NULL for none, and of "external_kind". */
 const char *protocol_name(natpmp_protocol protocol);
 const char *kind_name(natpmp_address_kind kind);
 

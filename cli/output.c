@@ -125,11 +125,10 @@ static void print_template(struct output *output, const natpmp_mapping *mapping)
 
 static void print_line(struct output *output, const natpmp_mapping *mapping)
 {
-	const char *address = *mapping->external_address ? mapping->external_address : "-";
 	bool colour = output->colour, align = output->align;
 	char external[NATPMP_ADDRESS_LEN + 8], internal[NATPMP_ADDRESS_LEN + 8], line[160];
 
-	snprintf(external, sizeof(external), "%s:%u", address, mapping->external_port);
+	snprintf(external, sizeof(external), "%s:%u", output_address(mapping), mapping->external_port);
 	snprintf(internal, sizeof(internal), "%s:%u", mapping->internal_address,
 		 mapping->internal_port);
 	snprintf(line, sizeof(line), "%s%*s%s -> %*s %*s %lu s\n", colour ? "\033[1m" : "",
@@ -192,34 +191,11 @@ int output_failure(struct output *output, const char *what, const natpmp_mapping
 
 void output_warn_address(struct output *output, const char *address)
 {
-	switch (natpmp_classify(address)) {
-	case NATPMP_ADDRESS_PUBLIC:
-		return;
-	case NATPMP_ADDRESS_NONE:
-		output_note(output, "the gateway tells no external address; look whether it is "
-				    "connected to the internet");
-		return;
-	case NATPMP_ADDRESS_PRIVATE:
-		output_note(output,
-			    "the external address %s is a private one: there is a second NAT in "
-			    "front of the gateway; forward the port there too, or make that "
-			    "device a bridge",
-			    address);
-		return;
-	case NATPMP_ADDRESS_SHARED:
-		output_note(output,
-			    "the external address %s is shared, behind the provider's own NAT: "
-			    "nobody outside can connect; ask the provider for a public one",
-			    address);
-		return;
-	case NATPMP_ADDRESS_LINK_LOCAL:
-	case NATPMP_ADDRESS_RESERVED:
-		break;
-	}
-	output_note(output,
-		    "the external address %s is not one of the internet: nobody outside can "
-		    "connect; look at the gateway's own connection",
-		    address);
+	const char *trouble = failure_of_address(natpmp_classify(address));
+
+	if (trouble)
+		output_note(output, "the external address%s%s %s", *address ? " " : "", address,
+			    trouble);
 }
 
 const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN])
@@ -230,6 +206,11 @@ const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN
 	else
 		snprintf(name, OUTPUT_NAME_LEN, "a port/%s", protocol_name(mapping->protocol));
 	return name;
+}
+
+const char *output_address(const natpmp_mapping *mapping)
+{
+	return *mapping->external_address ? mapping->external_address : "-";
 }
 
 int output_end(struct output *output, int exit_status)

@@ -56,6 +56,9 @@ void output_warn_address(struct output *output, const char *address);
 #define OUTPUT_NAME_LEN 16
 const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN]);
 
+/* The external address, "-" for none. */
+const char *output_address(const natpmp_mapping *mapping);
+
 /* The exit status, worse if a line was lost. */
 int output_end(struct output *output, int exit_status);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "signals.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -26,7 +25,7 @@ int signals_begin(struct signals *signals)
 	}
 	sigprocmask(SIG_BLOCK, &set, &signals->mask);
 	signals->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return signals->fd < 0 ? errno : 0;
+	return signals->fd < 0 ? -1 : 0;
 }
 
 void signals_restore(const struct signals *signals)
@@ -36,7 +35,7 @@ void signals_restore(const struct signals *signals)
 	sigprocmask(SIG_SETMASK, &signals->mask, NULL);
 }
 
-int signals_take(struct signals *signals, bool *by_terminal)
+int signals_take(const struct signals *signals, bool *by_terminal)
 {
 	struct signalfd_siginfo info;
 

@@ -17,13 +17,13 @@ struct signals {
 	struct sigaction child, pipe; /* as they were, like mask */
 };
 
-/* errno, 0 on success. */
+/* -1: errno says why. */
 int signals_begin(struct signals *signals);
 /* In a child process, before exec: as if we had never been. */
 void signals_restore(const struct signals *signals);
 
 /* The next one, 0 when there is none. by_terminal: sent by a key to every process in the
  * foreground. */
-int signals_take(struct signals *signals, bool *by_terminal);
+int signals_take(const struct signals *signals, bool *by_terminal);
 
 #endif

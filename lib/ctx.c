@@ -158,41 +158,8 @@ static void log_link(natpmp_ctx *ctx)
 		LOG(ctx, "%s is a public address: maybe there is no NAT (RFC 6886 section 3)", own);
 }
 
-static void relink(natpmp_ctx *ctx)
-{
-	struct route route;
-	uint32_t gateway;
-	int before = ctx->link_status;
-	int status = ctx_find(ctx, &route, &gateway);
-
-	ctx->relink_at = NEVER;
-	if (status == NATPMP_OK && same_link(ctx, &route, gateway)) {
-		if (before == NATPMP_OK)
-			return;
-	} else if (status == NATPMP_OK) {
-		status = open_link(ctx, &route, gateway);
-	}
-	ctx->link_status = status;
-	ctx->link_errno = errno;
-	if (status == NATPMP_E_SYSTEM || status == NATPMP_E_NO_MEMORY)
-		ctx->relink_at = clock_ms() + RELINK_DELAY;
-	if (status != NATPMP_OK && status == before)
-		return;
-	log_link(ctx);
-	leases_relink(&ctx->leases, clock_ms(), status, status == NATPMP_OK ? ctx->link.source : 0);
-}
-
-int ctx_link(natpmp_ctx *ctx)
-{
-	/* Who watches knows. */
-	if (ctx->route_fd < 0 || ctx->link_status == NATPMP_PENDING || ctx->relink_at != NEVER)
-		relink(ctx);
-	if (ctx->link_status == NATPMP_E_SYSTEM)
-		errno = ctx->link_errno;
-	return ctx->link_status;
-}
-
-void ctx_watch(natpmp_ctx *ctx)
+/* Where news come from; what cannot be opened now is tried again with the next relink(). */
+static void open_watches(natpmp_ctx *ctx)
 {
 	if (ctx->route_fd < 0) {
 		ctx->route_fd = route_watch();
@@ -200,7 +167,6 @@ void ctx_watch(natpmp_ctx *ctx)
 			LOG(ctx, "changes of routes are not noticed: %s", strerror(errno));
 			close_socket(ctx, &ctx->route_fd);
 		}
-		relink(ctx);
 	}
 	if (ctx->group_fd < 0) {
 		ctx->group_fd = udp_open_group(ALL_HOSTS, ANNOUNCEMENT_PORT);
@@ -209,6 +175,61 @@ void ctx_watch(natpmp_ctx *ctx)
 			close_socket(ctx, &ctx->group_fd);
 		}
 	}
+}
+
+/* The link as the routes are now. True: it is another one, or another reason for none. */
+static bool find_link(natpmp_ctx *ctx)
+{
+	struct route route;
+	uint32_t gateway;
+	int before = ctx->link_status;
+	int status = ctx_find(ctx, &route, &gateway);
+	bool same = status == NATPMP_OK && same_link(ctx, &route, gateway);
+
+	if (status == NATPMP_OK && !same)
+		status = open_link(ctx, &route, gateway);
+	if (status == NATPMP_E_SYSTEM || status == NATPMP_E_NO_MEMORY) {
+		/* Not even looking is possible, for want of descriptors perhaps. What works goes on. */
+		ctx->relink_at = clock_ms() + RELINK_DELAY;
+		ctx->link_errno = errno;
+		if (before == NATPMP_OK)
+			return false;
+	}
+	ctx->link_status = status;
+	return status == NATPMP_OK ? !same || before != NATPMP_OK : status != before;
+}
+
+static void relink(natpmp_ctx *ctx)
+{
+	ctx->relink_at = NEVER;
+	if (ctx->watched) {
+		open_watches(ctx); /* before the look, so that no change falls between the two */
+		if (ctx->route_fd < 0)
+			ctx->relink_at = clock_ms() + RELINK_DELAY;
+	}
+	if (!find_link(ctx))
+		return;
+	log_link(ctx);
+	leases_relink(&ctx->leases, clock_ms(), ctx->link_status,
+		      ctx->link_status == NATPMP_OK ? ctx->link.source : 0);
+}
+
+int ctx_link(natpmp_ctx *ctx)
+{
+	/* Who watches knows. */
+	if (!ctx->watched || ctx->link_status == NATPMP_PENDING || ctx->relink_at != NEVER)
+		relink(ctx);
+	if (ctx->link_status == NATPMP_E_SYSTEM)
+		errno = ctx->link_errno;
+	return ctx->link_status;
+}
+
+void ctx_watch(natpmp_ctx *ctx)
+{
+	if (ctx->watched)
+		return;
+	ctx->watched = true;
+	relink(ctx);
 }
 
 /* --- bytes --- */

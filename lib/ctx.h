@@ -56,6 +56,7 @@ struct natpmp_ctx {
 	int link_status;    /* natpmp_status */
 	int link_errno;     /* of NATPMP_E_SYSTEM */
 	uint64_t relink_at; /* ms, after a failure of this machine */
+	bool watched;       /* ctx_watch() was called */
 	int request_fd, group_fd, route_fd; /* -1 = not open */
 	uint64_t sent_us, round_trip; /* us */
 };

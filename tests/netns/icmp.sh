@@ -6,15 +6,11 @@
 
 port=4000
 
-asked_more() {
-	[ "$(asked gateway)" -ge "$1" ]
-}
-
 # goes_on WHAT: asks on while trouble lasts, and succeeds when it ends
 goes_on() {
 	port=$((port + 1))
 	start natpmp client "$NATPMP" -p "$port" --ttl 600
-	wait_for 5 "$1: a second request" asked_more $((before + 2))
+	wait_for 5 "$1: a second request" asked_more gateway $((before + 2))
 	! gone natpmp || fail "$1: gave up"
 	began=$(ms)
 	calm gateway

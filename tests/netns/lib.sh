@@ -22,30 +22,33 @@ PATH=$PATH:/usr/sbin:/sbin
 # ------------------------------------------------------ the private world --
 
 skip() {
-	echo "skipped: $*"
+	echo "cannot run: $*"
 	[ "${NATPMPC_NO_SKIP-}" = 1 ] && exit 1
 	exit 77
 }
 
 enter() {
-	for tool in ip nft ss socat unshare miniupnpd; do
-		command -v "$tool" >/dev/null || skip "no $tool here (Debian: apt-get install" \
+	: "${NATPMP:?is to name the program to test}" "${WITH_MAPPING:?likewise}"
+	for _tool in ip nft ss socat unshare miniupnpd; do
+		command -v "$_tool" >/dev/null || skip "no $_tool here (Debian: apt-get install" \
 			"miniupnpd-nftables nftables iproute2 socat util-linux)"
 	done
 	miniupnpd --version 2>&1 | grep -q nftables || skip "this miniupnpd is not the one for nftables"
-	flags='--mount --net --pid --fork --kill-child --mount-proc'
-	[ "$(id -u)" -eq 0 ] || flags="--map-root-user $flags"
+	_flags='--mount --net --pid --fork --kill-child --mount-proc'
+	[ "$(id -u)" -eq 0 ] || _flags="--map-root-user $_flags"
 	# shellcheck disable=SC2086 # several words
-	why=$(unshare $flags sh -ec 'mount -t tmpfs none /run; mkdir /run/netns; ip netns add try
+	_why=$(unshare $_flags sh -ec 'mount -t tmpfs none /run; mkdir /run/netns; ip netns add try
 		ip -n try link add type veth; ip -n try link add type bridge
 		ip netns exec try nft add table inet try' 2>&1) ||
-		skip "no namespaces to be had: $(echo "$why" | tail -n 1)"
+		skip "no namespaces to be had: $(echo "$_why" | tail -n 1)"
 	export NATPMPC_WORLD=1
 	# shellcheck disable=SC2086
-	exec unshare $flags sh "$0"
+	exec unshare $_flags sh "$0"
 }
 
-[ "${NATPMPC_WORLD-}" = 1 ] || enter
+if [ "${NATPMPC_WORLD-}" != 1 ] || [ $$ -ne 1 ]; then
+	enter
+fi
 unset NATPMPC_WORLD
 set -eu
 
@@ -69,16 +72,16 @@ fail() {
 }
 
 on_exit() {
-	code=$?
+	_code=$?
 	trap - EXIT
-	if [ "$code" -ne 0 ] || [ "${KEEP_TALKING-}" = 1 ]; then
+	if [ "$_code" -ne 0 ] || [ "${KEEP_TALKING-}" = 1 ]; then
 		{
-			say "--- exit status $code; what was written:"
+			say "--- exit status $_code; what was written:"
 			cd "$work" && tail -n 30 ./*.out ./*.err 2>/dev/null
 			[ ! -e traffic.probes ] || (say "--- traffic:" && tail -n 20 traffic.probes)
-			for host in gateway second; do
-				[ ! -e "/run/netns/$host" ] ||
-					(say "--- $host:" && mappings "$host" && on "$host" nft list table inet test)
+			for _host in gateway second; do
+				[ ! -e "/run/netns/$_host" ] ||
+					(say "--- $_host:" && mappings "$_host" && on "$_host" nft list table inet test)
 			done
 			say "--- client:"
 			ip -n client -brief address
@@ -86,30 +89,30 @@ on_exit() {
 			ip -n client rule
 		} >&2 || :
 	fi
-	exit "$code"
+	exit "$_code"
 }
 
 # Milliseconds on a clock that never goes back.
 ms() {
-	read -r up _ </proc/uptime
-	echo "${up%.*}${up#*.}0"
+	read -r _up _ </proc/uptime
+	echo "${_up%.*}${_up#*.}0"
 }
 
 # within SECONDS COMMAND...: try until it succeeds, or fail after that time
 within() {
-	till=$(($(ms) + $1 * 1000))
+	_till=$(($(ms) + $1 * 1000))
 	shift
 	until "$@"; do
-		[ "$(ms)" -lt "$till" ] || return 1
+		[ "$(ms)" -lt "$_till" ] || return 1
 		sleep 0.05
 	done
 }
 
 # wait_for SECONDS WHAT COMMAND...: the same; the test has failed if it fails
 wait_for() {
-	what=$2 seconds=$1
+	_what=$2 _seconds=$1
 	shift 2
-	within "$seconds" "$@" || fail "$what: not within $seconds s"
+	within "$_seconds" "$@" || fail "$_what: not within $_seconds s"
 }
 
 # expect WHAT WANTED GOT
@@ -126,19 +129,19 @@ at_most() {
 
 # on HOST COMMAND...
 on() {
-	host=$1
+	_host=$1
 	shift
-	ip netns exec "$host" "$@"
+	ip netns exec "$_host" "$@"
 }
 
 # start NAME HOST COMMAND...: in the background; writes $work/NAME.out and NAME.err, reads
 # $work/NAME.in if that is there (see feed)
 start() {
-	name=$1 host=$2 input=/dev/null
-	[ ! -e "$work/$name.in" ] || input=$work/$name.in
+	_name=$1 _host=$2 _input=/dev/null
+	[ ! -e "$work/$_name.in" ] || _input=$work/$_name.in
 	shift 2
-	ip netns exec "$host" "$@" >"$work/$name.out" 2>"$work/$name.err" <"$input" 3>&- &
-	echo $! >"$work/$name.pid"
+	ip netns exec "$_host" "$@" >"$work/$_name.out" 2>"$work/$_name.err" <"$_input" 3>&- &
+	echo $! >"$work/$_name.pid"
 }
 
 # feed NAME: what is written to descriptor 3 from now on is what NAME, yet to be started, reads
@@ -153,8 +156,8 @@ pid() {
 
 # A zombie has ended, too.
 gone() {
-	stat=$(cat "/proc/$(pid "$1")/stat" 2>/dev/null) || return 0
-	case $stat in *') Z '*) ;; *) false ;; esac
+	_stat=$(cat "/proc/$(pid "$1")/stat" 2>/dev/null) || return 0
+	case $_stat in *') Z '*) ;; *) false ;; esac
 }
 
 # ended NAME [SECONDS]: wait for its end, set $status
@@ -274,8 +277,8 @@ gateway() {
 
 # world: everything but the second gateway, and with no daemon running yet
 world() {
-	for name in switch client outside; do
-		host "$name"
+	for _name in switch client outside; do
+		host "$_name"
 	done
 	ip -n switch link add bridge type bridge
 	ip -n switch link set dev bridge up
@@ -312,9 +315,9 @@ second_gateway() {
 
 # trouble HOST RULE...: for what comes in there; calm HOST: no more of it
 trouble() {
-	host=$1
+	_host=$1
 	shift
-	on "$host" nft add rule inet test trouble "$@"
+	on "$_host" nft add rule inet test trouble "$@"
 }
 
 calm() {
@@ -336,8 +339,8 @@ daemon() {
 # crash HOST: the daemon, its table and what it keeps on disk are gone
 crash() {
 	stop "miniupnpd-$1" KILL
-	for chain in miniupnpd prerouting_miniupnpd postrouting_miniupnpd; do
-		on "$1" nft flush chain inet filter "$chain"
+	for _chain in miniupnpd prerouting_miniupnpd postrouting_miniupnpd; do
+		on "$1" nft flush chain inet filter "$_chain"
 	done
 	rm -f "$work/$1.leases" "$work/$1.daemon-pid"
 }
@@ -360,8 +363,8 @@ mapped() {
 
 # rules HOST: how many rules the daemon has made, of whatever kind
 rules() {
-	for chain in miniupnpd prerouting_miniupnpd postrouting_miniupnpd; do
-		on "$1" nft list chain inet filter "$chain"
+	for _chain in miniupnpd prerouting_miniupnpd postrouting_miniupnpd; do
+		on "$1" nft list chain inet filter "$_chain"
 	done | grep -c dport || :
 }
 
@@ -372,6 +375,11 @@ no_rules() {
 # asked HOST: how many datagrams came for port 5351 there
 asked() {
 	on "$1" nft list counter inet test asked | sed -n 's/.*packets \([0-9]*\) .*/\1/p'
+}
+
+# asked_more HOST N: N times in all, or more
+asked_more() {
+	[ "$(asked "$1")" -ge "$2" ]
 }
 
 # ----------------------------------------------------------------- natpmp --
@@ -404,20 +412,20 @@ serve() {
 # A new connection each time: those that were there before outlive their mapping.
 reach() {
 	case $1 in
-	tcp) to=TCP4:$2:$3,connect-timeout=0.3 linger=2 ;;
-	udp) to=UDP4:$2:$3 linger=0.3 ;;
+	tcp) _to=TCP4:$2:$3,connect-timeout=0.3 _linger=2 ;;
+	udp) _to=UDP4:$2:$3 _linger=0.3 ;;
 	esac
-	answer=$(echo hello | on outside timeout 3 socat "-t$linger" - "$to" 2>/dev/null) || return 1
-	[ "$answer" = 'inside hello' ]
+	_answer=$(echo hello | on outside timeout 3 socat "-t$_linger" - "$_to" 2>/dev/null) || return 1
+	[ "$_answer" = 'inside hello' ]
 }
 
 # watch ADDRESS PORT: try over TCP again and again, note when it worked
 watch() {
 	while :; do
-		at=$(ms)
-		works=0
-		reach tcp "$1" "$2" && works=1
-		echo "$at $works"
+		_at=$(ms)
+		_works=0
+		reach tcp "$1" "$2" && _works=1
+		echo "$_at $_works"
 		sleep 0.05
 	done >"$work/traffic.probes" 2>/dev/null 3>&- &
 	watcher=$!
@@ -428,7 +436,7 @@ watch() {
 # from the last success before it to the first after it
 unwatch() {
 	kill "$watcher"
-	wait "$watcher" || :
+	wait "$watcher" 2>/dev/null || :
 	# shellcheck disable=SC2046 # three words
 	set -- $(awk '
 		$2 { if (bad) { n++; if ($1 - last > max) max = $1 - last }; last = $1; bad = 0; ok++ }

@@ -52,6 +52,23 @@ say "unheard restart, lifetime 8 s: a connection after $took ms; the outage was 
 stop holder
 expect "rules left over" 0 "$(rules gateway)"
 
+# Dead at renewal time, its table kept: a refused request is not the end of a lease.
+hold holder 4000 tcp 8
+watch 11.22.33.44 4000
+stop miniupnpd-gateway KILL
+refused=$(asked gateway)
+wait_for 8 "refused renewals" asked_more gateway $((refused + 2))
+refused=$(($(asked gateway) - refused))
+daemon gateway
+sleep 8 # past the end of the first lifetime
+unwatch
+expect "outages" 0 "$outages"
+expect "events" '0 1' "$(told holder down) $(told holder up)"
+stop holder
+expect "rules left over" 0 "$(rules gateway)"
+say "refused $refused times when renewing a mapping of 8 s: $connections connections," \
+	"$outages outages, no event"
+
 # Dead for longer than the lease: down once, then up once.
 hold holder 4000 tcp 4
 crash gateway

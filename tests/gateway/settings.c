@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "settings.h"
+
+#include "text.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum kind { SWITCH, PORT, NUMBER, ADDRESS, FORCED_PORT, FORCED_NUMBER };
+
+#define FIELD(name, kind, member)                                                                  \
+	{                                                                                          \
+		name, kind, offsetof(struct model_profile, member)                                 \
+	}
+
+static const struct setting {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+} settings[] = {
+	FIELD("address", ADDRESS, external_address),
+	FIELD("lifetime", FORCED_NUMBER, forced_lifetime),
+	FIELD("port", FORCED_PORT, forced_port),
+	FIELD("min-lifetime", NUMBER, min_lifetime),
+	FIELD("max-lifetime", NUMBER, max_lifetime),
+	FIELD("max-mappings", NUMBER, max_mappings),
+	FIELD("clock-permille", NUMBER, clock_permille),
+	FIELD("random-low", PORT, random_low),
+	FIELD("random-high", PORT, random_high),
+	FIELD("split-up-to", PORT, split_up_to),
+	FIELD("reserves-companion", SWITCH, reserves_companion),
+	FIELD("maps-without-address", SWITCH, maps_without_address),
+	FIELD("denies-address", SWITCH, denies_address),
+	FIELD("denies-private-address", SWITCH, denies_private_address),
+	FIELD("denies-suggestions", SWITCH, denies_suggestions),
+	FIELD("zero-means-internal", SWITCH, zero_means_internal),
+	FIELD("scans-upward", SWITCH, scans_upward),
+	FIELD("second-mapping", SWITCH, second_mapping),
+	FIELD("delete-all-both", SWITCH, delete_all_both),
+	FIELD("short-opcode-error", SWITCH, short_opcode_error),
+	FIELD("echoes-errors", SWITCH, echoes_errors),
+	FIELD("echoes-deletion", SWITCH, echoes_deletion),
+	FIELD("forever-vanishes", SWITCH, forever_vanishes),
+};
+
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+static const char *takes(enum kind kind)
+{
+	switch (kind) {
+	case SWITCH:
+		return "on|off";
+	case PORT:
+		return "PORT";
+	case NUMBER:
+		return "N";
+	case ADDRESS:
+		return "ADDR|none";
+	case FORCED_PORT:
+		return "PORT|off";
+	case FORCED_NUMBER:
+		return "SECONDS|off";
+	}
+	return "";
+}
+
+void settings_print(FILE *file)
+{
+	for (size_t i = 0; i < SETTINGS; i++)
+		fprintf(file, "  %s %s\n", settings[i].name, takes(settings[i].kind));
+}
+
+static bool store_switch(void *at, const char *value)
+{
+	bool on = strcmp(value, "on") == 0;
+
+	if (!on && strcmp(value, "off") != 0)
+		return false;
+	memcpy(at, &on, sizeof(on));
+	return true;
+}
+
+static bool store_number(void *at, const char *value, int64_t max)
+{
+	int64_t number;
+	uint16_t port;
+	uint32_t word;
+
+	if (!text_number(value, 0, max, &number))
+		return false;
+	port = (uint16_t)number;
+	word = (uint32_t)number;
+	if (max == UINT16_MAX)
+		memcpy(at, &port, sizeof(port));
+	else
+		memcpy(at, &word, sizeof(word));
+	return true;
+}
+
+static bool store_address(void *at, const char *value)
+{
+	uint32_t address = 0;
+
+	if (strcmp(value, "none") != 0 && !text_address(value, &address))
+		return false;
+	memcpy(at, &address, sizeof(address));
+	return true;
+}
+
+static bool forced(const char *value, int64_t max, int64_t *number)
+{
+	*number = -1;
+	return strcmp(value, "off") == 0 || text_number(value, 0, max, number);
+}
+
+static bool store(const struct setting *setting, void *at, const char *value)
+{
+	int64_t number;
+	int32_t port;
+
+	switch (setting->kind) {
+	case SWITCH:
+		return store_switch(at, value);
+	case PORT:
+		return store_number(at, value, UINT16_MAX);
+	case NUMBER:
+		return store_number(at, value, UINT32_MAX);
+	case ADDRESS:
+		return store_address(at, value);
+	case FORCED_PORT:
+		if (!forced(value, UINT16_MAX, &number))
+			return false;
+		port = (int32_t)number;
+		memcpy(at, &port, sizeof(port));
+		return true;
+	case FORCED_NUMBER:
+		if (!forced(value, UINT32_MAX, &number))
+			return false;
+		memcpy(at, &number, sizeof(number));
+		return true;
+	}
+	return false;
+}
+
+bool settings_apply(struct model_profile *profile, const char *name, const char *value)
+{
+	struct model_profile changed = *profile;
+
+	for (size_t i = 0; i < SETTINGS; i++) {
+		if (strcmp(settings[i].name, name) != 0)
+			continue;
+		if (!store(&settings[i], (char *)&changed + settings[i].offset, value) ||
+		    changed.random_low > changed.random_high)
+			return false;
+		*profile = changed;
+		return true;
+	}
+	return false;
+}
+
+bool settings_opcode(const char *name, enum model_opcode *opcode)
+{
+	static const char *const names[] = {"address", "udp", "tcp"};
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (strcmp(names[i], name) != 0)
+			continue;
+		*opcode = (enum model_opcode)i;
+		return true;
+	}
+	return false;
+}
+
+bool settings_result(struct model_profile *profile, const char *code, const char *opcode)
+{
+	enum model_opcode only;
+	int64_t result;
+
+	if (!forced(code, UINT16_MAX, &result) || (opcode && !settings_opcode(opcode, &only)))
+		return false;
+	for (unsigned i = 0; i < 3; i++)
+		if (!opcode || i == only)
+			profile->forced_result[i] = (int32_t)result;
+	return true;
+}
