@@ -55,23 +55,30 @@ const struct failure *failure_find(int status)
 	return &unknown;
 }
 
-const char *failure_of_address(natpmp_address_kind kind)
+const struct address_trouble *failure_of_address(natpmp_address_kind kind)
 {
+	static const struct address_trouble
+		none = {"is not known to the gateway",
+			"look whether the gateway is connected to the internet"},
+		private = {"is a private one: there is a second NAT in front of the gateway",
+			   "forward the port there too, or make that device a bridge"},
+		shared = {"is shared by the provider's customers: nobody outside can connect",
+			  "ask the provider for a public address"},
+		other = {"is not one of the internet: nobody outside can connect",
+			 "look at the gateway's own connection"};
+
 	switch (kind) {
 	case NATPMP_ADDRESS_PUBLIC:
 		return NULL;
 	case NATPMP_ADDRESS_NONE:
-		return "is not known to the gateway; look whether it is connected to the internet";
+		return &none;
 	case NATPMP_ADDRESS_PRIVATE:
-		return "is a private one: there is a second NAT in front of the gateway; forward "
-		       "the port there too, or make that device a bridge";
+		return &private;
 	case NATPMP_ADDRESS_SHARED:
-		return "is shared among the provider's customers, behind a second NAT of its own: "
-		       "nobody outside can connect; ask the provider for a public address";
+		return &shared;
 	case NATPMP_ADDRESS_LINK_LOCAL:
 	case NATPMP_ADDRESS_RESERVED:
 		break;
 	}
-	return "is not one of the internet: nobody outside can connect; look at the gateway's "
-	       "own connection";
+	return &other;
 }

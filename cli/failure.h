@@ -29,7 +29,11 @@ struct failure {
 /* Never NULL; one that fits all for a status not known. */
 const struct failure *failure_find(int status);
 
-/* What is wrong with an external address of that kind, and what to do; NULL: nothing. */
-const char *failure_of_address(natpmp_address_kind kind);
+/* What is the matter with an external address of that kind ("is ..."), and what to do about
+ * it; NULL: nothing. */
+struct address_trouble {
+	const char *what, *advice;
+};
+const struct address_trouble *failure_of_address(natpmp_address_kind kind);
 
 #endif

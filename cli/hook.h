@@ -29,10 +29,10 @@ struct hook {
 	bool waiting;        /* there is something to tell */
 	natpmp_mapping told, latest;
 	uint64_t started;
-	uint64_t limit; /* ms; NEVER: none */
-	int kills;               /* signals sent to this one so far */
-	int last_status;         /* its exit status, to say a repeated failure once */
-	unsigned failures;       /* in a row */
+	uint64_t limit;    /* ms; NEVER: none */
+	int kills;         /* signals sent to this one so far */
+	int last_status;   /* its exit status, to say a repeated failure once */
+	unsigned failures; /* in a row */
 };
 
 /* The mapping came up, or is another one now. */

@@ -97,8 +97,7 @@ void json_bool(FILE *out, const char *key, bool value)
 	fputs(value ? "true" : "false", out);
 }
 
-/* Ports and lifetimes are never 0: that is one not known. */
-static void put_known(FILE *out, const char *key, unsigned long value)
+void json_known(FILE *out, const char *key, unsigned long value)
 {
 	if (value)
 		json_number(out, key, value);
@@ -110,11 +109,11 @@ void json_mapping(FILE *out, const natpmp_mapping *mapping)
 {
 	json_string(out, "protocol", protocol_name(mapping->protocol));
 	json_string(out, "internal_address", mapping->internal_address);
-	put_known(out, "internal_port", mapping->internal_port);
+	json_known(out, "internal_port", mapping->internal_port);
 	json_string(out, "external_address", mapping->external_address);
-	put_known(out, "external_port", mapping->external_port);
+	json_known(out, "external_port", mapping->external_port);
 	json_string(out, "external_kind", kind_name(natpmp_classify(mapping->external_address)));
-	put_known(out, "lifetime", mapping->lifetime);
+	json_known(out, "lifetime", mapping->lifetime);
 }
 
 void json_error(FILE *out, const char *key, int status)

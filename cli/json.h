@@ -12,7 +12,7 @@
  *   gateway           its address
  *   error             {"code": as failure.c has it, "message": for people}
  *
- * What is not known is null. "check" has keys of its own: see check.c.
+ * What is not known is null. "check" has keys of its own: see diagnose.c.
  */
 #ifndef CLI_JSON_H
 #define CLI_JSON_H
@@ -25,6 +25,8 @@ void json_begin(FILE *out, const char *event);
 /* NULL and "" become null: an address that is not known. */
 void json_string(FILE *out, const char *key, const char *value);
 void json_number(FILE *out, const char *key, unsigned long value);
+/* 0 becomes null: ports and lifetimes are never 0. */
+void json_known(FILE *out, const char *key, unsigned long value);
 void json_bool(FILE *out, const char *key, bool value);
 void json_null(FILE *out, const char *key);
 /* The members of a mapping. */

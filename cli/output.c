@@ -50,7 +50,8 @@ static int write_all(int fd, const char *text, size_t length, bool patient)
 	return 0;
 }
 
-__attribute__((format(printf, 3, 0))) static void say(struct output *output, const char *colour, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void say(struct output *output, const char *colour,
+						      const char *format, va_list arguments)
 {
 	char *text, *line;
 	int length;
@@ -128,7 +129,8 @@ static void print_line(struct output *output, const natpmp_mapping *mapping)
 	bool colour = output->colour, align = output->align;
 	char external[NATPMP_ADDRESS_LEN + 8], internal[NATPMP_ADDRESS_LEN + 8], line[160];
 
-	snprintf(external, sizeof(external), "%s:%u", output_address(mapping), mapping->external_port);
+	snprintf(external, sizeof(external), "%s:%u", output_address(mapping),
+		 mapping->external_port);
 	snprintf(internal, sizeof(internal), "%s:%u", mapping->internal_address,
 		 mapping->internal_port);
 	snprintf(line, sizeof(line), "%s%*s%s -> %*s %*s %lu s\n", colour ? "\033[1m" : "",
@@ -174,28 +176,43 @@ void output_mapping(struct output *output, const char *event, const natpmp_mappi
 		print_line(output, mapping);
 }
 
+/* Whom or what it is about, as far as that is known: " (gateway 192.168.1.1)". */
+static void describe(const struct output *output, int status, char *text, size_t size)
+{
+	const natpmp_options *options = &output->options->library;
+	natpmp_link link;
+
+	*text = '\0';
+	if (status == NATPMP_E_NO_INTERFACE && options->interface)
+		snprintf(text, size, " (-i %s)", options->interface);
+	else if (status == NATPMP_E_NO_ROUTE && options->gateway)
+		snprintf(text, size, " (-g %s)", options->gateway);
+	else if (status <= NATPMP_E_TIMEOUT && output->ctx &&
+		 natpmp_get_link(output->ctx, &link) == NATPMP_OK)
+		snprintf(text, size, " (gateway %s)", link.gateway);
+}
+
 int output_failure(struct output *output, const char *what, const natpmp_mapping *mapping,
 		   int status)
 {
 	const struct failure *failure = failure_find(status);
-	int error = errno;
+	const char *error = status == NATPMP_E_SYSTEM ? strerror(errno) : NULL;
+	char whom[80];
 
-	if (status == NATPMP_E_SYSTEM)
-		output_error(output, "%s: %s (%s); %s", what, natpmp_strerror(status),
-			     strerror(error), failure->advice);
-	else
-		output_error(output, "%s: %s; %s", what, natpmp_strerror(status), failure->advice);
+	describe(output, status, whom, sizeof(whom));
+	output_error(output, "%s%s: %s%s%s; %s", what, whom, natpmp_strerror(status),
+		     error ? ": " : "", error ? error : "", failure->advice);
 	output_event(output, "error", mapping, status);
 	return failure->exit_status;
 }
 
 void output_warn_address(struct output *output, const char *address)
 {
-	const char *trouble = failure_of_address(natpmp_classify(address));
+	const struct address_trouble *trouble = failure_of_address(natpmp_classify(address));
 
 	if (trouble)
-		output_note(output, "the external address%s%s %s", *address ? " " : "", address,
-			    trouble);
+		output_note(output, "the external address%s%s %s; %s", *address ? " " : "", address,
+			    trouble->what, trouble->advice);
 }
 
 const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN])
@@ -204,7 +221,7 @@ const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN
 		snprintf(name, OUTPUT_NAME_LEN, "%u/%s", mapping->internal_port,
 			 protocol_name(mapping->protocol));
 	else
-		snprintf(name, OUTPUT_NAME_LEN, "a port/%s", protocol_name(mapping->protocol));
+		snprintf(name, OUTPUT_NAME_LEN, "a port (%s)", protocol_name(mapping->protocol));
 	return name;
 }
 

@@ -13,6 +13,7 @@
 #include "os/random.h"
 
 #define REQUEST_PORT 5351 /* RFC 6886 section 3.1 */
+#define PCP_PATIENCE 1750 /* ms, three sends */
 
 /* --- contexts --- */
 
@@ -104,13 +105,14 @@ int natpmp_new(natpmp_ctx **result, const natpmp_options *options)
 	natpmp_ctx *ctx = calloc(1, sizeof(*ctx));
 	if (!ctx)
 		return NATPMP_E_NO_MEMORY;
-	leases_init(&ctx->leases, random_seed(), false);
+	status = leases_init(&ctx->leases, random_seed(), false) ? NATPMP_OK : NATPMP_E_NO_MEMORY;
 	ctx->pid = getpid();
 	ctx->request_fd = ctx->group_fd = ctx->route_fd = -1;
 	ctx->waiter.fd = ctx->waiter.timer = -1;
 	ctx->link_status = NATPMP_PENDING;
 	ctx->relink_at = NEVER;
-	status = read_options(ctx, options);
+	if (!status)
+		status = read_options(ctx, options);
 	if (!status && !waiter_open(&ctx->waiter))
 		status = NATPMP_E_SYSTEM;
 	if (!status && !init_lock(ctx))
@@ -479,8 +481,12 @@ int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 	address_print(probe->status ? 0 : leases->address, probe->external_address);
 
 	engine_cancel(&leases->engine, &leases->address_request);
+	/* Somebody who answered one question will not sit over the next one for long. */
+	uint32_t patience = ctx->deadline;
+	if (leases->engine.reach == NATPMP_OK && patience > PCP_PATIENCE)
+		patience = PCP_PATIENCE;
 	leases_ask_pcp(leases, clock_ms());
-	if (ctx_wait(ctx, is_pcp_told, NULL, clock_ms() + ctx->deadline))
+	if (ctx_wait(ctx, is_pcp_told, NULL, clock_ms() + patience))
 		probe->pcp_status = leases->pcp_request.status;
 	else
 		probe->pcp_status = NATPMP_E_TIMEOUT;

@@ -783,7 +783,7 @@ void leases_drop(struct leases *leases, struct lease *lease)
 	leases->count--;
 }
 
-void leases_init(struct leases *leases, uint64_t seed, bool vpn)
+bool leases_init(struct leases *leases, uint64_t seed, bool vpn)
 {
 	*leases = (struct leases){
 		.random = seed,
@@ -795,6 +795,7 @@ void leases_init(struct leases *leases, uint64_t seed, bool vpn)
 	};
 	engine_init(&leases->engine);
 	leases->changed_tail = &leases->changed;
+	return heap_reserve(&leases->engine.queue, 2); /* the questions of its own */
 }
 
 void leases_free(struct leases *leases)

@@ -112,7 +112,7 @@ struct leases {
 	struct lease *finished; /* of those released */
 };
 
-void leases_init(struct leases *leases, uint64_t seed, bool vpn);
+bool leases_init(struct leases *leases, uint64_t seed, bool vpn); /* false: out of memory */
 void leases_free(struct leases *leases);
 
 /* Begin to hold (goal LEASE_HOLD), or to delete (LEASE_CLOSE), as the lease's wanted members

@@ -153,8 +153,8 @@ void front_due(struct front *front)
 /* Mutilates bytes, which have room for MODEL_PACKET_MAX. */
 static void answer(struct front *front, const struct sockaddr_in *to, uint8_t *bytes, size_t len)
 {
-	const struct sockaddr_in *from = knob_turned(&front->stray) ? &front->stray_from : NULL;
-	uint32_t copies = 1 + (knob_turned(&front->duplicate) ? front->duplicate.value : 0);
+	const struct sockaddr_in *from;
+	uint32_t copies;
 	uint64_t due = 0;
 	char text[TEXT_ENDPOINT];
 
@@ -162,6 +162,8 @@ static void answer(struct front *front, const struct sockaddr_in *to, uint8_t *b
 		journal_line(front->journal, "drop answer to %s", text_of_endpoint(to, text));
 		return;
 	}
+	from = knob_turned(&front->stray) ? &front->stray_from : NULL;
+	copies = 1 + (knob_turned(&front->duplicate) ? front->duplicate.value : 0);
 	if (knob_turned(&front->truncate) && len > front->truncate.value)
 		len = front->truncate.value;
 	if (knob_turned(&front->pad) && len < front->pad.value) {

@@ -3,107 +3,6 @@
 
 #include <string.h>
 
-/* ------------------------------------------------------------ profiles -- */
-
-#define EXTERNAL_ADDRESS 0x0b16212cU /* 11.22.33.44 */
-
-#define STRICT                                                                                     \
-	.external_address = EXTERNAL_ADDRESS, .clock_permille = 1000, .random_low = 49152,         \
-	.random_high = 65535, .forced_result = {-1, -1, -1}, .forced_port = -1,                    \
-	.forced_lifetime = -1, .reserves_companion = true
-
-static const struct model_profile rfc = {
-	.name = "rfc",
-	.about = "strictly RFC 6886",
-	STRICT,
-};
-
-/* As measured on miniupnpd 2.3.1. */
-static const struct model_profile miniupnpd = {
-	.name = "miniupnpd",
-	.about = "the quirks of miniupnpd 2.3.1",
-	STRICT,
-	.pcp = MODEL_PCP_TOO,
-	.maps_without_address = true,
-	.denies_private_address = true,
-	.zero_means_internal = true,
-	.scans_upward = true,
-	.second_mapping = true,
-	.delete_all_both = true,
-	.short_opcode_error = true,
-	.echoes_errors = true,
-	.forever_vanishes = true,
-};
-
-static const struct model_profile echo = {
-	.name = "echo",
-	.about = "errors repeat port and lifetime, deletions the external port",
-	STRICT,
-	.refusal = MODEL_REFUSAL_COPIED,
-	.echoes_errors = true,
-	.echoes_deletion = true,
-};
-
-static const struct model_profile highport = {
-	.name = "highport",
-	.about = "grants no suggestion: always a random high port",
-	STRICT,
-	.denies_suggestions = true,
-};
-
-static const struct model_profile splitports = {
-	.name = "splitports",
-	.about = "different ports for TCP and UDP unless one above 40000 is suggested",
-	STRICT,
-	.split_up_to = 40000,
-};
-
-static const struct model_profile vpn = {
-	.name = "vpn",
-	.about = "one external port per client, 60 s, internal port 0 asked and repeated",
-	STRICT,
-	.min_lifetime = 60,
-	.max_lifetime = 60,
-	.vpn = MODEL_VPN_ECHO,
-};
-
-static const struct model_profile vpn_named = {
-	.name = "vpn-named",
-	.about = "as vpn, but the answer names the external port as the internal one",
-	STRICT,
-	.min_lifetime = 60,
-	.max_lifetime = 60,
-	.vpn = MODEL_VPN_NAMED,
-};
-
-static const struct model_profile noaddress = {
-	.name = "noaddress",
-	.about = "maps, but answers the external address query with result 3",
-	STRICT,
-	.maps_without_address = true,
-	.denies_address = true,
-};
-
-static const struct model_profile pcponly = {
-	.name = "pcponly",
-	.about = "refuses version 0 the way a PCP server does",
-	STRICT,
-	.pcp = MODEL_PCP_ONLY,
-};
-
-const struct model_profile *const model_profiles[] = {
-	&rfc, &miniupnpd, &echo,      &highport, &splitports,
-	&vpn, &vpn_named, &noaddress, &pcponly,  NULL,
-};
-
-const struct model_profile *model_profile_find(const char *name)
-{
-	for (size_t i = 0; model_profiles[i]; i++)
-		if (strcmp(model_profiles[i]->name, name) == 0)
-			return model_profiles[i];
-	return NULL;
-}
-
 const char *model_rule_text(enum model_rule rule)
 {
 	switch (rule) {
@@ -157,215 +56,6 @@ static uint64_t random_next(struct model *model)
 	return z ^ z >> 31;
 }
 
-/* --------------------------------------------------------------- table -- */
-
-/*
- * The mappings lie dense in slots[0..count). Two hash indexes over them are
- * chains of slot numbers; the head of chain b sits in slots[b], whatever
- * mapping that slot holds.
- */
-enum { BY_INTERNAL, BY_EXTERNAL };
-#define NONE UINT16_MAX
-
-static uint32_t bucket(const struct model *model, uint64_t key)
-{
-	return (uint32_t)((key * 0x9e3779b97f4a7c15U) >> 32) % model->capacity;
-}
-
-static uint32_t internal_bucket(const struct model *model, uint32_t client, unsigned opcode,
-				uint16_t port)
-{
-	return bucket(model, (uint64_t)opcode << 48 | (uint64_t)client << 16 | port);
-}
-
-static uint32_t external_bucket(const struct model *model, unsigned opcode, uint16_t port)
-{
-	return bucket(model, (uint64_t)opcode << 16 | port);
-}
-
-static uint16_t *head_of(struct model *model, int index, const struct model_mapping *mapping)
-{
-	uint32_t b = index == BY_INTERNAL
-			     ? internal_bucket(model, mapping->client, mapping->opcode,
-					       mapping->internal_port)
-			     : external_bucket(model, mapping->opcode, mapping->external_port);
-
-	return &model->slots[b].head[index];
-}
-
-static void link_slot(struct model *model, uint16_t slot)
-{
-	for (int index = 0; index < 2; index++) {
-		uint16_t *head = head_of(model, index, &model->slots[slot].mapping);
-
-		model->slots[slot].next[index] = *head;
-		*head = slot;
-	}
-}
-
-static void unlink_slot(struct model *model, uint16_t slot)
-{
-	for (int index = 0; index < 2; index++) {
-		uint16_t *at = head_of(model, index, &model->slots[slot].mapping);
-
-		while (*at != slot)
-			at = &model->slots[*at].next[index];
-		*at = model->slots[slot].next[index];
-	}
-}
-
-static void tell(struct model *model, const struct model_mapping *mapping, bool came)
-{
-	if (model->on_change)
-		model->on_change(model->on_change_arg, mapping, came);
-}
-
-static void set_expiry(struct model *model, struct model_mapping *mapping, uint64_t expires)
-{
-	mapping->expires = expires;
-	if (expires < model->earliest)
-		model->earliest = expires;
-}
-
-/* The caller has seen to it that there is room. */
-static struct model_mapping *add(struct model *model, const struct model_mapping *mapping)
-{
-	uint16_t slot = (uint16_t)model->count++;
-
-	model->slots[slot].mapping = *mapping;
-	link_slot(model, slot);
-	set_expiry(model, &model->slots[slot].mapping, mapping->expires);
-	tell(model, mapping, true);
-	return &model->slots[slot].mapping;
-}
-
-static void drop(struct model *model, uint16_t slot)
-{
-	struct model_mapping gone = model->slots[slot].mapping;
-	uint16_t last = (uint16_t)(model->count - 1);
-
-	unlink_slot(model, slot);
-	if (slot != last) {
-		unlink_slot(model, last);
-		model->slots[slot].mapping = model->slots[last].mapping;
-		link_slot(model, slot);
-	}
-	model->count--;
-	tell(model, &gone, false);
-}
-
-static uint16_t slot_of(const struct model *model, const struct model_mapping *mapping)
-{
-	return (uint16_t)((const struct model_slot *)(const void *)mapping - model->slots);
-}
-
-static struct model_mapping *find_external(struct model *model, unsigned opcode, uint16_t port)
-{
-	uint32_t b = external_bucket(model, opcode, port);
-
-	for (uint16_t i = model->slots[b].head[BY_EXTERNAL]; i != NONE;
-	     i = model->slots[i].next[BY_EXTERNAL]) {
-		struct model_mapping *mapping = &model->slots[i].mapping;
-
-		if (mapping->opcode == opcode && mapping->external_port == port)
-			return mapping;
-	}
-	return NULL;
-}
-
-static bool is_of(const struct model_mapping *mapping, uint32_t client, unsigned opcode,
-		  uint16_t port)
-{
-	return mapping->client == client && mapping->opcode == opcode &&
-	       mapping->internal_port == port;
-}
-
-static struct model_mapping *find_internal(struct model *model, uint32_t client, unsigned opcode,
-					   uint16_t port)
-{
-	uint32_t b = internal_bucket(model, client, opcode, port);
-
-	for (uint16_t i = model->slots[b].head[BY_INTERNAL]; i != NONE;
-	     i = model->slots[i].next[BY_INTERNAL])
-		if (is_of(&model->slots[i].mapping, client, opcode, port))
-			return &model->slots[i].mapping;
-	return NULL;
-}
-
-/* For the profiles with one mapping per client and protocol: few, so no index. */
-static struct model_mapping *find_client(struct model *model, uint32_t client, unsigned opcode)
-{
-	for (uint32_t i = 0; i < model->count; i++) {
-		struct model_mapping *mapping = &model->slots[i].mapping;
-
-		if (mapping->client == client && mapping->opcode == opcode)
-			return mapping;
-	}
-	return NULL;
-}
-
-void model_expire(struct model *model, uint64_t now)
-{
-	uint64_t earliest = UINT64_MAX;
-
-	if (now < model->earliest)
-		return;
-	for (uint32_t i = model->count; i-- > 0;) {
-		uint64_t expires = model->slots[i].mapping.expires;
-
-		if (expires <= now)
-			drop(model, (uint16_t)i);
-		else if (expires < earliest)
-			earliest = expires;
-	}
-	model->earliest = earliest;
-}
-
-uint64_t model_next_expiry(const struct model *model)
-{
-	return model->count ? model->earliest : UINT64_MAX;
-}
-
-size_t model_lookup(const struct model *model, uint64_t now, uint32_t client,
-		    enum model_opcode opcode, uint16_t internal_port, uint16_t *external_ports,
-		    size_t max)
-{
-	uint32_t b = internal_bucket(model, client, opcode, internal_port);
-	size_t found = 0;
-
-	for (uint16_t i = model->slots[b].head[BY_INTERNAL]; i != NONE;
-	     i = model->slots[i].next[BY_INTERNAL]) {
-		const struct model_mapping *mapping = &model->slots[i].mapping;
-
-		if (!is_of(mapping, client, opcode, internal_port) || mapping->expires <= now)
-			continue;
-		if (found < max)
-			external_ports[found] = mapping->external_port;
-		found++;
-	}
-	return found;
-}
-
-const struct model_mapping *model_next(const struct model *model, uint64_t now, size_t *cursor)
-{
-	while (*cursor < model->count) {
-		const struct model_mapping *mapping = &model->slots[(*cursor)++].mapping;
-
-		if (mapping->expires > now)
-			return mapping;
-	}
-	return NULL;
-}
-
-size_t model_count(const struct model *model, uint64_t now)
-{
-	size_t cursor = 0, count = 0;
-
-	while (model_next(model, now, &cursor))
-		count++;
-	return count;
-}
-
 /* --------------------------------------------------------------- clock -- */
 
 uint32_t model_clock(const struct model *model, uint64_t now)
@@ -398,8 +88,9 @@ static unsigned companion_of(unsigned opcode)
 
 static uint16_t companion_port(struct model *model, const struct request *request)
 {
-	const struct model_mapping *companion = find_internal(
-		model, request->client, companion_of(request->opcode), request->internal_port);
+	const struct model_mapping *companion =
+		table_internal(&model->table, request->client, companion_of(request->opcode),
+			       request->internal_port);
 
 	return companion ? companion->external_port : 0;
 }
@@ -408,11 +99,11 @@ static bool is_free(struct model *model, const struct request *request, uint16_t
 {
 	const struct model_mapping *companion;
 
-	if (port == 0 || find_external(model, request->opcode, port))
+	if (port == 0 || table_external(&model->table, request->opcode, port))
 		return false;
 	if (!model->profile.reserves_companion)
 		return true;
-	companion = find_external(model, companion_of(request->opcode), port);
+	companion = table_external(&model->table, companion_of(request->opcode), port);
 	return !companion || companion->client == request->client;
 }
 
@@ -467,6 +158,30 @@ static uint16_t choose_port(struct model *model, const struct request *request)
 				     : random_port(model, request, 0);
 }
 
+/* For the profiles with one mapping per client and protocol: few, so no index. */
+static struct model_mapping *find_client(const struct model *model, uint32_t client,
+					 unsigned opcode)
+{
+	for (uint32_t i = 0; i < model->table.count; i++) {
+		struct model_mapping *mapping = &model->table.slots[i].mapping;
+
+		if (mapping->client == client && mapping->opcode == opcode)
+			return mapping;
+	}
+	return NULL;
+}
+
+/* The number that the client's other protocol has, or any. */
+static uint16_t choose_vpn_port(struct model *model, const struct request *request)
+{
+	const struct model_mapping *companion =
+		find_client(model, request->client, companion_of(request->opcode));
+
+	if (model->profile.forced_port > 0)
+		return next_port(model, request, (uint16_t)model->profile.forced_port);
+	return companion ? companion->external_port : random_port(model, request, 0);
+}
+
 /* With second_mapping, a mapping is known by both ports: the one that the
  * upward scan from the wanted port meets first, before any free port. */
 static struct model_mapping *find_by_scan(struct model *model, const struct request *request)
@@ -476,10 +191,11 @@ static struct model_mapping *find_by_scan(struct model *model, const struct requ
 
 	for (uint32_t i = 0; i < 65535; i++) {
 		uint16_t port = (uint16_t)((wanted - 1U + i) % 65535 + 1);
-		struct model_mapping *mapping = find_external(model, request->opcode, port);
+		struct model_mapping *mapping =
+			table_external(&model->table, request->opcode, port);
 
-		if (mapping &&
-		    is_of(mapping, request->client, request->opcode, request->internal_port))
+		if (mapping && mapping->client == request->client &&
+		    mapping->internal_port == request->internal_port)
 			return mapping;
 		if (!mapping && is_free(model, request, port))
 			return NULL;
@@ -493,7 +209,8 @@ static struct model_mapping *find_existing(struct model *model, const struct req
 		return find_client(model, request->client, request->opcode);
 	if (model->profile.second_mapping && model->profile.forced_port <= 0)
 		return find_by_scan(model, request);
-	return find_internal(model, request->client, request->opcode, request->internal_port);
+	return table_internal(&model->table, request->client, request->opcode,
+			      request->internal_port);
 }
 
 static uint32_t grant_lifetime(const struct model_profile *profile, uint32_t asked)
@@ -511,7 +228,8 @@ static bool is_full(const struct model *model)
 {
 	uint32_t limit = model->profile.max_mappings;
 
-	return model->count >= model->capacity || (limit && model->count >= limit);
+	return model->table.count >= model->table.capacity ||
+	       (limit && model->table.count >= limit);
 }
 
 static struct model_mapping *create(struct model *model, const struct request *request,
@@ -524,21 +242,11 @@ static struct model_mapping *create(struct model *model, const struct request *r
 
 	if (is_full(model))
 		return NULL;
-	if (model->profile.vpn) {
-		const struct model_mapping *other =
-			find_client(model, request->client, companion_of(request->opcode));
-
-		mapping.external_port =
-			other && model->profile.forced_port <= 0 ? other->external_port : 0;
-		if (mapping.external_port == 0)
-			mapping.external_port = model->profile.forced_port > 0
-							? choose_port(model, request)
-							: random_port(model, request, 0);
-		mapping.internal_port = mapping.external_port;
-	} else {
+	if (model->profile.vpn)
+		mapping.external_port = mapping.internal_port = choose_vpn_port(model, request);
+	else
 		mapping.external_port = choose_port(model, request);
-	}
-	return mapping.external_port ? add(model, &mapping) : NULL;
+	return mapping.external_port ? table_add(&model->table, &mapping) : NULL;
 }
 
 /* Extend a mapping, moving it if another external port is forced. NULL = it
@@ -551,10 +259,10 @@ static struct model_mapping *renew(struct model *model, const struct request *re
 	if (mapping->manual)
 		return mapping;
 	if (forced > 0 && forced != mapping->external_port) {
-		drop(model, slot_of(model, mapping));
+		table_drop(&model->table, mapping);
 		return create(model, request, expires);
 	}
-	set_expiry(model, mapping, expires);
+	table_renew(&model->table, mapping, expires);
 	return mapping;
 }
 
@@ -593,13 +301,13 @@ static uint16_t delete_all(struct model *model, uint32_t client, unsigned opcode
 {
 	uint16_t external_port = 0;
 
-	for (uint32_t i = model->count; i-- > 0;) {
-		const struct model_mapping *mapping = &model->slots[i].mapping;
+	for (uint32_t i = model->table.count; i-- > 0;) {
+		const struct model_mapping *mapping = &model->table.slots[i].mapping;
 
 		if (mapping->client != client || mapping->opcode != opcode || mapping->manual)
 			continue;
 		external_port = mapping->external_port;
-		drop(model, (uint16_t)i);
+		table_drop(&model->table, mapping);
 	}
 	return external_port;
 }
@@ -622,12 +330,12 @@ static size_t answer_deletion(struct model *model, uint64_t now, const struct re
 	struct model_mapping *mapping;
 	uint16_t external_port = 0;
 
-	while ((mapping = find_internal(model, request->client, request->opcode,
-					request->internal_port))) {
+	while ((mapping = table_internal(&model->table, request->client, request->opcode,
+					 request->internal_port))) {
 		if (mapping->manual)
 			return refuse_map(model, now, request, MODEL_NOT_AUTHORIZED, answer);
 		external_port = mapping->external_port;
-		drop(model, slot_of(model, mapping));
+		table_drop(&model->table, mapping);
 	}
 	return put_map(model, now, request, MODEL_SUCCESS,
 		       model->profile.echoes_deletion ? external_port : 0, 0, answer);
@@ -655,7 +363,7 @@ static size_t answer_creation(struct model *model, uint64_t now, struct request 
 	if (profile->vpn == MODEL_VPN_NAMED)
 		request->internal_port = external_port;
 	if (profile->forever_vanishes && request->lifetime == UINT32_MAX) {
-		set_expiry(model, mapping, now);
+		table_renew(&model->table, mapping, now);
 		model_expire(model, now);
 	}
 	return put_map(model, now, request, MODEL_SUCCESS, external_port, lifetime, answer);
@@ -845,13 +553,9 @@ void model_init(struct model *model, const struct model_profile *profile, struct
 {
 	memset(model, 0, sizeof(*model));
 	model->profile = *profile;
-	model->slots = slots;
-	model->capacity = (uint32_t)(capacity < NONE ? capacity : NONE);
-	model->earliest = UINT64_MAX;
+	table_init(&model->table, slots, capacity);
 	model->random = seed;
 	model->clock_since = now;
-	for (uint32_t i = 0; i < model->capacity; i++)
-		slots[i].head[BY_INTERNAL] = slots[i].head[BY_EXTERNAL] = NONE;
 }
 
 size_t model_input(struct model *model, uint64_t now, uint32_t client, const uint8_t *bytes,
@@ -882,10 +586,12 @@ size_t model_pcp_announcement(const struct model *model, uint64_t now, uint8_t *
 
 void model_restart(struct model *model, uint64_t now, bool keep_table, bool keep_clock)
 {
-	if (!keep_table)
-		for (uint32_t i = model->count; i-- > 0;)
-			if (!model->slots[i].mapping.manual)
-				drop(model, (uint16_t)i);
+	for (uint32_t i = model->table.count; i-- > 0 && !keep_table;) {
+		const struct model_mapping *mapping = &model->table.slots[i].mapping;
+
+		if (!mapping->manual)
+			table_drop(&model->table, mapping);
+	}
 	if (!keep_clock)
 		model_set_clock(model, now, 0);
 }
@@ -912,8 +618,56 @@ bool model_add_manual(struct model *model, uint64_t now, uint32_t client, enum m
 					.manual = true};
 
 	model_expire(model, now);
-	if (is_full(model) || find_external(model, opcode, external_port))
+	if (is_full(model) || table_external(&model->table, opcode, external_port))
 		return false;
-	add(model, &mapping);
+	table_add(&model->table, &mapping);
 	return true;
+}
+
+void model_expire(struct model *model, uint64_t now)
+{
+	table_expire(&model->table, now);
+}
+
+uint64_t model_next_expiry(const struct model *model)
+{
+	return model->table.count ? model->table.earliest : UINT64_MAX;
+}
+
+size_t model_lookup(const struct model *model, uint64_t now, uint32_t client,
+		    enum model_opcode opcode, uint16_t internal_port, uint16_t *external_ports,
+		    size_t max)
+{
+	size_t found = 0;
+
+	for (const struct model_mapping *mapping =
+		     table_internal(&model->table, client, opcode, internal_port);
+	     mapping; mapping = table_internal_next(&model->table, mapping)) {
+		if (mapping->expires <= now)
+			continue;
+		if (found < max)
+			external_ports[found] = mapping->external_port;
+		found++;
+	}
+	return found;
+}
+
+const struct model_mapping *model_next(const struct model *model, uint64_t now, size_t *cursor)
+{
+	while (*cursor < model->table.count) {
+		const struct model_mapping *mapping = &model->table.slots[(*cursor)++].mapping;
+
+		if (mapping->expires > now)
+			return mapping;
+	}
+	return NULL;
+}
+
+size_t model_count(const struct model *model, uint64_t now)
+{
+	size_t cursor = 0, count = 0;
+
+	while (model_next(model, now, &cursor))
+		count++;
+	return count;
 }

@@ -10,6 +10,8 @@
 #ifndef GATEWAY_MODEL_H
 #define GATEWAY_MODEL_H
 
+#include "table.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -94,26 +96,6 @@ struct model_profile {
 extern const struct model_profile *const model_profiles[];
 const struct model_profile *model_profile_find(const char *name); /* NULL = none of that name */
 
-struct model_mapping {
-	uint64_t expires; /* ms; live while now < expires */
-	uint32_t client;
-	uint16_t internal_port;
-	uint16_t external_port;
-	uint8_t opcode; /* MODEL_UDP or MODEL_TCP */
-	bool manual;    /* made by hand: stays, and a deletion is refused */
-};
-
-/* A place in the table; its members are the model's own business. */
-struct model_slot {
-	struct model_mapping mapping;
-	uint16_t head[2];
-	uint16_t next[2];
-};
-
-/* Told of every mapping that came (true) or went (false), an expiry included;
- * a moved one went and came. Not told of renewals. Do not call the model from it. */
-typedef void model_change_fn(void *arg, const struct model_mapping *mapping, bool came);
-
 /* What a correct client never does; bits of model.broken. */
 enum model_rule {
 	MODEL_RULE_LENGTH = 1 << 0,        /* a request of another length than 2 or 12 */
@@ -128,17 +110,12 @@ const char *model_rule_text(enum model_rule rule);
 
 struct model {
 	struct model_profile profile;
-	model_change_fn *on_change; /* may be NULL; set them after model_init() */
-	void *on_change_arg;
+	struct table table;   /* to be told of changes: set on_change after model_init() */
 	uint64_t requests;    /* packets that came in so far */
 	uint32_t broken;      /* enum model_rule bits of the latest packet */
 	uint32_t ever_broken; /* and of all so far */
 
-	/* the model's own business from here */
-	struct model_slot *slots;
-	uint32_t capacity;
-	uint32_t count;
-	uint64_t earliest; /* no mapping expires before this */
+	/* the model's own business */
 	uint64_t random;
 	uint64_t clock_since; /* ms, when the clock showed clock_value */
 	uint32_t clock_value;

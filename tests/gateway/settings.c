@@ -173,7 +173,7 @@ bool settings_opcode(const char *name, enum model_opcode *opcode)
 
 bool settings_result(struct model_profile *profile, const char *code, const char *opcode)
 {
-	enum model_opcode only;
+	enum model_opcode only = MODEL_ADDRESS;
 	int64_t result;
 
 	if (!forced(code, UINT16_MAX, &result) || (opcode && !settings_opcode(opcode, &only)))

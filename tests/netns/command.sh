@@ -45,7 +45,7 @@ udp 4001 192.168.77.2:4001
 udp 4002 192.168.77.2:4002' "$(mappings gateway)"
 all_reached
 watch 11.22.33.44 4000
-sleep 6
+pass 6
 all_reached
 unwatch
 expect "outages in 6 s of a 4 s mapping" 0 "$outages"

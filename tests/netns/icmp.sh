@@ -43,7 +43,7 @@ calm gateway
 # This host's own firewall: send() itself fails. It may be reloaded in a moment.
 on client nft 'table inet own { chain out { type filter hook output priority 0; udp dport 5351 drop; }; }'
 start natpmp client "$NATPMP" -p 4100 --ttl 600
-sleep 1
+pass 1
 ! gone natpmp || fail "own firewall: gave up"
 on client nft delete table inet own
 ended natpmp

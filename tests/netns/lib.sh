@@ -98,6 +98,12 @@ ms() {
 	echo "${_up%.*}${_up#*.}0"
 }
 
+# pass SECONDS: as sleep, but a signal to the script ends it at once
+pass() {
+	sleep "$1" &
+	wait $!
+}
+
 # within SECONDS COMMAND...: try until it succeeds, or fail after that time
 within() {
 	_till=$(($(ms) + $1 * 1000))

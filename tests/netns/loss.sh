@@ -29,7 +29,7 @@ done
 before=$(asked gateway)
 trouble gateway udp dport 5351 numgen random mod 100 '<' 30 drop
 trouble client udp sport 5351 numgen random mod 100 '<' 30 drop
-sleep 55
+pass 55
 requests=$(($(asked gateway) - before))
 [ "$requests" -ge 18 ] || fail "only $requests requests: are there 18 renewals in them?"
 downs=$(sum down)

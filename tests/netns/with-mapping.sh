@@ -14,7 +14,7 @@ wait_for 5 "mapping" says program 'up 11.22.33.44:14000 192.168.77.2:4000 4'
 expect "mapping at the gateway" 'tcp 14000 192.168.77.2:4000' "$(mappings gateway)"
 
 watch 11.22.33.44 14000
-sleep 10
+pass 10
 echo >&3
 wait_for 2 "the mapping as it is now" says_times program 'up 11.22.33.44:14000' 2
 unwatch

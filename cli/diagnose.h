@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* check - why does it not work? */
-#ifndef CLI_CHECK_H
-#define CLI_CHECK_H
+/* diagnose - --check: why does it not work? */
+#ifndef CLI_DIAGNOSE_H
+#define CLI_DIAGNOSE_H
 
 #include "output.h"
 
 /* The exit status: 0 only if outsiders can reach a mapping, as far as can be seen from here. */
-int check(natpmp_ctx *ctx, struct output *output);
+int diagnose(natpmp_ctx *ctx, struct output *output);
 
 #endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* natpmp - open a port on a NAT-PMP gateway; from the options to what is to be done. */
+#include <errno.h>
+#include <fcntl.h>
+#include <natpmpc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "diagnose.h"
+#include "failure.h"
+#include "json.h"
+#include "options.h"
+#include "output.h"
+#include "portfile.h"
+#include "run.h"
+
+/* A socket must not become what we, or a child, take for stdout. The stand-in takes no output,
+ * so that it is noticed, and is gone in a child, which then sees what we saw. */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void log_line(void *output, const char *line)
+{
+	output_debug(output, "%s", line);
+}
+
+/* "6881/tcp is not open" */
+static int failed(struct output *output, const natpmp_mapping *mapping, const char *what,
+		  int status)
+{
+	char name[OUTPUT_NAME_LEN], text[OUTPUT_NAME_LEN + 32];
+
+	snprintf(text, sizeof(text), "%s %s", output_name(mapping, name), what);
+	return output_failure(output, text, mapping, status);
+}
+
+static int map(natpmp_ctx *ctx, struct output *output)
+{
+	const struct options *options = output->options;
+
+	for (size_t i = 0; i < options->count; i++) {
+		natpmp_mapping *mapping = &options->wanted[i];
+		int status = natpmp_map(ctx, mapping);
+
+		if (status != NATPMP_OK)
+			return failed(output, mapping, "is not open", status);
+		output_mapping(output, "mapped", mapping);
+		if (i == 0)
+			output_warn_address(output, mapping->external_address);
+	}
+	return STATUS_DONE;
+}
+
+static int close_each(natpmp_ctx *ctx, struct output *output)
+{
+	const struct options *options = output->options;
+	char name[OUTPUT_NAME_LEN], line[OUTPUT_NAME_LEN + 16];
+
+	for (size_t i = 0; i < options->count; i++) {
+		const natpmp_mapping *mapping = &options->wanted[i];
+		int status = natpmp_unmap(ctx, mapping);
+
+		if (status != NATPMP_OK)
+			return failed(output, mapping, "is not closed", status);
+		output_event(output, "closed", mapping, NATPMP_OK);
+		snprintf(line, sizeof(line), "closed %s\n", output_name(mapping, name));
+		if (!options->json && !options->quiet)
+			output_text(output, line);
+	}
+	return STATUS_DONE;
+}
+
+static int close_all(natpmp_ctx *ctx, struct output *output)
+{
+	const struct options *options = output->options;
+	const natpmp_mapping *mapping = options->wanted;
+	const char *type = mapping->protocol == NATPMP_TCP   ? "TCP "
+			   : mapping->protocol == NATPMP_UDP ? "UDP "
+							     : "";
+	char line[64];
+	int status;
+
+	output_note(output, "closing every %smapping of this host, those of other programs, too",
+		    type);
+	status = natpmp_unmap_all(ctx, mapping->protocol);
+	if (status != NATPMP_OK)
+		return output_failure(output, "not all is closed", mapping, status);
+	output_event(output, "closed_all", mapping, NATPMP_OK);
+	snprintf(line, sizeof(line), "closed every %smapping of this host\n", type);
+	if (!options->json && !options->quiet)
+		output_text(output, line);
+	return STATUS_DONE;
+}
+
+static int address(natpmp_ctx *ctx, struct output *output)
+{
+	natpmp_mapping here = {.internal_port = 0}; /* what there is of one: the addresses */
+	natpmp_link link;
+	char line[NATPMP_ADDRESS_LEN + 2];
+	int status = natpmp_external_address(ctx, here.external_address);
+
+	if (status == NATPMP_OK && !*here.external_address)
+		status = NATPMP_E_NETWORK_FAILURE;
+	if (status != NATPMP_OK)
+		return output_failure(output, "the external address is not known", NULL, status);
+	if (natpmp_get_link(ctx, &link) == NATPMP_OK)
+		strcpy(here.internal_address, link.internal_address);
+	snprintf(line, sizeof(line), "%s\n", here.external_address);
+	if (output->options->json || output->options->print)
+		output_mapping(output, "address", &here);
+	else
+		output_text(output, line);
+	output_warn_address(output, here.external_address);
+	return STATUS_DONE;
+}
+
+/* The options that only the library can judge. */
+static int cannot_begin(struct output *output, int status)
+{
+	const struct options *options = output->options;
+	int exit_status;
+
+	if (status == NATPMP_E_ADDRESS) {
+		options_mistake("-g %s: %s; %s", options->gateway_text, natpmp_strerror(status),
+				failure_find(status)->advice);
+		return STATUS_USAGE;
+	}
+	if (status == NATPMP_E_INVALID && options->library.interface) {
+		options_mistake("-i %s: that cannot be an interface; %s",
+				options->library.interface,
+				failure_find(NATPMP_E_NO_INTERFACE)->advice);
+		return STATUS_USAGE;
+	}
+	exit_status = output_failure(output, "cannot begin", NULL, status);
+	return options->command ? STATUS_NOT_RUN : exit_status;
+}
+
+static int work(struct options *options, struct output *output)
+{
+	natpmp_ctx *ctx;
+	int status, exit_status;
+
+	if (options->port_file && !portfile_usable(options->port_file))
+		return STATUS_USAGE;
+	if (options->verbose) {
+		options->library.log = log_line;
+		options->library.log_arg = output;
+	}
+	status = natpmp_new(&ctx, &options->library);
+	if (status != NATPMP_OK)
+		return cannot_begin(output, status);
+	output->ctx = ctx;
+	switch (options->job) {
+	case JOB_HOLD:
+		exit_status = run(ctx, output);
+		return options->command ? exit_status : output_end(output, exit_status);
+	case JOB_CLOSE:
+		exit_status = close_each(ctx, output);
+		break;
+	case JOB_CLOSE_ALL:
+		exit_status = close_all(ctx, output);
+		break;
+	case JOB_ADDRESS:
+		exit_status = address(ctx, output);
+		break;
+	case JOB_CHECK:
+		exit_status = diagnose(ctx, output);
+		break;
+	case JOB_MAP:
+	default:
+		exit_status = map(ctx, output);
+		break;
+	}
+	natpmp_free(ctx);
+	return output_end(output, exit_status);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct output output;
+	char version[32];
+	int exit_status = STATUS_USAGE;
+	enum next next;
+
+	fill_standard_fds();
+	next = options_parse(&options, argc, argv);
+	if (next != NEXT_WORK || options.job != JOB_HOLD) /* else a child is to inherit it */
+		signal(SIGPIPE, SIG_IGN);
+	switch (next) {
+	case NEXT_HELP:
+		output_init(&output, &options);
+		output_text(&output, options_help);
+		exit_status = output_end(&output, STATUS_DONE);
+		break;
+	case NEXT_VERSION:
+		output_init(&output, &options);
+		snprintf(version, sizeof(version), "natpmp %s\n", natpmp_version());
+		output_text(&output, version);
+		exit_status = output_end(&output, STATUS_DONE);
+		break;
+	case NEXT_WORK:
+		output_init(&output, &options);
+		exit_status = work(&options, &output);
+		break;
+	case NEXT_MISTAKE:
+		break;
+	}
+	options_free(&options);
+	return exit_status;
+}

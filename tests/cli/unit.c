@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of the command that need no gateway: substitutions, options, JSON. */
+#include <check.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "failure.h"
+#include "json.h"
+#include "options.h"
+#include "template.h"
+
+static const natpmp_mapping sample = {
+	.protocol = NATPMP_TCP,
+	.internal_port = 80,
+	.external_port = 8080,
+	.lifetime = 60,
+	.internal_address = "192.168.1.5",
+	.external_address = "203.0.113.7",
+};
+
+/* ------------------------------------------------------------- template -- */
+
+static void expands(const char *text, const natpmp_mapping *mapping, const char *wanted)
+{
+	char *expanded = template_expand(text, mapping);
+
+	ck_assert_str_eq(expanded, wanted);
+	free(expanded);
+}
+
+START_TEST(test_template)
+{
+	const natpmp_mapping none = {.protocol = NATPMP_UDP};
+
+	expands("", &sample, "");
+	expands("%p %h %P %H", &sample, "80 192.168.1.5 8080 203.0.113.7");
+	expands("%%p %%%p %%%%", &sample, "%p %80 %%");
+	expands("100% %d %", &sample, "100% %d %");
+	expands("%H:%P%", &sample, "203.0.113.7:8080%");
+	expands("[%H] %P", &none, "[] 0");
+}
+END_TEST
+
+/* -------------------------------------------------------------- options -- */
+
+enum { WORDS = 16 };
+
+static struct options options;
+
+static enum next parse(const char *line)
+{
+	static char copy[400];
+	char *words[WORDS + 1] = {NULL};
+	int count = 0;
+
+	snprintf(copy, sizeof(copy), "natpmp %s", line);
+	for (char *word = strtok(copy, " "); word && count < WORDS; word = strtok(NULL, " "))
+		words[count++] = word;
+	options_free(&options);
+	/* The command is a part of words: only whether there is one may be looked at. */
+	return options_parse(&options, count, words);
+}
+
+static void wants(size_t i, natpmp_protocol protocol, unsigned internal, unsigned external)
+{
+	ck_assert_uint_lt(i, options.count);
+	ck_assert_int_eq(options.wanted[i].protocol, protocol);
+	ck_assert_uint_eq(options.wanted[i].internal_port, internal);
+	ck_assert_uint_eq(options.wanted[i].external_port, external);
+}
+
+START_TEST(test_gem_options)
+{
+	ck_assert_int_eq(parse(""), NEXT_WORK);
+	ck_assert_uint_eq(options.count, 1);
+	wants(0, NATPMP_TCP, 0, 0);
+	ck_assert_uint_eq(options.wanted[0].lifetime, 0);
+	ck_assert_int_eq(options.job, JOB_MAP);
+	ck_assert_ptr_null(options.command);
+
+	ck_assert_int_eq(parse("-t udp -p 633 -P 13033 --ttl 10 -v"), NEXT_WORK);
+	wants(0, NATPMP_UDP, 633, 13033);
+	ck_assert_uint_eq(options.wanted[0].lifetime, 10);
+	ck_assert(options.verbose);
+
+	ck_assert_int_eq(parse("--type tcp --port 633 --public 13033 --verbose run it"), NEXT_WORK);
+	wants(0, NATPMP_TCP, 633, 13033);
+	ck_assert_int_eq(options.job, JOB_HOLD);
+	ck_assert_ptr_nonnull(options.command);
+
+	ck_assert_int_eq(parse("-?"), NEXT_HELP);
+	ck_assert_int_eq(parse("-v -?"), NEXT_HELP);
+	ck_assert_int_eq(parse("--help"), NEXT_HELP);
+	ck_assert_int_eq(parse("--version"), NEXT_VERSION);
+}
+END_TEST
+
+START_TEST(test_several_ports)
+{
+	ck_assert_int_eq(parse("-p 6881/udp -p 8080:80/tcp -p 5 -p 6:7 -t both"), NEXT_WORK);
+	ck_assert_uint_eq(options.count, 4);
+	wants(0, NATPMP_UDP, 6881, 0);
+	wants(1, NATPMP_TCP, 8080, 80);
+	wants(2, NATPMP_TCP_UDP, 5, 0);
+	wants(3, NATPMP_TCP_UDP, 6, 7);
+	ck_assert_int_eq(parse("-p 80/tcp -p 80/udp"), NEXT_WORK);
+	ck_assert_int_eq(parse("-p 0 -p 0"), NEXT_WORK);
+	ck_assert_int_eq(parse("-p 65535:65535/BOTH"), NEXT_WORK);
+	wants(0, NATPMP_TCP_UDP, 65535, 65535);
+}
+END_TEST
+
+START_TEST(test_gateway_option)
+{
+	ck_assert_int_eq(parse("-g 10.2.0.1"), NEXT_WORK);
+	ck_assert_str_eq(options.library.gateway, "10.2.0.1");
+	ck_assert_uint_eq(options.library.gateway_port, 0);
+	ck_assert_int_eq(parse("--gateway 10.2.0.1:99 --timeout 3 -i eth0"), NEXT_WORK);
+	ck_assert_str_eq(options.library.gateway, "10.2.0.1");
+	ck_assert_uint_eq(options.library.gateway_port, 99);
+	ck_assert_uint_eq(options.library.deadline, 3000);
+	ck_assert_str_eq(options.library.interface, "eth0");
+}
+END_TEST
+
+START_TEST(test_jobs)
+{
+	ck_assert_int_eq(parse("--hold --retry --port-file f --on-change c --json -q"), NEXT_WORK);
+	ck_assert_int_eq(options.job, JOB_HOLD);
+	ck_assert(options.retry && options.json && options.quiet);
+	ck_assert_int_eq(parse("--close -p 1"), NEXT_WORK);
+	ck_assert_int_eq(options.job, JOB_CLOSE);
+	ck_assert_int_eq(parse("--close-all"), NEXT_WORK);
+	wants(0, NATPMP_TCP_UDP, 0, 0);
+	ck_assert_int_eq(parse("--close-all -t tcp"), NEXT_WORK);
+	wants(0, NATPMP_TCP, 0, 0);
+	ck_assert_int_eq(parse("--address"), NEXT_WORK);
+	ck_assert_int_eq(options.job, JOB_ADDRESS);
+	ck_assert_int_eq(parse("--check -t udp"), NEXT_WORK);
+	ck_assert_int_eq(options.job, JOB_CHECK);
+	wants(0, NATPMP_UDP, 0, 0);
+	ck_assert_int_eq(parse("--vpn -p 0 -P 1 -t both --hold"), NEXT_WORK);
+	ck_assert_int_ne(options.library.vpn_ports, 0);
+}
+END_TEST
+
+static const char *const mistakes[] = {
+	"-p 65536",
+	"-p -1",
+	"-p +1",
+	"-p 12x",
+	"-p 1.5",
+	"-p x",
+	"-p 1/sctp",
+	"-p 1/",
+	"-p 1:",
+	"-p :1",
+	"-p 1:2:3",
+	"-p /tcp",
+	"-p 0x10",
+	"-p 99999999999999999999",
+	"-p 1000000000000000000000000000000000000000",
+	"-p",
+	"--port",
+	"-P 65536",
+	"-P x",
+	"-t sctp",
+	"-t",
+	"-t tcpudp",
+	"--ttl 0",
+	"--ttl -1",
+	"--ttl 4294967296",
+	"--ttl 1h",
+	"--timeout 0",
+	"--timeout 1.5",
+	"--timeout 4294968",
+	"-g 10.0.0.1:0",
+	"-g 10.0.0.1:",
+	"-g 10.0.0.1:65536",
+	"-g 1000000000000000000000000000000000000000000000000",
+	"-x",
+	"--nonsense",
+	"--hold=1",
+	"--clo",
+	"-P 1 -p 1 -p 2",
+	"-P 1 -p 1:2",
+	"-p 80 -p 80",
+	"-p 80/tcp -p 80/both",
+	"--hold --close -p 1",
+	"--hold cmd",
+	"--check cmd",
+	"--close",
+	"--close -p 0",
+	"--close-all -p 1",
+	"--address -p 1",
+	"--check -P 1",
+	"--retry",
+	"--on-change x -p 1",
+	"--port-file x",
+	"--json --print x",
+	"--close -p 1 --print x",
+	"--check --print x",
+	"--vpn -p 1",
+	"--vpn -p 0 -p 0",
+	"--vpn --close-all",
+};
+
+START_TEST(test_mistakes)
+{
+	ck_assert_msg(parse(mistakes[_i]) == NEXT_MISTAKE, "taken for good: %s", mistakes[_i]);
+}
+END_TEST
+
+/* ----------------------------------------------------------------- JSON -- */
+
+static char *text;
+static size_t text_size;
+
+static FILE *begin(void)
+{
+	FILE *out = open_memstream(&text, &text_size);
+
+	ck_assert_ptr_nonnull(out);
+	json_begin(out, "test");
+	return out;
+}
+
+static void ends_as(FILE *out, const char *wanted)
+{
+	json_end(out);
+	fclose(out);
+	ck_assert_str_eq(text, wanted);
+	free(text);
+}
+
+static void quotes(const char *value, const char *wanted)
+{
+	char line[200];
+	FILE *out = begin();
+
+	json_string(out, "key", value);
+	snprintf(line, sizeof(line), "{\"event\":\"test\",\"key\":%s}\n", wanted);
+	ends_as(out, line);
+}
+
+START_TEST(test_json_strings)
+{
+	quotes("plain", "\"plain\"");
+	quotes(NULL, "null");
+	quotes("", "null");
+	quotes("a\"b\\c/", "\"a\\\"b\\\\c/\"");
+	quotes("\n\t\x01\x1f\x7f", "\"\\u000a\\u0009\\u0001\\u001f\\u007f\"");
+	quotes("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8c\x8d",
+	       "\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8c\x8d\"");
+	/* Lone, cut off, overlong, a surrogate, beyond Unicode. */
+	quotes("a\x80z", "\"a\\ufffdz\"");
+	quotes("\xc3", "\"\\ufffd\"");
+	quotes("\xe2\x82", "\"\\ufffd\\ufffd\"");
+	quotes("\xc0\xaf", "\"\\ufffd\\ufffd\"");
+	quotes("\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"");
+	quotes("\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"");
+	quotes("\xff", "\"\\ufffd\"");
+}
+END_TEST
+
+START_TEST(test_json_members)
+{
+	const natpmp_mapping none = {.protocol = NATPMP_TCP_UDP};
+	FILE *out = begin();
+
+	json_mapping(out, &sample);
+	json_error(out, "error", NATPMP_OK);
+	ends_as(out,
+		"{\"event\":\"test\",\"protocol\":\"tcp\",\"internal_address\":\"192.168.1.5\","
+		"\"internal_port\":80,\"external_address\":\"203.0.113.7\","
+		"\"external_port\":8080,\"external_kind\":\"reserved\",\"lifetime\":60,"
+		"\"error\":null}\n");
+	out = begin();
+	json_mapping(out, &none);
+	ends_as(out, "{\"event\":\"test\",\"protocol\":\"both\",\"internal_address\":null,"
+		     "\"internal_port\":null,\"external_address\":null,\"external_port\":null,"
+		     "\"external_kind\":\"none\",\"lifetime\":null}\n");
+	out = begin();
+	json_number(out, "most", 4294967295UL);
+	json_bool(out, "yes", true);
+	json_bool(out, "no", false);
+	json_known(out, "nothing", 0);
+	ends_as(out, "{\"event\":\"test\",\"most\":4294967295,\"yes\":true,\"no\":false,"
+		     "\"nothing\":null}\n");
+}
+END_TEST
+
+/* -------------------------------------------------------------- failure -- */
+
+START_TEST(test_exit_statuses)
+{
+	static const struct {
+		int status, exit_status;
+	} table[] = {
+		{NATPMP_E_NO_GATEWAY, 3},
+		{NATPMP_E_POINT_TO_POINT, 3},
+		{NATPMP_E_NO_ROUTE, 3},
+		{NATPMP_E_NO_INTERFACE, 3},
+		{NATPMP_E_TIMEOUT, 4},
+		{NATPMP_E_NO_SERVICE, 4},
+		{NATPMP_E_UNREACHABLE, 4},
+		{NATPMP_E_REFUSED, 5},
+		{NATPMP_E_NOT_AUTHORIZED, 6},
+		{NATPMP_E_VERSION, 7},
+		{NATPMP_E_NETWORK_FAILURE, 7},
+		{NATPMP_E_NO_RESOURCES, 7},
+		{NATPMP_E_OPCODE, 7},
+		{NATPMP_E_RESULT, 7},
+		{NATPMP_E_PORTS_DIFFER, 7},
+		{NATPMP_E_BAD_ANSWER, 7},
+		{NATPMP_E_NO_MEMORY, 1},
+		{NATPMP_E_SYSTEM, 1},
+		{NATPMP_E_NO_PORT, 1},
+		{-59, 1},
+		{-1000, 1},
+		{INT_MIN, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		const struct failure *failure = failure_find(table[i].status);
+
+		ck_assert_int_eq(failure->exit_status, table[i].exit_status);
+		ck_assert_str_ne(failure->code, "");
+		ck_assert_str_ne(failure->advice, "");
+	}
+}
+END_TEST
+
+START_TEST(test_addresses)
+{
+	ck_assert_ptr_null(failure_of_address(NATPMP_ADDRESS_PUBLIC));
+	for (int kind = NATPMP_ADDRESS_NONE; kind <= NATPMP_ADDRESS_RESERVED; kind++) {
+		if (kind != NATPMP_ADDRESS_PUBLIC)
+			ck_assert_ptr_nonnull(failure_of_address((natpmp_address_kind)kind));
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("cli");
+	TCase *cases = tcase_create("all");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(cases, test_template);
+	tcase_add_test(cases, test_gem_options);
+	tcase_add_test(cases, test_several_ports);
+	tcase_add_test(cases, test_gateway_option);
+	tcase_add_test(cases, test_jobs);
+	tcase_add_loop_test(cases, test_mistakes, 0, sizeof(mistakes) / sizeof(*mistakes));
+	tcase_add_test(cases, test_json_strings);
+	tcase_add_test(cases, test_json_members);
+	tcase_add_test(cases, test_exit_statuses);
+	tcase_add_test(cases, test_addresses);
+	suite_add_tcase(suite, cases);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	options_free(&options);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
