@@ -367,7 +367,6 @@ static enum next parse_all(struct parse *parse, int argc, char **argv)
 {
 	int c, index = 0;
 
-	optind = 1;
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, short_options, long_options, &index)) != -1) {
 		if (c == 'h')

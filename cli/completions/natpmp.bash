@@ -34,8 +34,11 @@ _natpmp()
 
 		[[ $option == -- ]] && ((i++)) && break
 		[[ $option == -* ]] || break
-		[[ $option =~ $with_value ]] || continue
-		[[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
+		if [[ ${COMP_WORDS[i + 1]} == = ]]; then
+			((i++))
+		elif [[ ! $option =~ $with_value ]]; then
+			continue
+		fi
 		if ((++i >= COMP_CWORD)); then
 			[[ $option == --* ]] || option=-${option: -1}
 			_natpmp_value "$option" "$current"

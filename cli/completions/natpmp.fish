@@ -19,7 +19,12 @@ function __fish_natpmp_no_command
 end
 
 function __fish_natpmp_complete_command
-    __fish_complete_subcommand --commandline (__fish_natpmp_command | string split0)
+    set -l words (__fish_natpmp_command | string split0)
+    if set -q words[2]
+        __fish_complete_subcommand --commandline $words
+    else if set -q words[1]
+        __fish_complete_command
+    end
 end
 
 set -l c complete -c natpmp -n __fish_natpmp_no_command

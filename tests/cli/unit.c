@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of the command that need no gateway: substitutions, options, JSON. */
 #include <check.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,7 @@ static enum next parse(const char *line)
 	for (char *word = strtok(copy, " "); word && count < WORDS; word = strtok(NULL, " "))
 		words[count++] = word;
 	options_free(&options);
+	optind = 0; /* getopt begins afresh */
 	/* The command is a part of words: only whether there is one may be looked at. */
 	return options_parse(&options, count, words);
 }

@@ -34,3 +34,4 @@ zpty -r line text '*can begin*' || exit 1
 zpty -w -n line "$2"$'\t'
 zpty -r line text '*that is all*' || exit 1
 [[ ! -e $dir/offered ]] || sort -u $dir/offered | grep .
+true

@@ -6,17 +6,27 @@
 #include <stddef.h>
 #include <string.h>
 
-enum kind { SWITCH, PORT, NUMBER, ADDRESS, FORCED_PORT, FORCED_NUMBER };
+enum kind { SWITCH, PORT, NUMBER, ADDRESS, FORCED_PORT, FORCED_NUMBER, CHOICE };
+
+/* Words of the enums, in their order, with | between. */
+#define REFUSALS "erratum|printed|copied|silent"
+#define PCPS     "none|too|only"
+#define VPNS     "none|echo|named"
 
 #define FIELD(name, kind, member)                                                                  \
 	{                                                                                          \
-		name, kind, offsetof(struct model_profile, member)                                 \
+		name, kind, offsetof(struct model_profile, member), NULL                           \
+	}
+#define WORDS(name, words, member)                                                                 \
+	{                                                                                          \
+		name, CHOICE, offsetof(struct model_profile, member), words                        \
 	}
 
 static const struct setting {
 	const char *name;
 	enum kind kind;
 	size_t offset;
+	const char *words;
 } settings[] = {
 	FIELD("address", ADDRESS, external_address),
 	FIELD("lifetime", FORCED_NUMBER, forced_lifetime),
@@ -28,6 +38,9 @@ static const struct setting {
 	FIELD("random-low", PORT, random_low),
 	FIELD("random-high", PORT, random_high),
 	FIELD("split-up-to", PORT, split_up_to),
+	WORDS("refusal", REFUSALS, refusal),
+	WORDS("pcp", PCPS, pcp),
+	WORDS("vpn", VPNS, vpn),
 	FIELD("reserves-companion", SWITCH, reserves_companion),
 	FIELD("maps-without-address", SWITCH, maps_without_address),
 	FIELD("denies-address", SWITCH, denies_address),
@@ -45,9 +58,9 @@ static const struct setting {
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
 
-static const char *takes(enum kind kind)
+static const char *takes(const struct setting *setting)
 {
-	switch (kind) {
+	switch (setting->kind) {
 	case SWITCH:
 		return "on|off";
 	case PORT:
@@ -60,6 +73,8 @@ static const char *takes(enum kind kind)
 		return "PORT|off";
 	case FORCED_NUMBER:
 		return "SECONDS|off";
+	case CHOICE:
+		return setting->words;
 	}
 	return "";
 }
@@ -67,7 +82,7 @@ static const char *takes(enum kind kind)
 void settings_print(FILE *file)
 {
 	for (size_t i = 0; i < SETTINGS; i++)
-		fprintf(file, "  %s %s\n", settings[i].name, takes(settings[i].kind));
+		fprintf(file, "  %s %s\n", settings[i].name, takes(&settings[i]));
 }
 
 static bool store_switch(void *at, const char *value)
@@ -107,6 +122,23 @@ static bool store_address(void *at, const char *value)
 	return true;
 }
 
+static bool store_choice(void *at, const char *words, const char *value)
+{
+	size_t len = strlen(value);
+	unsigned number = 0;
+
+	for (const char *word = words; word; number++) {
+		const char *end = strchr(word, '|');
+
+		if (len && strncmp(word, value, len) == 0 && (word[len] == '|' || !word[len])) {
+			memcpy(at, &number, sizeof(number));
+			return true;
+		}
+		word = end ? end + 1 : NULL;
+	}
+	return false;
+}
+
 static bool forced(const char *value, int64_t max, int64_t *number)
 {
 	*number = -1;
@@ -138,6 +170,8 @@ static bool store(const struct setting *setting, void *at, const char *value)
 			return false;
 		memcpy(at, &number, sizeof(number));
 		return true;
+	case CHOICE:
+		return store_choice(at, setting->words, value);
 	}
 	return false;
 }

@@ -14,11 +14,15 @@ wait_for 5 "mapping" says program 'up 11.22.33.44:14000 192.168.77.2:4000 4'
 expect "mapping at the gateway" 'tcp 14000 192.168.77.2:4000' "$(mappings gateway)"
 
 watch 11.22.33.44 14000
+before=$(asked gateway)
 pass 10
+requests=$(($(asked gateway) - before))
 echo >&3
 wait_for 2 "the mapping as it is now" says_times program 'up 11.22.33.44:14000' 2
 unwatch
 expect "outages" 0 "$outages"
+# At half the lifetime: after 2, 4, 6, 8, and maybe 10 s.
+[ "$requests" -ge 4 ] && [ "$requests" -le 5 ] || fail "$requests renewals in 10 s"
 
 began=$(ms)
 exec 3>&-
@@ -26,4 +30,4 @@ ended program
 took=$(($(ms) - began))
 expect "exit status" 0 "$status"
 expect "rules left over" 0 "$(rules gateway)"
-say "a mapping of 4 s, held for 10 s: $connections connections, $outages outages; closed in $took ms"
+say "a mapping of 4 s, held for 10 s: $requests renewals, $connections connections, $outages outages; closed in $took ms"
