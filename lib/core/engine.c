@@ -5,8 +5,6 @@
 
 #include "natpmpc.h"
 
-#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-
 void engine_init(struct engine *engine)
 {
 	*engine = (struct engine){.reach = NATPMP_PENDING, .next_send = NEVER};

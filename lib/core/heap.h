@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The struct that a member of that name at that address belongs to. */
+#define container_of(pointer, type, member)                                                        \
+	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
 struct heap_node {
 	size_t place;       /* 1-based; 0 = not in a heap */
 	uint64_t key, tie;  /* smallest key first, then smallest tie */

@@ -3,8 +3,6 @@
 
 #include "core/address.h"
 
-#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-
 static void lease_step(struct leases *leases, struct lease *lease, uint64_t now);
 
 /* splitmix64: for delays and suggestions, nothing that must not be guessed */

@@ -58,17 +58,26 @@ static uint64_t random_next(struct model *model)
 
 /* --------------------------------------------------------------- clock -- */
 
+static uint64_t clock_ms(const struct model *model, uint64_t now)
+{
+	return model->clock_shown +
+	       (now - model->clock_since) * model->profile.clock_permille / 1000;
+}
+
 uint32_t model_clock(const struct model *model, uint64_t now)
 {
-	uint64_t ms = (now - model->clock_since) * model->profile.clock_permille / 1000;
+	return (uint32_t)(clock_ms(model, now) / 1000);
+}
 
-	return model->clock_value + (uint32_t)(ms / 1000);
+static void set_clock_ms(struct model *model, uint64_t now, uint64_t ms)
+{
+	model->clock_since = now;
+	model->clock_shown = ms;
 }
 
 void model_set_clock(struct model *model, uint64_t now, uint32_t seconds)
 {
-	model->clock_since = now;
-	model->clock_value = seconds;
+	set_clock_ms(model, now, (uint64_t)seconds * 1000);
 }
 
 /* ---------------------------------------------------------- map request -- */
@@ -179,7 +188,9 @@ static uint16_t choose_vpn_port(struct model *model, const struct request *reque
 
 	if (model->profile.forced_port > 0)
 		return next_port(model, request, (uint16_t)model->profile.forced_port);
-	return companion ? companion->external_port : random_port(model, request, 0);
+	if (companion && is_free(model, request, companion->external_port))
+		return companion->external_port;
+	return random_port(model, request, 0);
 }
 
 /* With second_mapping, a mapping is known by both ports: the one that the
@@ -249,8 +260,7 @@ static struct model_mapping *create(struct model *model, const struct request *r
 	return mapping.external_port ? table_add(&model->table, &mapping) : NULL;
 }
 
-/* Extend a mapping, moving it if another external port is forced. NULL = it
- * had to move and could not: then it is gone. */
+/* Extend a mapping; move it to a forced external port, if that is free. */
 static struct model_mapping *renew(struct model *model, const struct request *request,
 				   struct model_mapping *mapping, uint64_t expires)
 {
@@ -258,7 +268,7 @@ static struct model_mapping *renew(struct model *model, const struct request *re
 
 	if (mapping->manual)
 		return mapping;
-	if (forced > 0 && forced != mapping->external_port) {
+	if (forced > 0 && is_free(model, request, (uint16_t)forced)) {
 		table_drop(&model->table, mapping);
 		return create(model, request, expires);
 	}
@@ -362,7 +372,7 @@ static size_t answer_creation(struct model *model, uint64_t now, struct request 
 	external_port = mapping->external_port;
 	if (profile->vpn == MODEL_VPN_NAMED)
 		request->internal_port = external_port;
-	if (profile->forever_vanishes && request->lifetime == UINT32_MAX) {
+	if (profile->forever_vanishes && request->lifetime == UINT32_MAX && !mapping->manual) {
 		table_renew(&model->table, mapping, now);
 		model_expire(model, now);
 	}
@@ -598,7 +608,7 @@ void model_restart(struct model *model, uint64_t now, bool keep_table, bool keep
 
 void model_set_profile(struct model *model, uint64_t now, const struct model_profile *profile)
 {
-	model_set_clock(model, now, model_clock(model, now));
+	set_clock_ms(model, now, clock_ms(model, now));
 	model->profile = *profile;
 }
 

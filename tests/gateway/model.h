@@ -117,8 +117,8 @@ struct model {
 
 	/* the model's own business */
 	uint64_t random;
-	uint64_t clock_since; /* ms, when the clock showed clock_value */
-	uint32_t clock_value;
+	uint64_t clock_since; /* now, when the clock showed clock_shown ms */
+	uint64_t clock_shown;
 };
 
 /* The model starts at now with a clock of 0 and no mapping. slots stay the

@@ -208,18 +208,18 @@ host() {
 	ip -n "$1" link set dev lo up
 }
 
-# cable HOST INTERFACE ADDRESS HOST INTERFACE [ADDRESS]
+# cable HOST INTERFACE ADDRESS/BITS HOST INTERFACE [ADDRESS/BITS]
 cable() {
 	ip -n "$1" link add "$2" type veth peer name "$5" netns "$4"
-	ip -n "$1" addr add "$3/24" dev "$2"
-	[ -z "${6-}" ] || ip -n "$4" addr add "$6/24" dev "$5"
+	ip -n "$1" addr add "$3" dev "$2"
+	[ -z "${6-}" ] || ip -n "$4" addr add "$6" dev "$5"
 	ip -n "$1" link set dev "$2" up
 	ip -n "$4" link set dev "$5" up
 }
 
 # plug HOST ADDRESS: into the client's network
 plug() {
-	cable "$1" lan "$2" switch "$1"
+	cable "$1" lan "$2/24" switch "$1"
 	ip -n switch link set dev "$1" master bridge
 }
 
@@ -227,7 +227,7 @@ plug() {
 gateway() {
 	host "$1"
 	plug "$1" "$2"
-	cable "$1" wan "$3" outside "$1" "$4"
+	cable "$1" wan "$3/24" outside "$1" "$4/24"
 	on "$1" sysctl -qw net.ipv4.ip_forward=1
 	on "$1" nft -f - <<-'END'
 		table inet filter {

@@ -5,7 +5,7 @@
 
 mapping='tcp 4000 192.168.77.2:4000'
 
-# is_back WHAT: up at the second gateway, which is counted in $ups
+# is_back WHAT: up at the second gateway again
 is_back() {
 	began=$(ms)
 	ups=$((ups + 1))
@@ -16,12 +16,31 @@ is_back() {
 	say "$1: up after $took ms"
 }
 
+# has_moved WHAT FROM TO ADDRESS: without having been down, and FROM is told to delete
+has_moved() {
+	began=$(ms)
+	changes=$((changes + 1))
+	wait_for 5 "$1: mapping at the $3 gateway" mapped "$3" "$mapping"
+	took=$(($(ms) - began))
+	wait_for 5 "$1: no mapping at the $2 gateway any more" no_rules "$2"
+	gone_after=$(($(ms) - began))
+	wait_for 5 "$1: told of the new address" told_times holder changed "$changes"
+	tail -n 1 "$work/holder.out" | grep -q "\"external_address\":\"$4\"" ||
+		fail "$1: the new external address is not told"
+	reach tcp "$4" 4000 || fail "$1: no connection to $4"
+	say "$1: mapped after $took ms, deleted at the old gateway by $gone_after ms"
+}
+
 # is_down WHAT
 is_down() {
 	began=$(ms)
 	downs=$((downs + 1))
 	wait_for 5 "$1: down" told_times holder down "$downs"
 	say "$1: down after $(($(ms) - began)) ms"
+}
+
+maps_to() {
+	mappings second | grep -q " $1\$"
 }
 
 world
@@ -31,19 +50,15 @@ daemon second
 serve 4000 tcp
 hold holder 4000 tcp 7200
 mapped gateway "$mapping" || fail "no mapping"
-ups=1 downs=0
+ups=1 downs=0 changes=0
 
-began=$(ms)
 ip -n client route replace default via 192.168.77.3
-wait_for 5 "mapping at the second gateway" mapped second "$mapping"
-took=$(($(ms) - began))
-wait_for 5 "no mapping at the first one any more" no_rules gateway
-gone_after=$(($(ms) - began))
-wait_for 5 "told of the new address" told_times holder changed 1
-reach tcp 11.22.55.44 4000 || fail "no connection through the second gateway"
-says holder 11.22.55.44 || fail "the new external address is not told"
-expect "events" "0 1" "$(told holder down) $(told holder up)"
-say "another gateway: mapped there after $took ms, deleted at the first one by $gone_after ms"
+has_moved "another default route" gateway second 11.22.55.44
+ip -n client route add default via 192.168.77.1 table 100
+ip -n client rule add priority 100 table 100
+has_moved "a policy rule" second gateway 11.22.33.44
+ip -n client rule del priority 100
+has_moved "no policy rule" gateway second 11.22.55.44
 
 ip -n client route del default
 is_down "no default route"
@@ -56,6 +71,20 @@ ip -n client link set dev lan up
 ip -n client route add default via 192.168.77.3
 is_back "interface up"
 
+# Another address of one's own. Who no longer has the old one cannot delete what was mapped to it,
+# and as long as that is there the gateway gives another external port.
+changes=$((changes + 1))
+ip -n client addr add 192.168.77.4/24 dev lan
+ip -n client addr del 192.168.77.2/24 dev lan
+ip -n client addr replace 192.168.77.4/24 dev lan
+ip -n client route replace default via 192.168.77.3
+wait_for 10 "another own address: mapped" maps_to 192.168.77.4:4000
+external=$(mappings second | sed -n 's/tcp \([0-9]*\) 192.168.77.4:4000/\1/p')
+reach tcp 11.22.55.44 "$external" || fail "another own address: no connection to $external"
+say "another own address: external port $external"
+
 stop holder
-expect "rules left over" '0 0' "$(rules gateway) $(rules second)"
-expect "events in all" "2 3 1" "$(told holder down) $(told holder up) $(told holder changed)"
+expect "mappings left over at the first gateway" '' "$(mappings gateway)"
+expect "mappings left over at the second one" "$mapping" "$(mappings second)"
+expect "events in all" "$downs $ups $changes" \
+	"$(told holder down) $(told holder up) $(told holder changed)"

@@ -3,18 +3,19 @@
 # A gateway that is not there: each way of it has its own exit status, and in time.
 . "$(dirname "$0")/lib.sh"
 
-# fails STATUS WHAT [OPTION...]: so does natpmp, and with a command: 125, the command not run
+# fails STATUS WHAT [OPTION...]: so does natpmp; with a command it ends with 125, and does not run it.
+# $took is that of natpmp without a command.
 fails() {
 	wanted=$1 what=$2
 	shift 2
-	run natpmp client "$NATPMP" -p 4000 "$@"
-	expect "$what: exit status" "$wanted" "$status"
-	[ -s "$work/natpmp.err" ] || fail "$what: says nothing"
-	[ ! -s "$work/natpmp.out" ] || fail "$what: a result on stdout"
-	say "$what: status $status after $took ms: $(cat "$work/natpmp.err")"
 	run command client "$NATPMP" -p 4000 --timeout 1 "$@" 'echo ran'
 	expect "$what: exit status with a command" 125 "$status"
 	[ ! -s "$work/command.out" ] || fail "$what: the command ran"
+	run natpmp client "$NATPMP" -p 4000 "$@"
+	expect "$what: exit status" "$wanted" "$status"
+	[ ! -s "$work/natpmp.out" ] || fail "$what: a result on stdout"
+	[ -s "$work/natpmp.err" ] || fail "$what: says nothing"
+	say "$what: status $status after $took ms: $(cat "$work/natpmp.err")"
 }
 
 world
@@ -39,13 +40,17 @@ fails 3 "no default route"
 at_most "no default route" 1000 "$took"
 
 # As in many VPNs: the default route names an interface, and no gateway.
-ip -n client link add vpn type dummy
-ip -n client addr add 10.2.0.2/32 dev vpn
-ip -n client link set vpn up
+cable client vpn 10.2.0.2/32 outside vpn
 ip -n client route add default dev vpn
 fails 3 "point-to-point"
 at_most "point-to-point" 1000 "$took"
 complains natpmp -g || fail "does not tell to name the gateway with -g"
+
+# As others do: two routes of /1 that go before the default route, which is still there.
+ip -n client route replace default via 192.168.77.1
+ip -n client route add 0.0.0.0/1 dev vpn
+ip -n client route add 128.0.0.0/1 dev vpn
+fails 3 "point-to-point before the default"
 
 expect "requests to the gateway meanwhile" "$calls" "$(asked gateway)"
 # Named, it is found all the same.

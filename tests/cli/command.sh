@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+# With a command: what it is told, what it inherits, whose exit status it is,
+# and that the mapping is there as long as it runs and no longer.
+# shellcheck disable=SC2016 # it is for the shell that natpmp starts
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+gateway --profile rfc
+
+step "one argument goes to the shell, substituted"
+run -p 1234 -P 4321 'echo "%h:%p" && echo "%H:%P" | tr . -; echo %% %d %%p'
+expect_status 0
+expect_line out '127\.0\.0\.1:1234'
+expect_line out '11-22-33-44:4321'
+expect_line out '% %d %p'
+expect_lines out 3
+expect_empty err
+expect has_mappings 0
+
+step "several arguments are run as they are, each substituted"
+run -p 1234 -P 4321 printf '<%%s>' '%h:%p' '$HOME' 'a b' '%%' '%P' -p
+expect_status 0
+expect test "$(cat "$work/out")" = '<127.0.0.1:1234><$HOME><a b><%><4321><-p>'
+
+step "the environment"
+run -p 1234 -P 4321 -t udp 'env | grep ^NATPMP_ | sort'
+cat >"$work/wanted" <<'END'
+NATPMP_EXTERNAL_ADDRESS=11.22.33.44
+NATPMP_EXTERNAL_PORT=4321
+NATPMP_INTERNAL_ADDRESS=127.0.0.1
+NATPMP_INTERNAL_PORT=1234
+NATPMP_PROTOCOL=udp
+END
+expect cmp "$work/out" "$work/wanted"
+
+step "several ports: the first is the one substituted, the others are numbered"
+run -p 1234:4321 -p 1235:5321/both 'echo %p %P; env | grep "^NATPMP_.*_2=" | sort'
+cat >"$work/wanted" <<'END'
+1234 4321
+NATPMP_EXTERNAL_ADDRESS_2=11.22.33.44
+NATPMP_EXTERNAL_PORT_2=5321
+NATPMP_INTERNAL_ADDRESS_2=127.0.0.1
+NATPMP_INTERNAL_PORT_2=1235
+NATPMP_PROTOCOL_2=both
+END
+expect cmp "$work/out" "$work/wanted"
+
+step "its exit status is ours"
+run 'exit 0'
+expect_status 0
+run 'exit 42'
+expect_status 42
+run false
+expect_status 1
+run 'kill -9 $$'
+expect_status 137
+run sh -c 'kill -TERM $$'
+expect_status 143
+run no-such-command-here with arguments
+expect_status 127
+expect_text err 'no-such-command-here'
+run no-such-command-here
+expect_status 127
+: >"$work/not-executable"
+run "$work/not-executable" argument
+expect_status 126
+run "$work/not-executable"
+expect_status 126
+run ''
+expect_status 0
+expect has_mappings 0
+
+step "a command line that begins with a dash is none of our options"
+run -- '-x || echo there'
+expect_status 0
+expect_line out there
+
+step "the mapping is there while it runs"
+run -p 1300 "'$GATEWAYD' --tell '$work/control' mappings"
+expect_line out 'tcp 127\.0\.0\.1:1300 -> 1300 left [0-9]+'
+expect has_mappings 0
+
+step "stdin, stdout and stderr are the command's, no other descriptor leaks"
+echo typed | "$NATPMP" -g "$gateway" 'cat; echo x >&2' >"$work/out" 2>"$work/err"
+expect_line out typed
+expect_line err x
+ls /proc/self/fd >"$work/wanted" </dev/null 2>/dev/null
+"$NATPMP" -g "$gateway" ls /proc/self/fd >"$work/out" </dev/null 2>/dev/null
+expect cmp "$work/out" "$work/wanted"
+
+step "signals are to it as they were to us"
+grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status >"$work/wanted"
+"$NATPMP" -g "$gateway" grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status >"$work/out"
+expect cmp "$work/out" "$work/wanted"
+(
+	trap '' PIPE USR1
+	exec "$NATPMP" -g "$gateway" grep SigIgn /proc/self/status
+) >"$work/out"
+expect_line out 'SigIgn:	0*1200' # USR1 is 10, PIPE 13
+
+step "SIGCHLD ignored by who started us does not matter"
+run_ignoring=$(command -v python3) || skip "needs python3"
+status=0
+"$run_ignoring" -c '
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$NATPMP" -g "$gateway" 'exit 9' || status=$?
+expect_status 9
+
+step "it outlives several renewals of 2 s, and the mapping with it"
+run -p 1400 --ttl 2 "sleep 5; '$GATEWAYD' --tell '$work/control' mappings"
+expect_status 0
+expect_line out 'tcp 127\.0\.0\.1:1400 -> 1400 left [12]'
+expect seen 4 'request map tcp internal 1400 .* lifetime 2'
+expect_not seen 2 'mapping \+ tcp 1400'
+expect has_mappings 0
+
+step "the --ttl is what every renewal asks for"
+expect_not seen 1 'request map tcp internal 1400 .* lifetime (7200|1|3)'

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+# Every exit status, without and with a command, and that each message says
+# what to do. (Those of a command of its own: command.sh.)
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+gateway --profile rfc
+
+# refused STATUS CODE: without a command, with one, held, and as JSON.
+refused() {
+	run -p 1000 --timeout 1
+	expect_status "$1"
+	expect_empty out
+	expect_lines err 1
+	expect_text err '1000/tcp is not open'
+	expect_text err '; '
+	run -p 1000 --timeout 1 --hold
+	expect_status "$1"
+	expect_empty out
+	expect_lines err 1
+	run -p 1000 --timeout 1 "touch $work/ran"
+	expect_status 125
+	expect_text err 'the command was not run'
+	expect_not test -e "$work/ran"
+	run -p 1000 --timeout 1 --json
+	expect_status "$1"
+	expect_json out ".event == \"error\" and .error.code == \"$2\"
+		and .internal_port == 1000 and (.error.message | length > 0)"
+}
+
+step "0: done"
+run -p 1000
+expect_status 0
+
+step "4: no answer in time"
+tell drop 100000
+refused 4 timeout
+expect_text err '127.0.0.1'
+tell reset
+
+step "5: nothing listens there"
+tell refuse on
+refused 5 refused
+tell refuse off
+
+step "6: not authorised"
+tell result 2
+refused 6 not_authorized
+
+step "7: any other no"
+tell result 1
+refused 7 version
+tell result 3
+refused 7 network_failure
+tell result 4
+refused 7 no_resources
+tell result 5
+refused 7 opcode
+tell result 6
+refused 7 result
+tell result 65535
+refused 7 result
+tell result off
+tell lifetime 0
+run -p 1000 --timeout 1
+expect_status 7
+tell reset
+
+step "3: no such interface"
+run -i nosuch0 -p 1000
+expect_status 3
+expect_text err 'nosuch0'
+
+step "3: no gateway known"
+if unshare -Urn true 2>/dev/null; then
+	status=0
+	unshare -Urn "$NATPMP" -p 1000 >"$work/out" 2>"$work/err" || status=$?
+	expect_status 3
+	expect_empty out
+	expect_text err '-g'
+	status=0
+	unshare -Urn "$NATPMP" -g 10.99.99.1 -p 1000 >"$work/out" 2>"$work/err" || status=$?
+	expect_status 3
+	expect_text err '10.99.99.1'
+	status=0
+	unshare -Urn "$NATPMP" --check >"$work/out" 2>"$work/err" || status=$?
+	expect_status 3
+	expect_text out 'verdict: '
+	status=0
+	unshare -Urn "$NATPMP" -p 1000 true >"$work/out" 2>"$work/err" || status=$?
+	expect_status 125
+else
+	skip "no namespace to be had"
+fi
+
+step "1: the rest: no descriptor left"
+status=0
+prlimit --nofile=4 "$NATPMP" -g "$gateway" -p 1000 >"$work/out" 2>"$work/err" || status=$?
+expect_status 1
+expect test -s "$work/err"

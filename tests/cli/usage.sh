@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+# What a wrong command line gets: exit status 2, and a line that repeats the
+# wrong value and says what to do.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+# wrong REPEATED ARGUMENT...
+wrong() {
+	repeated=$1
+	shift
+	status=0
+	timeout 10 "$NATPMP" "$@" >"$work/out" 2>"$work/err" || status=$?
+	expect_status 2
+	expect_empty out
+	expect_lines err 1
+	expect_text err "natpmp: "
+	expect_text err "$repeated"
+}
+
+step "wrong values are repeated"
+wrong '-p 70000' -p 70000
+wrong '-p 12x' -p 12x
+wrong '-p 80/sctp' -p 80/sctp
+wrong '-p 80:x' -p 80:x
+wrong '-P 65536' -P 65536
+wrong '-t sctp' -t sctp
+wrong '-g 300.1.1.1' -g 300.1.1.1
+wrong '-g 300.1.1.1' -g 300.1.1.1 true
+wrong '-g 224.0.0.1' -g 224.0.0.1
+wrong '-g router' -g router
+wrong '-g ::1' -g ::1
+wrong '-g 10.0.0.1:99999' -g 10.0.0.1:99999
+wrong '--ttl 1h' --ttl 1h
+wrong '--timeout -1' --timeout -1
+wrong 'a-name-that-no-interface-has-0123456789' -i a-name-that-no-interface-has-0123456789
+wrong '-x' -x
+wrong '-x' -vx
+wrong '--prot' --prot 1
+wrong '--port' --port
+
+step "what does not go together"
+wrong '-P 5' -P 5 -p 1 -p 2
+wrong '"sleep"' --hold sleep 1
+wrong '--hold' --on-change true -p 1
+wrong '/dev/null' --hold --port-file /dev/null
+wrong '/tmp' --hold --port-file /tmp
+
+step "help and version go to stdout"
+for option in '-?' --help; do
+	status=0
+	"$NATPMP" "$option" >"$work/out" 2>"$work/err" || status=$?
+	expect_status 0
+	expect_empty err
+	expect_text out 'usage: natpmp [options] [command]'
+done
+expect test "$(wc -l <"$work/out")" -le 30
+expect test "$(awk '{ if (length > most) most = length } END { print most }' "$work/out")" -le 80
+"$NATPMP" --version >"$work/out"
+expect_line out 'natpmp [0-9]+\.[0-9]+\.[0-9]+'
+
+step "the gem's options are there, first and as the gem has them"
+"$NATPMP" --help | sed -n 's/^  \( *-.*\)   *[^ ].*/\1/p' | sed 's/  *$//' >"$work/options"
+head -6 "$work/options" >"$work/first"
+cat >"$work/wanted" <<'END'
+-t, --type TYPE
+-p, --port PORT
+    --ttl SECONDS
+-P, --public PORT
+-v, --verbose
+    --version
+END
+expect cmp "$work/first" "$work/wanted"

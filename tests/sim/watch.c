@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "watch.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { SENDS = 9, FIRST_WAIT = 250, FIVE_SENDS = 7750, WINDOW = 30000 };
+
+/* When the step of the series is sent: 0, 250, 750, 1750, ... */
+static uint64_t series(unsigned step)
+{
+	uint64_t at = 0, wait = FIRST_WAIT;
+
+	while (step--) {
+		at += wait;
+		wait *= 2;
+	}
+	return at;
+}
+
+static bool is_deletion(const struct watch *watch)
+{
+	static const uint8_t none[4];
+
+	return watch->len == 12 && memcmp(watch->bytes + 8, none, 4) == 0;
+}
+
+static bool same(const struct watch *watch, const uint8_t *bytes, size_t len)
+{
+	return watch->len == len && memcmp(watch->bytes, bytes, len) == 0;
+}
+
+/* Is it the next one of the series? */
+static bool retransmitted(struct watch *watch, uint64_t now, uint64_t late)
+{
+	uint64_t elapsed = now - watch->first;
+	unsigned step = watch->step;
+
+	while (step + 1 < SENDS && series(step + 1) <= elapsed)
+		step++;
+	if (step == watch->step || elapsed - series(step) > late)
+		return false;
+	watch->step = step;
+	return true;
+}
+
+void watch_sent(struct watch *watch, uint64_t now, uint64_t late, const uint8_t *bytes, size_t len)
+{
+	if (watch->open && same(watch, bytes, len) && retransmitted(watch, now, late))
+		return;
+	uint64_t elapsed = now - watch->first;
+	bool given_up = elapsed >= FIVE_SENDS ||
+			(is_deletion(watch) && watch->is_over && watch->is_over(watch->arg, watch->bytes));
+	WATCH(watch, !watch->open || given_up || !same(watch, bytes, len),
+	      "retransmission %" PRIu64 " ms after the first send is none of the series", elapsed);
+	WATCH(watch, !watch->open || given_up,
+	      "opcode %u port %u sent %" PRIu64 " ms after opcode %u port %u, which is unanswered",
+	      bytes[1], bytes[4] << 8 | bytes[5], elapsed, watch->bytes[1],
+	      watch->bytes[4] << 8 | watch->bytes[5]);
+	watch->open = true;
+	memcpy(watch->bytes, bytes, len);
+	watch->len = len;
+	watch->first = now;
+	watch->step = 0;
+}
+
+void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len)
+{
+	const uint8_t *request = watch->bytes;
+
+	if (!watch->open || len < 4)
+		return;
+	if (bytes[0] == 2) { /* a PCP server refuses, or answers ours */
+		if (bytes[1] & 0x80 && (bytes[3] == 1 || request[0] == 2))
+			watch->open = false;
+	} else if (bytes[0] == 0) {
+		bool is_ours = request[0] == 0 && bytes[1] == (request[1] | 0x80);
+		bool no_version = bytes[2] == 0 && bytes[3] == 1;
+		bool no_opcode = bytes[2] == 0 && bytes[3] == 5;
+		bool no_port = len < 10 || request[1] == 0;
+		if (no_version || (is_ours && (no_opcode || no_port)))
+			watch->open = false;
+		else if (is_ours && (memcmp(bytes + 8, request + 4, 2) == 0 || !(request[4] | request[5])))
+			watch->open = false;
+	}
+}
+
+void watch_refused(struct watch *watch, const uint8_t *bytes, size_t len)
+{
+	if (same(watch, bytes, len))
+		watch->open = false;
+}
+
+void watch_taken_back(struct watch *watch, const struct leases *leases)
+{
+	uint8_t bytes[WIRE_REQUEST_MAX];
+	const struct request *request = leases->engine.in_flight;
+
+	if (!request ||
+	    !same(watch, bytes, wire_encode(&request->wire, leases->engine.own_address, bytes)))
+		watch->open = false;
+}
+
+static bool same_mapping(const struct lease_view *a, const struct lease_view *b)
+{
+	return a->external_port == b->external_port && a->external_address == b->external_address &&
+	       a->internal_address == b->internal_address;
+}
+
+void watch_event(struct watch *watch, const struct lease *lease, struct lease_view *told,
+		 const struct lease_view *before)
+{
+	const struct lease_view *is = &lease->told;
+
+	WATCH(watch, before->status == told->status && same_mapping(before, told),
+	      "port %u: the event says it was %d on %u, but what was told is %d on %u",
+	      lease->internal_port, before->status, before->external_port, told->status,
+	      told->external_port);
+	WATCH(watch, is->status != before->status || (is->status == NATPMP_OK && !same_mapping(is, before)),
+	      "port %u: told twice: %d on %u", lease->internal_port, is->status, is->external_port);
+	WATCH(watch, is->status != NATPMP_PENDING, "port %u: an event that tells nothing",
+	      lease->internal_port);
+	WATCH(watch, is->status != NATPMP_OK || is->external_port, "port %u: up without a port",
+	      lease->internal_port);
+	WATCH(watch, !lease->released && !lease->once, "port %u: an event nobody waits for",
+	      lease->internal_port);
+	if (is->status == NATPMP_OK)
+		for (unsigned i = 0; i < lease->halves; i++)
+			WATCH(watch, lease->half[i].external_port == is->external_port,
+			      "port %u: up on %u, but a half of it is on %u", lease->internal_port,
+			      is->external_port, lease->half[i].external_port);
+	*told = *is;
+}
+
+void watch_settled(struct watch *watch, const struct leases *leases, uint64_t now)
+{
+	uint64_t deadline = leases_deadline(leases);
+
+	WATCH(watch, deadline > now, "a busy loop: called at %" PRIu64 ", wants to be at %" PRIu64, now,
+	      deadline);
+	if (leases->recovered_at == watch->recovered_at)
+		return;
+	WATCH(watch, !watch->recovered_at || leases->recovered_at - watch->recovered_at >= WINDOW,
+	      "two recoveries within %" PRIu64 " ms", leases->recovered_at - watch->recovered_at);
+	watch->recovered_at = leases->recovered_at;
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* What the gateway grants is what counts: RFC 6886 section 3.3. */
+#include "story.h"
+#include "suite.h"
+
+START_TEST(N26_assigned_port_is_told)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 0);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	runs_until(&s, 20);
+	grants(&s, 51234, 7200);
+	asks_address(&s, 20);
+	runs_until(&s, 40);
+	tells_address(&s, ADDRESS);
+	struct event up = comes_up(&s, 40, web, 51234);
+	ck_assert_int_eq(up.before.status, NATPMP_PENDING);
+	ck_assert_uint_eq(up.now.external_address, ADDRESS);
+	ck_assert_uint_eq(up.now.internal_address, OWN);
+	ck_assert_uint_eq(lease_lifetime(web), 7200);
+	story_end(&s);
+}
+
+START_TEST(N26_suggestion_is_sent)
+{
+	struct story s;
+
+	story_begin(&s);
+	holds(&s, NATPMP_UDP, 6881, 51413, 600);
+	asks(&s, 0, NATPMP_UDP, 6881, 51413, 600);
+	story_end(&s);
+}
+
+START_TEST(N27_lifetime_0_asks_for_7200)
+{
+	struct story s;
+
+	story_begin(&s);
+	holds(&s, NATPMP_UDP, 40000, 0, 0);
+	sends(&s, 0, "00 01 00 00 9c 40 9c 40 00 00 1c 20");
+	story_end(&s);
+}
+
+/* Nothing is told before a positive answer came, for that mapping and in full. */
+START_TEST(H8_no_event_before_the_answer)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 0);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	says(&s, "00 82 00 00 ## ## ## ## 00 51 00 51 00 00 1c 20"); /* another port */
+	says(&s, "00 81 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20"); /* UDP */
+	says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c"); /* cut */
+	announces(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20");
+	repeats(&s, 2);
+	ck_assert(!lease_granted(web));
+	ck_assert_int_eq(web->view.status, NATPMP_PENDING);
+	grants(&s, 80, 7200);
+	asks_address(&s, 750);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 750, web, 80);
+	says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20"); /* late duplicates */
+	says(&s, "00 82 00 02 ## ## ## ## 00 50 00 50 00 00 1c 20");
+	quiet_until(&s, HOUR - 1);
+	story_end(&s);
+}
+
+START_TEST(N28_granted_lifetime_rules)
+{
+	static const struct {
+		uint32_t asked, granted;
+		uint64_t renewed; /* s */
+	} table[] = {
+		{7200, 60, 30},
+		{7200, 7199, 3599},
+		{60, 60, 30},
+		{7200, 2, 1},
+		{2, 2, 1},
+		{60, 7200, 30}, /* more than asked for: not counted on */
+		{7200, UINT32_MAX, 3600},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct story s;
+
+		story_begin(&s);
+		struct lease *web = holds(&s, NATPMP_TCP, 80, 0, table[i].asked);
+		asks(&s, 0, NATPMP_TCP, 80, 80, table[i].asked);
+		grants(&s, 80, table[i].granted);
+		asks_address(&s, 0);
+		tells_address(&s, ADDRESS);
+		comes_up(&s, 0, web, 80);
+		ck_assert_uint_eq(lease_lifetime(web), table[i].granted);
+		struct sent renewal = sends_something(&s);
+		ck_assert_uint_eq(renewal.at / SECOND, table[i].renewed);
+		story_end(&s);
+	}
+}
+
+/* Asked for and granted for 136 years: no number overflows. */
+START_TEST(N28_longest_lifetime)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, UINT32_MAX);
+	quiet_until(&s, (uint64_t)UINT32_MAX * SECOND / 2 - 1);
+	asks(&s, (uint64_t)UINT32_MAX * SECOND / 2, NATPMP_TCP, 80, 80, UINT32_MAX);
+	story_end(&s);
+}
+
+START_TEST(N28_two_seconds_for_a_minute)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 2);
+	for (uint64_t at = 1; at <= 60; at++) {
+		asks(&s, at * SECOND, NATPMP_TCP, 80, 80, 2);
+		runs_until(&s, at * SECOND + 5);
+		grants(&s, 80, 2);
+		if (at == 60) { /* a minute old: that is asked again beside it */
+			asks_address(&s, at * SECOND + 5);
+			tells_address(&s, ADDRESS);
+		}
+	}
+	story_end(&s);
+}
+
+/* The gateway's time began before its answer arrived. Ours must end no later. */
+START_TEST(N29_lifetime_counts_from_the_sending)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 60);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 60);
+	repeats(&s, 3);
+	runs_until(&s, 3000);
+	grants(&s, 80, 60);
+	asks_address(&s, 3000);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 3000, web, 80);
+	asks(&s, 30000, NATPMP_TCP, 80, 80, 60);
+	repeats(&s, 6); /* up to 45.75 s */
+	goes_down(&s, 60000, web, NATPMP_E_TIMEOUT);
+	story_end(&s);
+}
+
+START_TEST(N23_port_or_lifetime_zero_grants_nothing)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 0, 7200);
+	repeats(&s, 1);
+	grants(&s, 80, 0);
+	repeats(&s, 0);
+	ck_assert(!lease_granted(web));
+	ck_assert_int_eq(lease_excuse(web), NATPMP_E_BAD_ANSWER);
+	s.sent_told++; /* 0.75 s */
+	runs_until(&s, 127749);
+	s.sent_told = s.sent_count;
+	goes_down(&s, 127750, web, NATPMP_E_BAD_ANSWER);
+	/* no renewal is planned, but another try */
+	asks(&s, 127750 + 30000, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 157750);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 157750, web, 80);
+	story_end(&s);
+}
+
+/* Up, with an address unknown. */
+START_TEST(N24_unusable_addresses_are_unknown)
+{
+	static const uint32_t unusable[] = {0, IP(127, 0, 0, 1), IP(224, 0, 0, 1), IP(240, 0, 0, 1),
+					    UINT32_MAX};
+
+	for (size_t i = 0; i < 5; i++) {
+		struct story s;
+
+		story_begin(&s);
+		struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+		asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+		grants(&s, 80, 7200);
+		asks_address(&s, 0);
+		tells_address(&s, unusable[i]);
+		ck_assert_uint_eq(comes_up(&s, 0, web, 80).now.external_address, 0);
+		story_end(&s);
+	}
+}
+
+/* Another NAT in front, or the provider's: told as it is. */
+START_TEST(N55_private_addresses_are_told)
+{
+	static const uint32_t unreachable[] = {IP(10, 0, 0, 1), IP(100, 64, 9, 7)};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct story s;
+
+		story_begin(&s);
+		struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+		asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+		grants(&s, 80, 7200);
+		asks_address(&s, 0);
+		tells_address(&s, unreachable[i]);
+		ck_assert_uint_eq(comes_up(&s, 0, web, 80).now.external_address, unreachable[i]);
+		story_end(&s);
+	}
+}
+
+/* Silent on opcode 0 only: nine sends of its own, and the mapping is up without. */
+START_TEST(N54_silence_about_the_address)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	repeats(&s, 8);
+	ck_assert_uint_eq(comes_up(&s, 7750, web, 80).now.external_address, 0);
+	asks_address(&s, 157750); /* after the end of the series and 30 s */
+	tells_address(&s, ADDRESS);
+	ck_assert_uint_eq(comes_up(&s, 157750, web, 80).now.external_address, ADDRESS);
+	story_end(&s);
+}
+
+/* Meanwhile others do not wait for it longer than for anything else. */
+START_TEST(N54_mappings_work_without_the_address)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	repeats(&s, 2);
+	runs_until(&s, 1000);
+	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
+	sends(&s, 1750, "00 00");
+	sends(&s, 3750, "00 00");
+	comes_up(&s, 7750, web, 80);
+	goes_down(&s, 7750, dns, NATPMP_E_TIMEOUT); /* so it looks, so far */
+	asks(&s, 8750, NATPMP_UDP, 53, 53, 7200); /* the pause after a silence: 1 s */
+	grants(&s, 53, 7200);
+	comes_up(&s, 8750, dns, 53);
+	story_end(&s);
+}
+
+START_TEST(N54_refusal_to_tell_the_address)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	refuses(&s, 3);
+	ck_assert_uint_eq(comes_up(&s, 0, web, 80).now.external_address, 0);
+	for (unsigned i = 0; i < 4; i++) { /* 30 s, and twice as long each time */
+		asks_address(&s, ((2U << i) - 1) * 30 * SECOND);
+		refuses(&s, 3);
+	}
+	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	ck_assert_uint_eq(comes_up(&s, s.now, web, 80).now.external_address, ADDRESS);
+	story_end(&s);
+}
+
+/* Repeats change nothing, whether the gateway gives the same or a second mapping. */
+START_TEST(N34_the_same_again)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	for (uint64_t at = HOUR; at <= 10 * HOUR; at += HOUR) {
+		asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+		grants(&s, 80, 7200);
+		grants(&s, 80, 7200);
+		asks_address(&s, at);
+		tells_address(&s, ADDRESS);
+		tells_address(&s, ADDRESS);
+	}
+	story_end(&s);
+}
+
+/* One at a time in this context: the second one hears HELD. */
+START_TEST(held_already)
+{
+	struct story s;
+	struct lease again = {.protocol = NATPMP_TCP, .internal_port = 80};
+	struct lease both = {.protocol = NATPMP_TCP_UDP, .internal_port = 80};
+	struct lease udp = {.protocol = NATPMP_UDP, .internal_port = 80};
+	struct lease all = {.protocol = NATPMP_TCP};
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	ck_assert_int_eq(leases_add(&s.leases, &again, LEASE_HOLD, s.now), NATPMP_E_HELD);
+	ck_assert_int_eq(leases_add(&s.leases, &again, LEASE_CLOSE, s.now), NATPMP_E_HELD);
+	ck_assert_int_eq(leases_add(&s.leases, &both, LEASE_HOLD, s.now), NATPMP_E_HELD);
+	ck_assert_int_eq(leases_add(&s.leases, &all, LEASE_CLOSE, s.now), NATPMP_E_HELD);
+	ck_assert(!leases_held(&s.leases, udp.protocol, 80));
+	ck_assert(!leases_held(&s.leases, NATPMP_TCP, 81));
+	quiet_until(&s, 1000);
+	story_end(&s);
+}
+
+int main(void)
+{
+	return RUN_TESTS("lease-grant", N26_assigned_port_is_told, N26_suggestion_is_sent,
+			 N27_lifetime_0_asks_for_7200, H8_no_event_before_the_answer,
+			 N28_granted_lifetime_rules, N28_longest_lifetime,
+			 N28_two_seconds_for_a_minute, N29_lifetime_counts_from_the_sending,
+			 N23_port_or_lifetime_zero_grants_nothing,
+			 N24_unusable_addresses_are_unknown, N55_private_addresses_are_told,
+			 N54_silence_about_the_address, N54_mappings_work_without_the_address,
+			 N54_refusal_to_tell_the_address, N34_the_same_again, held_already);
+}

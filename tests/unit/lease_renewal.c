@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* A mapping is renewed long before it ends, and tried for until it is back: RFC 6886 section
+ * 3.3; the times of further tries are those of RFC 6887 section 11.2.1. */
+#include "story.h"
+#include "suite.h"
+
+START_TEST(N30_renewed_at_half_with_the_assigned_port)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up_on(&s, NATPMP_TCP, 80, 51234, 7200);
+	quiet_until(&s, HOUR - 1);
+	asks(&s, HOUR, NATPMP_TCP, 80, 51234, 7200);
+	runs_until(&s, HOUR + 30);
+	grants(&s, 51234, 7200);
+	asks_address(&s, HOUR + 30);
+	tells_address(&s, ADDRESS);
+	asks(&s, 2 * HOUR, NATPMP_TCP, 80, 51234, 7200); /* counted from its sending */
+	story_end(&s);
+}
+
+START_TEST(N30_lifetime_changes_at_a_renewal)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 60);
+	asks_address(&s, HOUR);
+	tells_address(&s, ADDRESS);
+	asks(&s, HOUR + 30 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks(&s, HOUR + 30 * SECOND + HOUR, NATPMP_TCP, 80, 80, 7200);
+	story_end(&s);
+}
+
+/* Silent from the first grant on: T/2 and its series, 3/4 and its series, 7/8, ...; down at T and
+ * not before; tried on; up again as soon as it answers. */
+START_TEST(N31_silence_for_7200_s)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	asks(&s, 3600 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 8);
+	asks(&s, 5400 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 8);
+	asks(&s, 6300 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 8);
+	asks(&s, 6750 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 8);
+	asks(&s, 6975 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 8); /* its series ends at 7102.75 s */
+	asks(&s, 7143750, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 7); /* at 7175.5 s; */
+	struct event down = goes_down(&s, 7200 * SECOND, web, NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(down.before.status, NATPMP_OK);
+	ck_assert_uint_eq(down.now.external_port, 80); /* as last granted */
+	sends(&s, 7143750 + 63750, "00 02 00 00 00 50 00 50 00 00 1c 20");
+	while (s.now < 10 * HOUR) /* for hours; bounded, see lease_crowd.c */
+		sends_something(&s);
+	grants(&s, 80, 7200);
+	asks_address(&s, s.now);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, s.now, web, 80);
+	story_end(&s);
+}
+
+START_TEST(N31_silence_for_60_s)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 60);
+	asks(&s, 30 * SECOND, NATPMP_TCP, 80, 80, 60);
+	repeats(&s, 6);
+	goes_down(&s, 60 * SECOND, web, NATPMP_E_TIMEOUT);
+	sends(&s, 61750, "00 02 00 00 00 50 00 50 00 00 00 3c"); /* the eighth of its series */
+	grants(&s, 80, 60);
+	comes_up(&s, 61750, web, 80);
+	asks_address(&s, 61750);
+	tells_address(&s, ADDRESS);
+	/* That may have been the answer to the first of them, and half its time over. */
+	asks(&s, 61750, NATPMP_TCP, 80, 80, 60);
+	grants(&s, 80, 60);
+	asks(&s, 91750, NATPMP_TCP, 80, 80, 60);
+	story_end(&s);
+}
+
+/* Another one waits behind: so the series is short, and comes again at 3/4 and 7/8. */
+START_TEST(N31_never_closer_than_4_s)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 120);
+	is_up(&s, NATPMP_UDP, 53, 120);
+	uint64_t before[3] = {0};
+	for (uint64_t at = 0; at < 120 * SECOND;) {
+		struct sent sent = sends_something(&s);
+		if (sent.len != 12)
+			continue;
+		uint64_t *last = &before[sent.bytes[1]];
+		/* either the next of a series, or a new one after 4 s */
+		ck_assert_msg(sent.at - *last >= 4000 || sent.at - *last == 250 ||
+				      sent.at - *last == 500 || sent.at - *last == 1000 ||
+				      sent.at - *last == 2000,
+			      "after %u ms", (unsigned)(sent.at - *last));
+		*last = at = sent.at;
+	}
+	runs_until(&s, 130 * SECOND);
+	s.event_told = s.event_count;
+	s.sent_told = s.sent_count;
+	story_end(&s);
+}
+
+/* Refused by ICMP for two minutes while the lease still runs: no event. */
+START_TEST(N31_a_restarting_gateway_refuses_for_a_while)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	uint64_t at = HOUR;
+	for (unsigned pause = 1; pause <= 64; pause *= 2) {
+		asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+		bounces(&s, NATPMP_E_REFUSED);
+		at += pause * SECOND;
+	}
+	asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, at);
+	tells_address(&s, ADDRESS);
+	asks(&s, at + HOUR, NATPMP_TCP, 80, 80, 7200);
+	story_end(&s);
+}
+
+/* A hundred refused packets in a row: down at the end of the lease, and back up. */
+START_TEST(N31_a_hundred_refused_packets)
+{
+	struct story s;
+	int refused = 0;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 600);
+	while (refused < 100) {
+		sends_something(&s);
+		bounces(&s, NATPMP_E_REFUSED);
+		refused++;
+	}
+	ck_assert_uint_gt(s.now, 600 * SECOND);
+	goes_down(&s, 600 * SECOND, web, NATPMP_E_REFUSED);
+	asks(&s, s.now + 64 * SECOND, NATPMP_TCP, 80, 80, 600);
+	grants(&s, 80, 600);
+	asks_address(&s, s.now);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, s.now, web, 80);
+	story_end(&s);
+}
+
+START_TEST(N32_changed_port_is_one_event)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 8080, 7200);
+	struct event event = comes_up(&s, HOUR, web, 8080);
+	ck_assert_int_eq(event.before.status, NATPMP_OK);
+	ck_assert_uint_eq(event.before.external_port, 80);
+	asks_address(&s, HOUR);
+	tells_address(&s, ADDRESS);
+	asks(&s, 2 * HOUR, NATPMP_TCP, 80, 8080, 7200);
+	grants(&s, 8080, 7200);
+	asks_address(&s, 2 * HOUR);
+	tells_address(&s, ADDRESS);
+	story_end(&s);
+}
+
+/* A suspended machine: past its end it is lost, said once, and asked for at once. */
+START_TEST(N29_asleep_past_the_end)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	sleeps_until(&s, 72 * HOUR);
+	goes_down(&s, 72 * HOUR, web, NATPMP_E_TIMEOUT);
+	asks(&s, 72 * HOUR, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 72 * HOUR);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 72 * HOUR, web, 80);
+	story_end(&s);
+}
+
+/* Asleep for a part of it only: renewed on waking up, nothing told. */
+START_TEST(N29_asleep_past_the_renewal)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	sleeps_until(&s, 7199 * SECOND);
+	asks(&s, 7199 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 7199 * SECOND);
+	tells_address(&s, ADDRESS);
+	quiet_until(&s, 7199 * SECOND + HOUR - 1);
+	story_end(&s);
+}
+
+/* Nothing at all happens between renewals. */
+START_TEST(H13_no_deadline_before_the_renewal)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	uint64_t now = leases_deadline(&s.leases);
+	ck_assert_uint_eq(now % HOUR, (10000000 + HOUR) % HOUR);
+	ck_assert_uint_eq(now - 10000000, HOUR);
+	story_end(&s);
+}
+
+/* A month, renewed 720 times, by a gateway that is true to the RFC. */
+START_TEST(N30_a_month)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	size_t before = s.sent_count;
+	s.gateway = obliging;
+	runs_until(&s, 30ULL * 24 * HOUR);
+	ck_assert_uint_eq(s.sent_count - before, 2 * 720); /* with the address, each time */
+	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	story_end(&s);
+}
+
+int main(void)
+{
+	return RUN_TESTS("lease-renewal", N30_renewed_at_half_with_the_assigned_port,
+			 N30_lifetime_changes_at_a_renewal, N31_silence_for_7200_s,
+			 N31_silence_for_60_s, N31_never_closer_than_4_s,
+			 N31_a_restarting_gateway_refuses_for_a_while,
+			 N31_a_hundred_refused_packets, N32_changed_port_is_one_event,
+			 N29_asleep_past_the_end, N29_asleep_past_the_renewal,
+			 H13_no_deadline_before_the_renewal, N30_a_month);
+}
