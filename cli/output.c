@@ -143,7 +143,6 @@ static void print_line(struct output *output, const natpmp_mapping *mapping)
 void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
 		  int status)
 {
-	natpmp_link link = {.gateway = ""};
 	char *text = NULL;
 	size_t size;
 	FILE *out;
@@ -154,11 +153,11 @@ void output_event(struct output *output, const char *event, const natpmp_mapping
 	if (!out)
 		return;
 	if (output->ctx)
-		(void)natpmp_get_link(output->ctx, &link); /* without one the gateway is null */
+		(void)natpmp_get_link(output->ctx, &output->link); /* "" if there is none */
 	json_begin(out, event);
 	if (mapping)
 		json_mapping(out, mapping);
-	json_string(out, "gateway", link.gateway);
+	json_string(out, "gateway", output->link.gateway);
 	json_error(out, "error", status);
 	json_end(out);
 	if (fclose(out) == 0)

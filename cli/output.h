@@ -20,8 +20,9 @@
 
 struct output {
 	const struct options *options;
-	natpmp_ctx *ctx; /* for the gateway's name; NULL: none yet */
-	bool holding;    /* rather lose a line than let a reader stop the renewals */
+	natpmp_ctx *ctx;  /* for the gateway's name; NULL: none yet, or gone */
+	natpmp_link link; /* the gateway as last seen */
+	bool holding;     /* rather lose a line than let a reader stop the renewals */
 	bool colour, colour_stderr, align;
 	int lost; /* errno of the first line that stdout did not take */
 };

@@ -58,10 +58,13 @@ wait_for() {
 
 # ------------------------------------------------------------------ gateway --
 
+# An address of this test's own, lest it hears the announcements of another test's.
+gateway_address=127.$(($$ / 250 % 250 + 1)).$(($$ % 250 + 1)).1
+
 # gateway OPTION...: a gateway of this test's own, at $gateway (ADDRESS:PORT).
 gateway() {
 	rm -f "$work/listening" "$work/log"
-	"$GATEWAYD" --no-relay --control "$work/control" --log "$work/log" "$@" \
+	"$GATEWAYD" --listen "$gateway_address" --no-relay --control "$work/control" --log "$work/log" "$@" \
 		>"$work/listening" 2>"$work/gatewayd.err" &
 	gateway_pid=$!
 	started="$started $gateway_pid"
@@ -93,6 +96,8 @@ run() {
 start() {
 	name=$1
 	shift
+	: >"$work/$name.out" # now, not some time: nobody is to find the lines of an earlier one
+	: >"$work/$name.err"
 	env --default-signal=INT,QUIT "$NATPMP" -g "$gateway" "$@" \
 		>"$work/$name.out" 2>"$work/$name.err" </dev/null &
 	pid=$!

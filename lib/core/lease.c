@@ -319,6 +319,7 @@ static void coax(struct leases *leases, struct lease *lease, uint64_t now)
 	lease->again_at = now + wait;
 	for (unsigned i = 0; i < lease->halves; i++) {
 		lease->half[i].external_port = 0;
+		lease->half[i].expires = 0;
 		lease->half[i].act_at = now;
 	}
 }
@@ -468,10 +469,8 @@ static void lease_step(struct leases *leases, struct lease *lease, uint64_t now)
 			return;
 		}
 		lease->goal = LEASE_HOLD;
-		for (unsigned i = 0; i < lease->halves; i++) {
-			lease->half[i].expires = 0;
+		for (unsigned i = 0; i < lease->halves; i++)
 			lease->half[i].act_at = lease->again_at;
-		}
 	}
 	for (unsigned i = 0; lease->goal == LEASE_HOLD && i < lease->halves; i++)
 		ask_to_hold(leases, &lease->half[i], now);
@@ -668,22 +667,36 @@ void leases_relink(struct leases *leases, uint64_t now, int status, uint32_t own
 		step_all(leases, now);
 }
 
+/* A deletion to say farewell with, if the gateway may have a mapping and was told of none. */
+static bool part(struct leases *leases, struct half *half)
+{
+	struct request *request = &half->request;
+	bool maybe = half->maybe;
+
+	half->maybe = false;
+	if (request->state == REQUEST_IN_FLIGHT) {
+		if (request->wire.lifetime == 0)
+			return false; /* it has just been told */
+		maybe = !leases->vpn; /* done perhaps, and the answer lost */
+		engine_cancel(&leases->engine, request);
+		half->act_at = 0;
+	}
+	return maybe;
+}
+
 size_t leases_farewell(struct leases *leases, uint8_t bytes[WIRE_REQUEST_MAX])
 {
-	for (struct lease *lease = leases->all; lease; lease = lease->next)
-		for (unsigned i = 0; i < lease->halves; i++) {
-			struct half *half = &lease->half[i];
-			const struct wire_request *wire = &half->request.wire;
-			bool sent = half->request.state == REQUEST_IN_FLIGHT;
-			bool known = sent && wire->lifetime == 0;
-			bool maybe = half->maybe || (sent && !leases->vpn);
+	for (struct lease *lease = leases->all; lease; lease = lease->next) {
+		struct wire_request wire = {.internal_port = lease->internal_port};
 
-			half->maybe = false;
-			if (maybe && !known && !lease->once && !lease->finished)
-				return wire_encode(&(struct wire_request){.opcode = wire->opcode,
-									  .internal_port = lease->internal_port},
-						   0, bytes);
+		if (lease->once || lease->finished)
+			continue;
+		for (unsigned i = 0; i < lease->halves; i++) {
+			wire.opcode = lease->half[i].request.wire.opcode;
+			if (part(leases, &lease->half[i]))
+				return wire_encode(&wire, 0, bytes);
 		}
+	}
 	return 0;
 }
 

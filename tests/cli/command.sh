@@ -83,7 +83,7 @@ step "stdin, stdout and stderr are the command's, no other descriptor leaks"
 echo typed | "$NATPMP" -g "$gateway" 'cat; echo x >&2' >"$work/out" 2>"$work/err"
 expect_line out typed
 expect_line err x
-ls /proc/self/fd >"$work/wanted" </dev/null 2>/dev/null
+sh -c "ls /proc/self/fd" >"$work/wanted" </dev/null 2>/dev/null
 "$NATPMP" -g "$gateway" ls /proc/self/fd >"$work/out" </dev/null 2>/dev/null
 expect cmp "$work/out" "$work/wanted"
 

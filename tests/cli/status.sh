@@ -34,7 +34,7 @@ expect_status 0
 step "4: no answer in time"
 tell drop 100000
 refused 4 timeout
-expect_text err '127.0.0.1'
+expect_text err "$gateway_address"
 tell reset
 
 step "5: nothing listens there"

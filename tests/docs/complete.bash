@@ -4,8 +4,10 @@
 set -euo pipefail
 set +u # those of bash-completion are not made for it
 if [[ -r /usr/share/bash-completion/bash_completion ]]; then
+	# shellcheck source=/dev/null
 	. /usr/share/bash-completion/bash_completion
 fi
+# shellcheck source=/dev/null
 . "$1"
 
 # Words as readline makes them: "=" and ":" stand alone.

@@ -3,6 +3,7 @@
  * gatewayd - a NAT-PMP gateway on loopback, for tests and for showing: the model
  * behind a socket, with mappings that really carry traffic.
  */
+#include "ask.h"
 #include "commander.h"
 #include "control.h"
 #include "front.h"
@@ -34,6 +35,7 @@ struct options {
 	const char *log;
 	const char *control;
 	const char *tell;
+	const char *ask;
 };
 
 struct daemon {
@@ -63,6 +65,7 @@ static void on_signal(int number)
 static const char usage_head[] =
 	"usage: gatewayd [options]\n"
 	"       gatewayd --tell PATH COMMAND...\n"
+	"       gatewayd --ask ADDR:PORT HEX [COUNT [FROM]]\n"
 	"A NAT-PMP gateway on loopback. Prints `listening ADDR:PORT`, then a line per\n"
 	"event; ends on SIGTERM, SIGINT, `quit`, or when standard input is a pipe and ends.\n"
 	"  --listen ADDR[:PORT]      where requests come, port 0 = any (127.0.0.1:0)\n"
@@ -77,6 +80,10 @@ static const char usage_head[] =
 	"  --control PATH            Unix socket for commands\n"
 	"  --tell PATH COMMAND...    send a command there, print the reply; exit status 0 when\n"
 	"                            it is ok, 1 error, 2 when there is none\n"
+	"  --ask ADDR:PORT HEX [COUNT [FROM]]\n"
+	"                            send these bytes to a gateway, from an own address; print\n"
+	"                            COUNT (1) answers as `HEX from ADDR:PORT` or `refused`;\n"
+	"                            exit status 1 when fewer came in 3 s\n"
 	"  --help\n";
 
 static const char usage_log[] =
@@ -125,7 +132,21 @@ static bool apply_profile(struct options *options, const char *name)
 	return profile != NULL;
 }
 
-enum { LISTEN = 1, RELAY, NO_RELAY, PROFILE, ADDRESS, SET, CLOCK, SEED, LOG, CONTROL, TELL, HELP };
+enum {
+	LISTEN = 1,
+	RELAY,
+	NO_RELAY,
+	PROFILE,
+	ADDRESS,
+	SET,
+	CLOCK,
+	SEED,
+	LOG,
+	CONTROL,
+	TELL,
+	ASK,
+	HELP
+};
 
 static bool apply_option(struct options *options, int option, char *value)
 {
@@ -163,6 +184,9 @@ static bool apply_option(struct options *options, int option, char *value)
 	case TELL:
 		options->tell = value;
 		return true;
+	case ASK:
+		options->ask = value;
+		return true;
 	default:
 		return false;
 	}
@@ -183,6 +207,7 @@ static int read_options(struct options *options, int argc, char **argv)
 		{"log", required_argument, NULL, LOG},
 		{"control", required_argument, NULL, CONTROL},
 		{"tell", required_argument, NULL, TELL},
+		{"ask", required_argument, NULL, ASK},
 		{"help", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
@@ -200,7 +225,7 @@ static int read_options(struct options *options, int argc, char **argv)
 			return 2;
 		}
 	}
-	if (optind < argc && !options->tell) {
+	if (optind < argc && !options->tell && !options->ask) {
 		fprintf(stderr, "gatewayd: %s: not an option\n", argv[optind]);
 		return 2;
 	}
@@ -223,6 +248,24 @@ static int tell(const char *path, char **words)
 		len += (size_t)n;
 	}
 	return control_tell(path, command);
+}
+
+/* ADDR:PORT and HEX [COUNT [FROM]] */
+static int ask_words(const char *gateway, char **words)
+{
+	struct sockaddr_in from = endpoint_of(INADDR_ANY, 0), to;
+	uint8_t bytes[2 * MODEL_PACKET_MAX];
+	int64_t count = 1;
+	size_t len;
+
+	if (!text_endpoint(gateway, MODEL_PORT, &to) || !words[0] ||
+	    !text_hex(words[0], bytes, sizeof(bytes), &len) ||
+	    (words[1] && !text_number(words[1], 0, 1000, &count)) ||
+	    (words[1] && words[2] && !text_endpoint(words[2], 0, &from))) {
+		fprintf(stderr, "gatewayd: --ask ADDR:PORT HEX [COUNT [FROM]]\n");
+		return 2;
+	}
+	return ask(&from, &to, bytes, len, (unsigned)count);
 }
 
 /* ---------------------------------------------------------------- daemon -- */
@@ -380,6 +423,8 @@ int main(int argc, char **argv)
 		return status;
 	if (options.tell)
 		return tell(options.tell, argv + optind);
+	if (options.ask)
+		return ask_words(options.ask, argv + optind);
 	daemon = calloc(1, sizeof(*daemon));
 	if (!daemon)
 		return 1;

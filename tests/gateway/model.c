@@ -422,7 +422,7 @@ static size_t answer_map(struct model *model, uint64_t now, uint32_t client, con
 
 static size_t put_address(const struct model *model, uint64_t now, uint32_t result, uint8_t *answer)
 {
-	bool tells = result == MODEL_SUCCESS || model->profile.echoes_errors;
+	bool tells = result == MODEL_SUCCESS || model->profile.echoes_address;
 
 	put_head(model, now, answer, MODEL_ADDRESS, result);
 	put32(answer + 8, tells ? model->profile.external_address : 0);

@@ -86,6 +86,7 @@ struct model_profile {
 	bool delete_all_both;        /* delete-all of one protocol deletes the other's too */
 	bool short_opcode_error;     /* unknown opcode: 8 bytes with a clock, not the request */
 	bool echoes_errors;          /* errors repeat port and lifetime asked for, not zeros */
+	bool echoes_address;         /* errors of the address query carry the address */
 	bool echoes_deletion;        /* a deletion's answer carries the external port */
 	bool forever_vanishes;       /* lifetime 0xffffffff: granted, and gone at once */
 	uint16_t split_up_to;        /* suggestions up to this one: never the same external

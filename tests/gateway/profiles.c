@@ -40,6 +40,7 @@ static const struct model_profile echo = {
 	STRICT,
 	.refusal = MODEL_REFUSAL_COPIED,
 	.echoes_errors = true,
+	.echoes_address = true,
 	.echoes_deletion = true,
 };
 

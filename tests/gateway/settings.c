@@ -52,6 +52,7 @@ static const struct setting {
 	FIELD("delete-all-both", SWITCH, delete_all_both),
 	FIELD("short-opcode-error", SWITCH, short_opcode_error),
 	FIELD("echoes-errors", SWITCH, echoes_errors),
+	FIELD("echoes-address", SWITCH, echoes_address),
 	FIELD("echoes-deletion", SWITCH, echoes_deletion),
 	FIELD("forever-vanishes", SWITCH, forever_vanishes),
 };

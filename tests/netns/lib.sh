@@ -205,6 +205,8 @@ complains() {
 
 host() {
 	ip netns add "$1"
+	# When an address goes, others of the same net stay.
+	on "$1" sysctl -qw net.ipv4.conf.all.promote_secondaries=1
 	ip -n "$1" link set dev lo up
 }
 

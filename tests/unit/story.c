@@ -63,8 +63,27 @@ static void *grown(void *array, size_t count, size_t *room, size_t size)
 	return array;
 }
 
+/* True of whatever is sent in any story. */
+static void check_sent(const struct story *s, const uint8_t *bytes, size_t len)
+{
+	static const uint8_t nothing[WIRE_REQUEST_MAX];
+
+	ck_assert_uint_eq(bytes[0], 0);
+	ck_assert_uint_le(bytes[1], 2);
+	ck_assert_uint_eq(len, bytes[1] ? 12 : 2);
+	if (len == 2)
+		return;
+	ck_assert_mem_eq(bytes + 2, nothing, 2); /* reserved */
+	if (memcmp(bytes + 8, nothing, 4) == 0) {
+		ck_assert_mem_eq(bytes + 6, nothing, 2);
+		ck_assert_msg(s->may_delete_all || memcmp(bytes + 4, nothing, 2) != 0,
+			      "everything is deleted");
+	}
+}
+
 static void note_sent(struct story *s, const uint8_t *bytes, size_t len)
 {
+	check_sent(s, bytes, len);
 	s->sent = grown(s->sent, s->sent_count, &s->sent_room, sizeof(*s->sent));
 	struct sent *sent = &s->sent[s->sent_count++];
 	*sent = (struct sent){.at = s->now, .len = len};

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+# --port-file: there from the first yes to the end, whole at any moment, kept
+# through an outage; what cannot be written is said once and does not end the hold.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+gateway --profile rfc
+file=$work/port
+says() { [ "$(cat "$file" 2>/dev/null)" = "$1" ]; }
+
+step "there before the command runs, gone after"
+run -p 1660 -P 1760 --port-file "$file" "cat '$file'; stat -c %a '$file'"
+expect_status 0
+expect_line out 1760
+expect_line out "$(printf '%o' $((0666 & ~$(umask))))"
+expect_not test -e "$file"
+
+step "follows a change, never half written, kept through an outage"
+start hold -p 1661 --ttl 2 --hold --port-file "$file"
+wait_for 5 says 1661
+(
+	while :; do
+		read -r port <"$file" || exit 1
+		case $port in 1661 | 1761) ;; *) exit 1 ;; esac
+		[ ! -e "$work/enough" ] || exit 0
+	done
+) &
+reader=$!
+started="$started $reader"
+tell port 1761
+wait_for 5 says 1761
+tell result 2
+wait_for 8 has_text hold.err 'is down'
+expect says 1761
+: >"$work/enough"
+expect wait "$reader"
+tell result off
+tell port 1762
+tell restart
+tell announce
+wait_for 12 says 1762
+kill -s TERM "$pid"
+finish "$pid"
+expect_not test -e "$file"
+expect_lines hold.err 2
+tell port off
+
+step "no file of ours is left in its folder"
+expect test -z "$(find "$work" -name 'port.*')"
+
+step "several mappings: a line each, when all are up"
+start several -p 1670/udp -p 1671:1771 --hold --port-file "$file"
+wait_for 5 says "1670
+1771"
+kill -s TERM "$pid"
+finish "$pid"
+
+step "never there when the mapping is never open"
+tell result 2
+run -p 1672 --hold --port-file "$file"
+expect_status 6
+expect_not test -e "$file"
+tell result off
+
+step "a path that is not there: said once, held all the same, tried again"
+start missing -p 1673 --ttl 2 --hold --port-file "$work/not-there/port"
+wait_for 5 has_text missing.err "$work/not-there/port: No such file or directory"
+wait_for 5 seen 3 'request map tcp internal 1673'
+expect_lines missing.err 1
+mkdir "$work/not-there"
+wait_for 5 grep -qx 1673 "$work/not-there/port"
+kill -s TERM "$pid"
+finish "$pid"
+expect_status 0
+expect_not test -e "$work/not-there/port"
+
+step "a full disk: the old port does not stay, the new one comes when there is room"
+if unshare -Urm true 2>/dev/null; then
+	mkdir "$work/disk"
+	cat >"$work/inside" <<'END'
+set -eu
+mount -t tmpfs -o size=16k,nr_inodes=16 tmpfs "$1"
+exec >"$1.log" 2>&1
+wait_until() { i=0; until "$@" >/dev/null 2>&1; do i=$((i + 1)); [ $i -lt 160 ] || { echo "never: $*"; exit 1; }; sleep 0.05; done; }
+"$NATPMP" -g "$2" -p 1674 --ttl 2 --hold --port-file "$1/port" & pid=$!
+trap 'kill -9 $pid' EXIT
+wait_until grep -qx 1674 "$1/port"
+dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null || :
+i=0; while touch "$1/inode$i"; do i=$((i + 1)); done 2>/dev/null
+"$GATEWAYD" --tell "$3" port 1774
+wait_until grep -q 'No space left on device' "$1.log"
+[ ! -e "$1/port" ] || { echo "stale port"; exit 1; }
+kill -0 $pid
+rm "$1"/inode* "$1/filler"
+wait_until grep -qx 1774 "$1/port"
+trap - EXIT
+kill -s TERM $pid
+wait $pid
+[ ! -e "$1/port" ]
+echo 'all well'
+END
+	unshare -Urm sh "$work/inside" "$work/disk" "$gateway" "$work/control" ||
+		fail "full disk"
+	expect_line disk.log 'all well'
+else
+	skip "no mount namespace to be had"
+fi

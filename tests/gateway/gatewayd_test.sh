@@ -1,0 +1,295 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The gateway daemon: what it answers, that it really relays, that every command has its effect.
+#
+# GATEWAYD names the program. Everything happens on loopback addresses that only this run uses, so
+# fixed port numbers are nobody else's.
+set -eu
+
+dir=$(mktemp -d)
+net=127.$(($$ / 250 % 250 + 1)).$(($$ % 250 + 1))
+listen=$net.1 outside=$net.2 inside=$net.3 other=$net.4 stray=$net.5
+gateway='' children='' log=/dev/null control=$dir/control runs=0
+
+cleanup() {
+	for pid in $gateway $children; do
+		kill "$pid" 2>/dev/null || :
+	done
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+
+fail() {
+	echo "FAILED: $*" >&2
+	echo "--- the log:" >&2
+	tail -n 40 "$log" >&2
+	exit 1
+}
+
+# Until a command succeeds, 10 s at most.
+await() { # COMMAND...
+	tries=0
+	until "$@" >"$dir/await" 2>&1; do
+		tries=$((tries + 1))
+		[ "$tries" -lt 200 ] || fail "waited in vain for: $*"
+		sleep 0.05
+	done
+}
+
+logged() { # PATTERN
+	grep -qE "$1" "$log"
+}
+
+start() { # OPTIONS...
+	runs=$((runs + 1))
+	log=$dir/log.$runs
+	"$GATEWAYD" --listen "$listen" --relay-address "$outside" --control "$control" --seed 7 "$@" \
+		>"$log" 2>"$log.err" </dev/null &
+	gateway=$!
+	await logged '^listening '
+	port=$(sed -n "s/^listening $listen://p" "$log")
+}
+
+# Ends it, and sees to it that it ended well: sanitizers have their say there.
+stop() {
+	kill "$gateway"
+	status=0
+	wait "$gateway" || status=$?
+	[ "$status" -eq 0 ] || { cat "$log.err" >&2; fail "ended with $status"; }
+	gateway=''
+	logged ' end$' || fail "no last line"
+	[ ! -e "$control" ] || fail "the control socket is still there"
+}
+
+tell() {
+	"$GATEWAYD" --tell "$control" "$*" >"$dir/reply" || fail "$*: $(cat "$dir/reply")"
+}
+
+tell_fails() {
+	status=0
+	"$GATEWAYD" --tell "$control" "$*" >"$dir/reply" || status=$?
+	[ "$status" -eq 1 ] || fail "$* was accepted"
+	grep -q '^error ' "$dir/reply" || fail "$*: no error in the reply"
+}
+
+ask() { # HEX [COUNT]; the answers without senders, in one line
+	"$GATEWAYD" --ask "$listen:$port" "$1" "${2:-1}" "$inside" >"$dir/answer" || fail "no answer to $1"
+	sed 's/ .*//' "$dir/answer" | tr '\n' ' ' | sed 's/ $//'
+}
+
+send() { # HEX
+	"$GATEWAYD" --ask "$listen:$port" "$1" 0 "$inside"
+}
+
+expect() { # WANTED GOT; in WANTED a ? stands for any digit
+	# shellcheck disable=SC2254 # a pattern on purpose
+	case $2 in
+	$1) ;;
+	*) fail "wanted $1, got $2" ;;
+	esac
+}
+
+now() { # ms
+	awk '{ printf "%d", $1 * 1000 }' /proc/uptime
+}
+
+background() { # COMMAND...; $! is its process
+	"$@" &
+	children="$children $!"
+}
+
+map80=000200000050005000001c20
+unmap80=000200000050000000000000
+good80=0082000000000???0050005000001c20
+
+# ----------------------------------------------------------------------------------------------
+echo "options"
+"$GATEWAYD" --help >"$dir/help"
+for word in --listen --relay-address --profile --control --tell 'drop-percent P' miniupnpd \
+	'mapping +' 'second-mapping on|off' 'refusal erratum|printed|copied|silent'; do
+	grep -qF -- "$word" "$dir/help" || fail "no $word in the help"
+done
+for bad in --nonsense --profile=nonsense --listen=1.2.3 --listen=127.0.0.1:65536 --set=port \
+	--set=port=65536 --set=pcp=perhaps --set=echoes-errors=yes --set=random-low=65535x \
+	--external-address=300.1.1.1 --seed=-1 --clock=x nonsense; do
+	status=0
+	"$GATEWAYD" "$bad" >"$dir/out" 2>&1 </dev/null || status=$?
+	[ "$status" -eq 2 ] || fail "$bad: status $status"
+done
+status=0
+"$GATEWAYD" --tell "$dir/nobody" mappings >"$dir/out" 2>&1 || status=$?
+[ "$status" -eq 2 ] || fail "telling nobody: status $status"
+
+# ----------------------------------------------------------------------------------------------
+echo "requests and the log"
+start
+expect '00800000000000000b16212c' "$(ask 0000)"
+expect "$good80" "$(ask $map80)"
+logged "^[0-9]+ request address from $inside:[0-9]+\$" || fail "request address"
+logged "^[0-9]+ answer address 11\.22\.33\.44 result 0 clock 0 to $inside:[0-9]+\$" || fail "answer"
+logged "request map tcp internal 80 suggested 80 lifetime 7200 from $inside:" || fail "request map"
+logged "answer map tcp internal 80 external 80 lifetime 7200 result 0 clock [0-9]+ to" || fail "answer map"
+logged "mapping \+ tcp 80 -> 80 client $inside\$" || fail "mapping +"
+tell mappings
+grep -qE "^tcp $inside:80 -> 80 left 7200\$" "$dir/reply" || fail "mappings: $(cat "$dir/reply")"
+grep -q '^ok 1$' "$dir/reply" || fail "mappings: count"
+expect '0082000000000???0050000000000000' "$(ask $unmap80)"
+logged "request delete tcp internal 80 suggested 0 from" || fail "request delete"
+logged "mapping - tcp 80 -> 80 client $inside\$" || fail "mapping -"
+ask 000100000000000000000000 >"$dir/out"
+logged "request delete-all udp suggested 0 from" || fail "request delete-all"
+send 000200010050005000001c20
+await logged "violation reserved bytes are not 0 from $inside:"
+send 00
+await logged "request bytes 00 from $inside:"
+await logged "silence to $inside:"
+tell requests
+grep -q '^ok 6$' "$dir/reply" || fail "requests: $(cat "$dir/reply")"
+# a second one cannot have the same control socket, and leaves it alone
+! "$GATEWAYD" --control "$control" </dev/null >"$dir/out" 2>&1 || fail "two at one control socket"
+tell requests
+stop
+
+# ----------------------------------------------------------------------------------------------
+echo "relay: TCP"
+start
+background socat "TCP4-LISTEN:80,bind=$inside,reuseaddr,fork" EXEC:cat
+background socat "TCP4-LISTEN:81,bind=$inside,reuseaddr,fork" "EXEC:wc -c"
+ask $map80 >"$dir/out"
+ask 000200000051232900001c20 >"$dir/out" # 81 from external 9001
+ask 000200000052005200001c20 >"$dir/out" # 82, where nobody listens
+echo hello | await socat -t 5 - "TCP4:$inside:80"
+dd if=/dev/urandom of="$dir/bulk" bs=1024 count=1024 2>/dev/null
+talks=''
+for i in 1 2 3 4; do # at once
+	socat -t 10 - "TCP4:$outside:80" <"$dir/bulk" >"$dir/echo.$i" &
+	talks="$talks $!"
+done
+for pid in $talks; do
+	wait "$pid" || fail "a connection broke"
+done
+for i in 1 2 3 4; do
+	cmp "$dir/bulk" "$dir/echo.$i" || fail "connection $i lost bytes"
+done
+[ "$(grep -c "relay tcp 80 connection from " "$log")" -eq 4 ] || fail "connections in the log"
+# half closed: wc answers only after the end of its input
+expect 1048576 "$(socat -t 10 - "TCP4:$outside:9001" <"$dir/bulk" | tr -d ' ')"
+socat -t 5 - "TCP4:$outside:82" </dev/null >"$dir/out" 2>&1 || :
+await logged "relay tcp 82 inside refuses: Connection refused"
+# the end of a mapping ends what runs through it
+mkfifo "$dir/pipe"
+background socat - "TCP4:$outside:80" <"$dir/pipe" >"$dir/cut"
+talk=$!
+exec 3>"$dir/pipe"
+echo one >&3
+await grep -q one "$dir/cut"
+ask $unmap80 >"$dir/out"
+wait "$talk" || :
+exec 3>&-
+! socat - "TCP4:$outside:80" </dev/null >"$dir/out" 2>&1 || fail "still open after the deletion"
+# so does its lifetime
+ask 000200000050005000000001 >"$dir/out"
+socat -t 5 - "TCP4:$outside:80" <"$dir/bulk" | cmp - "$dir/bulk" || fail "not open again"
+await logged "mapping - tcp 80 -> 80.*"
+await sh -c "! socat - 'TCP4:$outside:80' </dev/null"
+stop
+
+# ----------------------------------------------------------------------------------------------
+echo "relay: UDP"
+start
+background socat -T 30 "UDP4-RECVFROM:53,bind=$inside,fork" EXEC:cat
+ask 000100000035232a00001c20 >"$dir/out" # 53 from external 9002
+await "$GATEWAYD" --ask "$inside:53" 00
+# two strangers, each gets its own
+for i in 1 2; do
+	expect "0${i}ff from $outside:9002" "$("$GATEWAYD" --ask "$outside:9002" "0${i}ff")"
+done
+[ "$(grep -c "relay udp 9002 datagram 2 bytes from " "$log")" -eq 2 ] || fail "datagrams in the log"
+for i in $(seq 80); do # more peers than it remembers
+	"$GATEWAYD" --ask "$outside:9002" "aa$i" 0
+done
+expect "0bff from $outside:9002" "$("$GATEWAYD" --ask "$outside:9002" 0bff)"
+ask 000100000035000000000000 >"$dir/out"
+expect refused "$("$GATEWAYD" --ask "$outside:9002" 00)"
+stop
+
+# ----------------------------------------------------------------------------------------------
+echo "relay: a taken port; none at all"
+start
+background socat -u "UDP4-RECV:9003,bind=$outside" "OPEN:$dir/taken,creat"
+await grep -qi "$(printf '%02X%02X%02X7F:232B' 2 $(($$ % 250 + 1)) $(($$ / 250 % 250 + 1)))" /proc/net/udp
+ask 000100000035232b00001c20 >"$dir/out"
+logged "relay udp 9003 not bound on $outside: Address already in use" || fail "not bound"
+tell mappings
+grep -q '9003' "$dir/reply" || fail "the mapping does not stand"
+stop
+start --no-relay
+expect "$good80" "$(ask $map80)"
+! grep -q ' relay ' "$log" || fail "relayed"
+! socat - "TCP4:$outside:80" </dev/null >"$dir/out" 2>&1 || fail "open without a relay"
+stop
+
+# ----------------------------------------------------------------------------------------------
+echo "misbehaviour on the way"
+start
+tell drop 2
+send 0000
+send 0000
+expect '0080*' "$(ask 0000)"
+[ "$(grep -c "drop request from $inside" "$log")" -eq 2 ] || fail "drop"
+[ "$(grep -c ' answer address ' "$log")" -eq 1 ] || fail "drop: too many answers"
+tell drop-answer 1
+send $map80
+await logged "drop answer to $inside"
+tell mappings
+grep -q '^ok 1$' "$dir/reply" || fail "drop-answer: nothing was done"
+tell drop-percent 50
+for i in $(seq 40); do
+	send 0000
+done
+await sh -c "[ \"\$(grep -c 'request address' '$log')\" -eq 43 ]"
+lost=$(grep -c ' drop ' "$log")
+[ "$lost" -gt 15 ] && [ "$lost" -lt 43 ] || fail "drop-percent 50 of 40: $((lost - 3))"
+tell reset
+
+tell delay 300 1
+before=$(now)
+expect '0080*' "$(ask 0000)"
+took=$(($(now) - before))
+[ "$took" -ge 290 ] || fail "delay: $took ms"
+tell delay 100
+expect '0080* 0080*' "$(ask 0000) $(ask 0000)"
+tell delay off
+# a late answer comes after that of a later request
+tell delay 600 1
+ask $map80 2 >"$dir/out" &
+talk=$!
+await logged 'command delay 600 1'
+await sh -c "tail -n 1 '$log' | grep -q 'request map'"
+ask 0000 >"$dir/out"
+wait "$talk" || :
+tail -n 1 "$log" | grep -q ' answer map ' || fail "not reordered"
+
+tell duplicate 2 1
+expect '0080* 0080* 0080*' "$(ask 0000 3)"
+tell truncate 7 1
+expect '00800000000000' "$(ask 0000)"
+tell pad 14 1
+expect '0080????????????0b16212c0000' "$(ask 0000)"
+expect '0080????????????0b16212c' "$(ask 0000)"
+tell answer-from "$stray" 1
+ask 0000 >"$dir/out"
+expect "* from $stray:$port" "$(cat "$dir/answer")"
+tell answer-from "$listen:9004"
+ask 0000 >"$dir/out"
+expect "* from $listen:9004" "$(cat "$dir/answer")"
+tell answer-from off
+ask 0000 >"$dir/out"
+expect "* from $listen:$port" "$(cat "$dir/answer")"
+tell refuse on
+expect refused "$(ask 0000)"
+tell refuse off
+expect '0080*' "$(ask 0000)"
+tell inject 0080000000000007cb007105
+stop

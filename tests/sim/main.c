@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* sim - thousands of simulated weeks: see world.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "world.h"
+
+static const char usage[] =
+	"usage: sim [--seed N] [--count N] [--keep-going] [-v]\n"
+	"Simulates that many weeks, with the seeds from N (1) on; -v tells all that happens.\n";
+
+struct totals {
+	uint64_t sent, moves, events, steps, ups, downs, failed;
+};
+
+static bool run(uint64_t seed, bool verbose, struct totals *totals)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	jmp_buf failed;
+	bool ok;
+
+	if (!w)
+		abort();
+	w->seed = seed;
+	w->verbose = verbose;
+	w->failed = &failed;
+	ok = !setjmp(failed);
+	if (ok) {
+		plan_run(w);
+	} else {
+		printf("seed %" PRIu64 ": %s\n  again, with all that happened: sim --seed %" PRIu64 " -v\n",
+		       w->seed, w->message, w->seed);
+	}
+	totals->sent += w->sent;
+	totals->moves += w->moves;
+	totals->events += w->events;
+	totals->steps += w->steps;
+	totals->ups += w->ups;
+	totals->downs += w->downs;
+	totals->failed += !ok;
+	world_free(w);
+	free(w);
+	return ok;
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = 1, count = 0;
+	bool verbose = false, keep_going = false, seeded = false;
+	struct totals totals = {0};
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--seed") && i + 1 < argc) {
+			seed = strtoull(argv[++i], NULL, 10);
+			seeded = true;
+		} else if (!strcmp(argv[i], "--count") && i + 1 < argc) {
+			count = strtoull(argv[++i], NULL, 10);
+		} else if (!strcmp(argv[i], "-v")) {
+			verbose = true;
+		} else if (!strcmp(argv[i], "--keep-going")) {
+			keep_going = true;
+		} else {
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (!count)
+		count = seeded ? 1 : 1000;
+	double began = seconds();
+	for (uint64_t i = 0; i < count; i++)
+		if (!run(seed + i, verbose, &totals) && !keep_going)
+			return 1;
+	double took = seconds() - began;
+	printf("%" PRIu64 " weeks in %.1f s (%.0f a second): %" PRIu64 " packets sent, %" PRIu64
+	       " moves, %" PRIu64 " events (%" PRIu64 " up, %" PRIu64 " down), %" PRIu64 " failed\n",
+	       count, took, (double)count / took, totals.sent, totals.moves, totals.events, totals.ups,
+	       totals.downs, totals.failed);
+	return totals.failed != 0;
+}

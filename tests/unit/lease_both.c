@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* TCP and UDP on one equal external port: two requests (RFC 6886 section 3.3), one lease. */
+#include "story.h"
+#include "suite.h"
+
+START_TEST(N33_second_asks_for_the_port_of_the_first)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
+	runs_until(&s, 10);
+	grants(&s, 51413, 7200);
+	asks_address(&s, 10);
+	tells_address(&s, ADDRESS);
+	runs_until(&s, 20);
+	asks(&s, 10, NATPMP_TCP, 6881, 51413, 7200);
+	ck_assert(!lease_granted(both));
+	grants(&s, 51413, 3600);
+	comes_up(&s, 20, both, 51413);
+	ck_assert_uint_eq(lease_lifetime(both), 3600); /* the shorter one */
+	asks(&s, 1800 * SECOND + 10, NATPMP_TCP, 6881, 51413, 7200);
+	grants(&s, 51413, 7200);
+	asks_address(&s, s.now);
+	tells_address(&s, ADDRESS);
+	asks(&s, 3600 * SECOND, NATPMP_UDP, 6881, 51413, 7200);
+	grants(&s, 51413, 7200);
+	asks_address(&s, s.now);
+	story_end(&s);
+}
+
+START_TEST(N33_both_are_deleted)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = is_up(&s, NATPMP_TCP_UDP, 6881, 7200);
+	releases(&s, both);
+	deletes(&s, 0, NATPMP_UDP, 6881);
+	confirms(&s);
+	ck_assert_uint_eq(s.reaped, 0);
+	deletes(&s, 0, NATPMP_TCP, 6881);
+	confirms(&s);
+	ck_assert_uint_eq(s.reaped, 1);
+	story_end(&s);
+}
+
+/* One of the protocols alone is another lease: deleting it leaves the other. */
+START_TEST(N33_one_is_deleted_alone)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_UDP, 6881, 7200);
+	struct lease *tcp = is_up(&s, NATPMP_TCP, 6881, 7200);
+	releases(&s, tcp);
+	deletes(&s, 0, NATPMP_TCP, 6881);
+	confirms(&s);
+	asks(&s, HOUR, NATPMP_UDP, 6881, 6881, 7200);
+	story_end(&s);
+}
+
+START_TEST(N33_coaxed_to_the_port_of_the_second)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
+	grants(&s, 6881, 7200);
+	asks_address(&s, 0);
+	tells_address(&s, ADDRESS);
+	asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
+	grants(&s, 51413, 7200); /* 6881 is taken for TCP */
+	deletes(&s, 0, NATPMP_UDP, 6881);
+	confirms(&s);
+	deletes(&s, 0, NATPMP_TCP, 6881);
+	confirms(&s);
+	asks(&s, 0, NATPMP_UDP, 6881, 51413, 7200);
+	grants(&s, 51413, 7200);
+	asks(&s, 0, NATPMP_TCP, 6881, 51413, 7200);
+	grants(&s, 51413, 7200);
+	comes_up(&s, 0, both, 51413);
+	story_end(&s);
+}
+
+struct contrary { /* never the same port for both */
+	struct story s;
+	int asked, deleted, open;
+	bool gives_in;
+};
+
+static void be_contrary(struct story *s, const struct sent *sent)
+{
+	struct contrary *gateway = (struct contrary *)(void *)s;
+	uint16_t suggested = (uint16_t)(sent->bytes[6] << 8 | sent->bytes[7]);
+	bool deletes = sent->len == 12 && !sent->bytes[8] && !sent->bytes[9] && !sent->bytes[10] &&
+		       !sent->bytes[11];
+
+	if (sent->len == 2) {
+		tells_address(s, ADDRESS);
+	} else if (deletes) {
+		gateway->deleted++;
+		gateway->open--;
+		answers(s, sent, 0, 0, 0);
+	} else {
+		bool other = sent->bytes[1] == NATPMP_TCP && !gateway->gives_in;
+		gateway->asked++;
+		gateway->open++;
+		answers(s, sent, 0, (uint16_t)(suggested + other), 7200);
+	}
+}
+
+START_TEST(N33_coaxing_is_bounded_and_leaves_nothing)
+{
+	struct contrary g = {0};
+	struct story *s = &g.s;
+
+	story_begin(s);
+	s->gateway = be_contrary;
+	struct lease *both = holds(s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	runs_until(s, 1);
+	goes_down(s, 0, both, NATPMP_E_PORTS_DIFFER);
+	ck_assert_int_eq(g.asked, 2 * (1 + LEASE_COAX_MAX));
+	ck_assert_int_eq(g.deleted, g.asked);
+	ck_assert_int_eq(g.open, 0);
+	quiet_until(s, 29999); /* the gateway is left in peace for a while, ... */
+	for (unsigned i = 1; i <= 8; i++) {
+		uint64_t at = ((1U << i) - 1) * 30 * SECOND; /* ... longer each time */
+		if (i > 6)
+			at = (63 * 30 + (i - 6) * 1800) * SECOND;
+		runs_until(s, at - 1);
+		ck_assert_int_eq(g.asked, (int)i * 2 * (1 + LEASE_COAX_MAX));
+		runs_until(s, at);
+		ck_assert_int_eq(g.asked, (int)(i + 1) * 2 * (1 + LEASE_COAX_MAX));
+		ck_assert_int_eq(g.open, 0);
+	}
+	g.gives_in = true;
+	runs_until(s, s->now + 1800 * SECOND);
+	ck_assert_int_eq(both->view.status, NATPMP_OK);
+	ck_assert_int_eq(g.open, 2);
+	s->event_told = s->event_count; /* up */
+	ck_assert_uint_eq(s->event_count, 2);
+	story_end(s);
+}
+
+/* Released in the middle of it: nothing is left behind. */
+START_TEST(N33_released_while_being_coaxed)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
+	grants(&s, 6881, 7200);
+	asks_address(&s, 0);
+	tells_address(&s, ADDRESS);
+	asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
+	grants(&s, 51413, 7200);
+	deletes(&s, 0, NATPMP_UDP, 6881);
+	runs_until(&s, 100);
+	releases(&s, both);
+	confirms(&s);
+	deletes(&s, 100, NATPMP_TCP, 6881);
+	confirms(&s);
+	ck_assert_uint_eq(s.reaped, 1);
+	quiet_until(&s, HOUR);
+	story_end(&s);
+}
+
+START_TEST(N33_the_second_is_refused)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = holds(&s, NATPMP_TCP_UDP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	tells_address(&s, ADDRESS);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	refuses(&s, 2);
+	goes_down(&s, 0, both, NATPMP_E_NOT_AUTHORIZED);
+	runs_until(&s, MINUTE);
+	releases(&s, both);
+	deletes(&s, MINUTE, NATPMP_UDP, 80); /* and only what may be there */
+	confirms(&s);
+	ck_assert_uint_eq(s.reaped, 1);
+	quiet_until(&s, HOUR);
+	story_end(&s);
+}
+
+/* One half moves at its renewal: the other has to follow, and who listens hears of it once. */
+START_TEST(N32_one_half_moves)
+{
+	struct contrary g = {.gives_in = true};
+	struct story *s = &g.s;
+
+	story_begin(s);
+	struct lease *both = is_up(s, NATPMP_TCP_UDP, 6881, 7200);
+	asks(s, HOUR, NATPMP_UDP, 6881, 6881, 7200);
+	s->gateway = be_contrary;
+	grants(s, 6900, 7200);
+	runs_until(s, HOUR + 10 * SECOND);
+	ck_assert(lease_granted(both));
+	ck_assert_int_eq(both->view.status, NATPMP_OK);
+	ck_assert_uint_eq(both->view.external_port, both->half[0].external_port);
+	ck_assert_uint_eq(both->half[0].external_port, both->half[1].external_port);
+	ck_assert_uint_le(s->event_count - s->event_told, 1);
+	s->event_told = s->event_count;
+	story_end(s);
+}
+
+/* Half a lease is none: down when one of them has run out. */
+START_TEST(N31_one_half_runs_out)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = is_up(&s, NATPMP_TCP_UDP, 53, 60);
+	while (s.now < 60 * SECOND) { /* UDP only is answered */
+		struct sent sent = sends_something(&s);
+		if (sent.len == 2)
+			tells_address(&s, ADDRESS);
+		else if (sent.bytes[1] == NATPMP_UDP)
+			grants(&s, 53, 60);
+		if (s.event_count > s.event_told)
+			break;
+	}
+	goes_down(&s, 60 * SECOND, both, NATPMP_E_TIMEOUT);
+	s.gateway = obliging;
+	runs_until(&s, 70 * SECOND);
+	s.sent_told = s.sent_count;
+	ck_assert_int_eq(both->view.status, NATPMP_OK);
+	ck_assert_uint_eq(s.event_count - s.event_told, 1);
+	ck_assert_uint_eq(both->half[1].external_port, 53);
+	s.event_told++;
+	story_end(&s);
+}
+
+int main(void)
+{
+	return RUN_TESTS("lease-both", N33_second_asks_for_the_port_of_the_first,
+			 N33_both_are_deleted, N33_one_is_deleted_alone,
+			 N33_coaxed_to_the_port_of_the_second,
+			 N33_coaxing_is_bounded_and_leaves_nothing, N33_released_while_being_coaxed,
+			 N33_the_second_is_refused, N32_one_half_moves, N31_one_half_runs_out);
+}
