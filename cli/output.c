@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,7 +31,8 @@ void output_init(struct output *output, const struct options *options)
 	};
 }
 
-/* The errno, 0 when all is written. Not patient: nor does it wait for the reader. */
+/* The errno, 0 when all is written. Not patient: it does not wait for who reads a pipe or
+ * looks at a terminal; what poll(2) calls writable takes PIPE_BUF bytes without waiting. */
 static int write_all(int fd, const char *text, size_t length, bool patient)
 {
 	while (length) {
@@ -39,7 +41,7 @@ static int write_all(int fd, const char *text, size_t length, bool patient)
 
 		if (poll(&writable, 1, patient ? -1 : 0) == 0)
 			return EAGAIN;
-		written = write(fd, text, length);
+		written = write(fd, text, patient || length < PIPE_BUF ? length : PIPE_BUF);
 		if (written < 0 && errno != EINTR && errno != EAGAIN)
 			return errno;
 		if (written > 0) {

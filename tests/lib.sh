@@ -61,10 +61,12 @@ wait_for() {
 # An address of this test's own, lest it hears the announcements of another test's.
 gateway_address=127.$(($$ / 250 % 250 + 1)).$(($$ % 250 + 1)).1
 
-# gateway OPTION...: a gateway of this test's own, at $gateway (ADDRESS:PORT).
+# gateway OPTION...: a gateway of this test's own, at $gateway (ADDRESS:PORT). Its clock
+# has run for long, so that a restart can be seen.
 gateway() {
 	rm -f "$work/listening" "$work/log"
-	"$GATEWAYD" --listen "$gateway_address" --no-relay --control "$work/control" --log "$work/log" "$@" \
+	"$GATEWAYD" --listen "$gateway_address" --no-relay --clock 90000 \
+		--control "$work/control" --log "$work/log" "$@" \
 		>"$work/listening" 2>"$work/gatewayd.err" &
 	gateway_pid=$!
 	started="$started $gateway_pid"

@@ -120,8 +120,10 @@ static void give_up(struct engine *engine, uint64_t now)
 	const struct request *request = engine->in_flight;
 	int silence = engine->sends == ENGINE_SENDS ? NATPMP_E_NO_SERVICE : NATPMP_E_TIMEOUT;
 
-	if (!engine->heard)
-		pause_for(engine, now, request->hint ? request->hint : NATPMP_E_TIMEOUT);
+	if (!engine->heard) {
+		pause_for(engine, now, engine->reach);
+		engine->unheard++;
+	}
 	end(engine, request->hint ? request->hint : silence, NULL);
 }
 
@@ -132,7 +134,10 @@ static bool may_send(struct engine *engine, uint64_t now)
 	uint64_t elapsed = now - request->first_sent;
 	bool patience_over = elapsed >= ENGINE_PATIENCE;
 
-	if (patience_over && !engine->heard && engine->reach != NATPMP_E_REFUSED)
+	/* One question may be ignored for itself; if there is another, hear what becomes of that
+	 * before the gateway is called silent. */
+	if (patience_over && !engine->heard && engine->reach != NATPMP_E_REFUSED &&
+	    (engine->unheard || !engine->queue.count))
 		engine->reach = request->hint ? request->hint : NATPMP_E_TIMEOUT;
 	if (engine->sends == ENGINE_SENDS || elapsed >= series(ENGINE_SENDS) ||
 	    (patience_over && engine->queue.count)) {
@@ -207,6 +212,7 @@ static void listen_to(struct engine *engine, uint64_t now, const struct wire_ans
 	if (answer->kind == WIRE_JUNK)
 		return;
 	engine->heard = true;
+	engine->unheard = 0;
 	engine->reach = NATPMP_OK;
 	engine->pause = engine->pause_until = 0;
 	if (answer->has_epoch && epoch_restarted(&engine->epoch, answer->epoch, now))

@@ -54,6 +54,7 @@ struct engine {
 	unsigned sends;      /* of the one in flight */
 	uint64_t next_send;  /* of the one in flight, or the end of its series */
 	bool heard;          /* any packet since the first send of it? */
+	unsigned unheard;    /* requests given up in a row without hearing any */
 
 	struct epoch epoch;
 	unsigned generation; /* counts what made the gateway forget us: its restarts, another gateway */

@@ -197,7 +197,7 @@ void leases_ask_address(struct leases *leases, uint64_t now, bool fresh)
 	if (request->state != REQUEST_IDLE)
 		return;
 	request->wire.opcode = WIRE_ADDRESS;
-	request->due = now + ENGINE_PATIENCE;
+	request->due = now; /* one small question that all who come up wait for */
 	leases->address_asked = now;
 	leases->address_retry_at = NEVER;
 	if (!leases->address_settled)

@@ -106,18 +106,21 @@ tell result off
 expect_not has_mapping tcp 1620 1620
 
 step "--print tells each change, -q nothing but trouble"
-start print -p 1630 --ttl 2 --hold --print 'port=%P'
-start quiet -p 1631 --ttl 2 --hold -q
-wait_for 5 has_line print.out 'port=1630'
-wait_for 5 has_mapping tcp 1631 1631
-tell port 1900
-wait_for 5 has_line print.out 'port=1900'
-expect_lines print.out 2
-expect_empty quiet.out
-expect_empty quiet.err
+for how in "--print port=%P" -q; do
+	# shellcheck disable=SC2086
+	start "$how" -p 1630 --ttl 2 --hold $how
+	wait_for 5 has_mapping tcp 1630 1630
+	tell port 1900
+	wait_for 5 has_mapping tcp 1630 1900
+	kill -s TERM "$pid"
+	finish "$pid"
+	expect_empty "$how.err"
+	tell port off
+done
+expect test "$(tr '\n' ' ' <"$work/--print port=%P.out")" = 'port=1630 port=1900 '
+expect_empty -q.out
 
 step "--print and --json with a command: on its stdout, as asked for"
-tell port off
 run -p 1640 --print '%P' 'echo command'
 expect test "$(tr '\n' ' ' <"$work/out")" = '1640 command '
 run -p 1640 --json 'echo {}'

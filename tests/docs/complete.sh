@@ -3,6 +3,7 @@
 # What a shell offers: complete.sh bash|zsh|fish
 set -eu
 cd "$(dirname "$0")"
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . ./lib.sh
 shell=$1
 here=$PWD

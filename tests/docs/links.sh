@@ -3,6 +3,7 @@
 # Every relative link in what is written for people leads to a file.
 set -eu
 cd "$(dirname "$0")"
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . ./lib.sh
 cd "$top"
 

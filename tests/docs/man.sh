@@ -3,6 +3,7 @@
 # The manual pages are well made; natpmpc.3 says of the library what the library is.
 set -eu
 cd "$(dirname "$0")"
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . ./lib.sh
 page=$top/man/natpmpc.3
 header=$top/include/natpmpc.h

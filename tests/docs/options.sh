@@ -3,6 +3,7 @@
 # natpmp.1 has the options that natpmp --help has, no more and no less, and what --json can say.
 set -eu
 cd "$(dirname "$0")"
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . ./lib.sh
 page=$top/man/natpmp.1
 

@@ -42,7 +42,8 @@ START_TEST(N55_four_edges_of_each_range)
 		 "169.255.0.0", PUBLIC, PUBLIC},
 		{NATPMP_ADDRESS_PRIVATE, "172.16.0.0", "172.31.255.255", "172.15.255.255",
 		 "172.32.0.0", PUBLIC, PUBLIC},
-		{RESERVED, "192.0.0.0", "192.0.0.8", "191.255.255.255", "192.0.0.9", PUBLIC, PUBLIC},
+		{RESERVED, "192.0.0.0", "192.0.0.8", "191.255.255.255", "192.0.0.9", PUBLIC,
+		 PUBLIC},
 		{PUBLIC, "192.0.0.9", "192.0.0.9", "192.0.0.8", "192.0.0.10", RESERVED, RESERVED},
 		{RESERVED, "192.0.0.10", "192.0.0.255", "192.0.0.9", "192.0.1.0", PUBLIC, PUBLIC},
 		{RESERVED, "192.0.2.0", "192.0.2.255", "192.0.1.255", "192.0.3.0", PUBLIC, PUBLIC},
@@ -50,8 +51,8 @@ START_TEST(N55_four_edges_of_each_range)
 		 "192.169.0.0", PUBLIC, PUBLIC},
 		{RESERVED, "198.18.0.0", "198.19.255.255", "198.17.255.255", "198.20.0.0", PUBLIC,
 		 PUBLIC},
-		{RESERVED, "198.51.100.0", "198.51.100.255", "198.51.99.255", "198.51.101.0", PUBLIC,
-		 PUBLIC},
+		{RESERVED, "198.51.100.0", "198.51.100.255", "198.51.99.255", "198.51.101.0",
+		 PUBLIC, PUBLIC},
 		{RESERVED, "203.0.113.0", "203.0.113.255", "203.0.112.255", "203.0.114.0", PUBLIC,
 		 PUBLIC},
 		{RESERVED, "224.0.0.0", "239.255.255.255", "223.255.255.255", "240.0.0.0", PUBLIC,
@@ -78,24 +79,25 @@ START_TEST(N3_private_addresses)
 		const char *text;
 		bool is_private;
 	} table[] = {
-		{"9.255.255.255", false},  {"10.0.0.0", true},       {"10.255.255.255", true},
-		{"11.0.0.0", false},       {"172.15.255.255", false}, {"172.16.0.0", true},
-		{"172.31.255.255", true},  {"172.32.0.0", false},    {"192.167.255.255", false},
-		{"192.168.0.0", true},     {"192.168.255.255", true}, {"192.169.0.0", false},
+		{"9.255.255.255", false}, {"10.0.0.0", true},        {"10.255.255.255", true},
+		{"11.0.0.0", false},      {"172.15.255.255", false}, {"172.16.0.0", true},
+		{"172.31.255.255", true}, {"172.32.0.0", false},     {"192.167.255.255", false},
+		{"192.168.0.0", true},    {"192.168.255.255", true}, {"192.169.0.0", false},
 	};
 
 	for (size_t i = 0; i < COUNT(table); i++)
-		ck_assert_msg((kind(table[i].text) == NATPMP_ADDRESS_PRIVATE) == table[i].is_private,
+		ck_assert_msg((kind(table[i].text) == NATPMP_ADDRESS_PRIVATE) ==
+				      table[i].is_private,
 			      "%s", table[i].text);
 }
 
 START_TEST(N24_addresses_no_gateway_can_have)
 {
-	static const char *const no[] = {"0.0.0.0",	"0.255.255.255", "127.0.0.0",
-					 "127.255.255.255", "224.0.0.0", "239.255.255.255",
-					 "240.0.0.0",	"255.255.255.255"};
-	static const char *const yes[] = {"1.0.0.0",	 "10.0.0.1",  "100.64.9.7",
-					  "126.255.255.255", "128.0.0.0", "169.254.1.1",
+	static const char *const no[] = {"0.0.0.0",         "0.255.255.255",  "127.0.0.0",
+					 "127.255.255.255", "224.0.0.0",      "239.255.255.255",
+					 "240.0.0.0",       "255.255.255.255"};
+	static const char *const yes[] = {"1.0.0.0",         "10.0.0.1",    "100.64.9.7",
+					  "126.255.255.255", "128.0.0.0",   "169.254.1.1",
 					  "192.168.1.1",     "203.0.113.5", "223.255.255.255"};
 
 	for (size_t i = 0; i < COUNT(no); i++)
@@ -107,8 +109,8 @@ START_TEST(N24_addresses_no_gateway_can_have)
 START_TEST(N2_addresses_as_text)
 {
 	static const char *const bad[] = {
-		"",	    " ",	  "1.2.3",	 "1.2.3.4.5", "1.2.3.4 ",	"256.1.1.1",
-		"1.2.3.-4", "1.2.3.4:80", "router.lan", "::1",	    "0x7f.0.0.1", "127.1",
+		"",         " ",          "1.2.3",      "1.2.3.4.5", "1.2.3.4 ",   "256.1.1.1",
+		"1.2.3.-4", "1.2.3.4:80", "router.lan", "::1",       "0x7f.0.0.1", "127.1",
 	};
 	char text[NATPMP_ADDRESS_LEN];
 	uint32_t address = 0;

@@ -118,7 +118,7 @@ static void ended_is_(struct bench *b, int line, const struct request *request, 
 	ck_assert_int_eq(ended->state, REQUEST_IDLE);
 }
 
-#define none_ended(b) ck_assert_ptr_null(engine_ended(&(b)->engine))
+#define none_ended(b)   ck_assert_ptr_null(engine_ended(&(b)->engine))
 #define sends_at(b, ms) ck_assert_uint_eq(next_send(b), ms)
 
 static const uint64_t series[] = {0, 250, 750, 1750, 3750, 7750, 15750, 31750, 63750};
@@ -336,7 +336,8 @@ START_TEST(N5_one_request_at_a_time)
 		for (; send_now(&b); sent++) {
 			if (!open)
 				asked_at = ms;
-			ck_assert_msg(!open || open == port_sent(&b), "%u and %u", open, port_sent(&b));
+			ck_assert_msg(!open || open == port_sent(&b), "%u and %u", open,
+				      port_sent(&b));
 			open = port_sent(&b);
 		}
 		if (open && ms == asked_at + 300) {
@@ -729,7 +730,8 @@ START_TEST(pcp_question_is_answered_by_pcp_only)
 		const char *hex;
 		int status;
 	} answers[] = {
-		{"02 80 00 00 00 00 00 00 00 00 00 3f 00 00 00 00 00 00 00 00 00 00 00 00", NATPMP_OK},
+		{"02 80 00 00 00 00 00 00 00 00 00 3f 00 00 00 00 00 00 00 00 00 00 00 00",
+		 NATPMP_OK},
 		{"00 80 00 01 ## ## ## ##", NATPMP_E_VERSION},
 		{"00 00 00 01 ## ## ## ##", NATPMP_E_VERSION},
 	};
@@ -791,9 +793,12 @@ START_TEST(N43_no_clock_in_these_packets)
 {
 	jump_in("00 83 00 05 00 00 00 05 00 00 1c 20", false, false);
 	jump_in("00 82 00 05 00 00 00 05", false, false);
-	jump_in("02 80 00 01 00 00 07 08 00 00 02 2b 00 00 00 00 00 00 00 00 00 00 00 00", false, false);
-	jump_in("02 80 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00", false, false);
-	jump_in("02 80 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00", true, false);
+	jump_in("02 80 00 01 00 00 07 08 00 00 02 2b 00 00 00 00 00 00 00 00 00 00 00 00", false,
+		false);
+	jump_in("02 80 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00", false,
+		false);
+	jump_in("02 80 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00", true,
+		false);
 	jump_in("00 82 00 00 00 00 00", false, false);
 	jump_in("00 80 00 00 00 00 00 05 cb 00 71", false, false);
 	jump_in("01 80 00 00 00 00 00 05 cb 00 71 05", false, false);

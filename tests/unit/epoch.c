@@ -19,18 +19,12 @@ START_TEST(N41_table_of_the_seven_eighths_rule)
 		uint64_t elapsed; /* ms */
 		bool restart;
 	} table[] = {
-		{1000, 1000, 0, false},
-		{1000, 998, 0, false},
-		{1000, 997, 0, true},
-		{1000, 1000, 2285, false},
-		{1000, 1000, 2286, true},
-		{1000, 1005, 8000, false}, /* exactly 2 below */
-		{1000, 1004, 8000, true},
-		{1000, 1698, 800000, false},
-		{1000, 1697, 800000, true},
-		{1000, 4148, 3600000, false},
-		{1000, 4147, 3600000, true},
-		{1000, 0, 5000, true},
+		{1000, 1000, 0, false},      {1000, 998, 0, false},
+		{1000, 997, 0, true},        {1000, 1000, 2285, false},
+		{1000, 1000, 2286, true},    {1000, 1005, 8000, false}, /* exactly 2 below */
+		{1000, 1004, 8000, true},    {1000, 1698, 800000, false},
+		{1000, 1697, 800000, true},  {1000, 4148, 3600000, false},
+		{1000, 4147, 3600000, true}, {1000, 0, 5000, true},
 		{5, 4, 1000, false}, /* a restart this early cannot be seen */
 		{1000, 5000, 10000, false},
 	};

@@ -42,7 +42,8 @@ START_TEST(N37_refused_deletion_is_reported_and_not_retried)
 	static const struct {
 		uint16_t result;
 		int status;
-	} table[] = {{2, NATPMP_E_NOT_AUTHORIZED}, {4, NATPMP_E_NO_RESOURCES}, {9, NATPMP_E_RESULT}};
+	} table[] = {
+		{2, NATPMP_E_NOT_AUTHORIZED}, {4, NATPMP_E_NO_RESOURCES}, {9, NATPMP_E_RESULT}};
 
 	for (size_t i = 0; i < 3; i++) {
 		struct story s;
@@ -360,7 +361,7 @@ START_TEST(N12_farewell_is_one_deletion_each)
 	goes_down(&s, 0, refused, NATPMP_E_NOT_AUTHORIZED);
 	struct lease *closing = is_up(&s, NATPMP_TCP, 23, 7200);
 	releases(&s, closing);
-	deletes(&s, 0, NATPMP_TCP, 23); /* told already */
+	deletes(&s, 0, NATPMP_TCP, 23);     /* told already */
 	holds(&s, NATPMP_TCP, 24, 0, 7200); /* not sent yet */
 	int seen = 0;
 	for (size_t len; (len = leases_farewell(&s.leases, bytes)) > 0; seen++) {

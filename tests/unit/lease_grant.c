@@ -53,7 +53,7 @@ START_TEST(H8_no_event_before_the_answer)
 	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
 	says(&s, "00 82 00 00 ## ## ## ## 00 51 00 51 00 00 1c 20"); /* another port */
 	says(&s, "00 81 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20"); /* UDP */
-	says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c"); /* cut */
+	says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c");    /* cut */
 	announces(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20");
 	repeats(&s, 2);
 	ck_assert(!lease_granted(web));
@@ -74,11 +74,7 @@ START_TEST(N28_granted_lifetime_rules)
 		uint32_t asked, granted;
 		uint64_t renewed; /* s */
 	} table[] = {
-		{7200, 60, 30},
-		{7200, 7199, 3599},
-		{60, 60, 30},
-		{7200, 2, 1},
-		{2, 2, 1},
+		{7200, 60, 30},           {7200, 7199, 3599}, {60, 60, 30}, {7200, 2, 1}, {2, 2, 1},
 		{60, 7200, 30}, /* more than asked for: not counted on */
 		{7200, UINT32_MAX, 3600},
 	};
@@ -250,7 +246,7 @@ START_TEST(N54_mappings_work_without_the_address)
 	sends(&s, 3750, "00 00");
 	comes_up(&s, 7750, web, 80);
 	goes_down(&s, 7750, dns, NATPMP_E_TIMEOUT); /* so it looks, so far */
-	asks(&s, 8750, NATPMP_UDP, 53, 53, 7200); /* the pause after a silence: 1 s */
+	asks(&s, 8750, NATPMP_UDP, 53, 53, 7200);   /* the pause after a silence: 1 s */
 	grants(&s, 53, 7200);
 	comes_up(&s, 8750, dns, 53);
 	story_end(&s);

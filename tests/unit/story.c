@@ -13,6 +13,13 @@ enum {
 	LOOP_MAX = 100, /* wake-ups in a row at one and the same time that is no busy loop yet */
 };
 
+/* libcheck writes a file at each of its assertions; there are too many here for that. */
+#define REQUIRE(condition, ...)                                                                    \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			ck_abort_msg(__VA_ARGS__);                                                 \
+	} while (0)
+
 /* --- bytes --- */
 
 size_t from_hex(const char *hex, uint32_t clock, uint8_t *bytes, size_t room)
@@ -25,12 +32,12 @@ size_t from_hex(const char *hex, uint32_t clock, uint8_t *bytes, size_t room)
 
 		if (*hex == ' ')
 			continue;
-		ck_assert_msg(len < room, "too long: %s", hex);
+		REQUIRE(len < room, "too long: %s", hex);
 		if (hex[0] == '#') {
 			value = clock >> shift & 0xff;
 			shift -= 8;
 		} else {
-			ck_assert_msg(sscanf(hex, "%2x", &value) == 1, "not hex: %s", hex);
+			REQUIRE(sscanf(hex, "%2x", &value) == 1, "not hex: %s", hex);
 		}
 		bytes[len++] = (uint8_t)value;
 		hex++;
@@ -59,7 +66,7 @@ static void *grown(void *array, size_t count, size_t *room, size_t size)
 		return array;
 	*room = *room ? 2 * *room : 64;
 	array = realloc(array, *room * size);
-	ck_assert_ptr_nonnull(array);
+	REQUIRE(array, "out of memory");
 	return array;
 }
 
@@ -68,17 +75,15 @@ static void check_sent(const struct story *s, const uint8_t *bytes, size_t len)
 {
 	static const uint8_t nothing[WIRE_REQUEST_MAX];
 
-	ck_assert_uint_eq(bytes[0], 0);
-	ck_assert_uint_le(bytes[1], 2);
-	ck_assert_uint_eq(len, bytes[1] ? 12 : 2);
+	REQUIRE(bytes[0] == 0 && bytes[1] <= 2, "version %u, opcode %u", bytes[0], bytes[1]);
+	REQUIRE(len == (bytes[1] ? 12 : 2), "%zu bytes", len);
 	if (len == 2)
 		return;
-	ck_assert_mem_eq(bytes + 2, nothing, 2); /* reserved */
-	if (memcmp(bytes + 8, nothing, 4) == 0) {
-		ck_assert_mem_eq(bytes + 6, nothing, 2);
-		ck_assert_msg(s->may_delete_all || memcmp(bytes + 4, nothing, 2) != 0,
-			      "everything is deleted");
-	}
+	REQUIRE(memcmp(bytes + 2, nothing, 2) == 0, "reserved bytes that are not 0");
+	if (memcmp(bytes + 8, nothing, 4) != 0)
+		return;
+	REQUIRE(memcmp(bytes + 6, nothing, 2) == 0, "a deletion with an external port");
+	REQUIRE(s->may_delete_all || memcmp(bytes + 4, nothing, 2) != 0, "everything is deleted");
 }
 
 static void note_sent(struct story *s, const uint8_t *bytes, size_t len)
@@ -142,7 +147,7 @@ static bool wake(struct story *s, uint64_t limit)
 			s->now = limit > s->now ? limit : s->now;
 			return false;
 		}
-		ck_assert_msg(at > s->now || rounds++ < LOOP_MAX, "a busy loop at %" PRIu64, s->now);
+		REQUIRE(at > s->now || rounds++ < LOOP_MAX, "a busy loop at %" PRIu64, s->now);
 		bool moved = at > s->now;
 		s->now = at;
 		size_t sent = s->sent_count, events = s->event_count;
@@ -169,10 +174,10 @@ void quiet_until_(struct story *s, int line, uint64_t at)
 	char hex[HEX_MAX];
 
 	runs_until(s, at);
-	ck_assert_msg(s->sent_count == sent, "line %d: sent at %" PRIu64 ": %s", line, s->sent[sent].at,
-		      to_hex(s->sent[sent].bytes, s->sent[sent].len, hex));
-	ck_assert_msg(s->event_count == events, "line %d: event at %" PRIu64 ": %d", line,
-		      s->events[events].at, s->events[events].now.status);
+	REQUIRE(s->sent_count == sent, "line %d: sent at %" PRIu64 ": %s", line, s->sent[sent].at,
+		to_hex(s->sent[sent].bytes, s->sent[sent].len, hex));
+	REQUIRE(s->event_count == events, "line %d: event at %" PRIu64 ": %d", line,
+		s->events[events].at, s->events[events].now.status);
 }
 
 void story_begin_with(struct story *s, uint64_t seed, bool vpn)
@@ -198,8 +203,9 @@ void story_end_(struct story *s, int line)
 	}
 	if (s->event_told < s->event_count) {
 		const struct event *event = &s->events[s->event_told];
-		ck_abort_msg("line %d: also an event at %" PRIu64 ": %d to %d, port %u", line, event->at,
-			     event->before.status, event->now.status, event->now.external_port);
+		ck_abort_msg("line %d: also an event at %" PRIu64 ": %d to %d, port %u", line,
+			     event->at, event->before.status, event->now.status,
+			     event->now.external_port);
 	}
 	while (s->leases.all) {
 		void *owner = s->leases.all->owner;
@@ -217,7 +223,7 @@ static struct lease *add(struct story *s, const struct lease *wanted, enum lease
 {
 	struct lease *lease = malloc(sizeof(*lease));
 
-	ck_assert_ptr_nonnull(lease);
+	REQUIRE(lease, "out of memory");
 	*lease = *wanted;
 	lease->owner = lease;
 	ck_assert_int_eq(leases_add(&s->leases, lease, goal, core_now(s)), NATPMP_OK);
@@ -250,9 +256,10 @@ struct lease *holds_once(struct story *s, natpmp_protocol protocol, uint16_t int
 
 struct lease *unmaps(struct story *s, natpmp_protocol protocol, uint16_t internal_port)
 {
-	return add(s,
-		   &(struct lease){.protocol = protocol, .internal_port = internal_port, .once = true},
-		   LEASE_CLOSE);
+	return add(
+		s,
+		&(struct lease){.protocol = protocol, .internal_port = internal_port, .once = true},
+		LEASE_CLOSE);
 }
 
 void releases(struct story *s, struct lease *lease)
@@ -289,7 +296,7 @@ struct lease *is_up_(struct story *s, int line, natpmp_protocol protocol, uint16
 struct sent sends_something_(struct story *s, int line)
 {
 	while (s->sent_told == s->sent_count)
-		ck_assert_msg(wake(s, s->now + 24 * HOUR), "line %d: nothing more is sent", line);
+		REQUIRE(wake(s, s->now + 24 * HOUR), "line %d: nothing more is sent", line);
 	return s->sent[s->sent_told++];
 }
 
@@ -298,9 +305,9 @@ static void told(struct story *s, int line, uint64_t at, const uint8_t *bytes, s
 	struct sent sent = sends_something_(s, line);
 	char wanted[HEX_MAX], is[HEX_MAX];
 
-	ck_assert_msg(sent.at == at && sent.len == len && memcmp(sent.bytes, bytes, len) == 0,
-		      "line %d: expected at %" PRIu64 ": %s but sent at %" PRIu64 ": %s", line, at,
-		      to_hex(bytes, len, wanted), sent.at, to_hex(sent.bytes, sent.len, is));
+	REQUIRE(sent.at == at && sent.len == len && memcmp(sent.bytes, bytes, len) == 0,
+		"line %d: expected at %" PRIu64 ": %s but sent at %" PRIu64 ": %s", line, at,
+		to_hex(bytes, len, wanted), sent.at, to_hex(sent.bytes, sent.len, is));
 }
 
 void sends_(struct story *s, int line, uint64_t at, const char *hex)
@@ -315,14 +322,10 @@ void asks_(struct story *s, int line, uint64_t at, natpmp_protocol protocol, uin
 	   uint16_t external, uint32_t lifetime)
 {
 	const uint8_t bytes[12] = {
-		[1] = (uint8_t)protocol,
-		[4] = (uint8_t)(internal >> 8),
-		(uint8_t)internal,
-		(uint8_t)(external >> 8),
-		(uint8_t)external,
-		(uint8_t)(lifetime >> 24),
-		(uint8_t)(lifetime >> 16),
-		(uint8_t)(lifetime >> 8),
+		[1] = (uint8_t)protocol,   [4] = (uint8_t)(internal >> 8),
+		(uint8_t)internal,         (uint8_t)(external >> 8),
+		(uint8_t)external,         (uint8_t)(lifetime >> 24),
+		(uint8_t)(lifetime >> 16), (uint8_t)(lifetime >> 8),
 		(uint8_t)lifetime,
 	};
 
@@ -384,7 +387,7 @@ void answers(struct story *s, const struct sent *request, uint16_t result, uint1
 
 static struct sent last_told(const struct story *s)
 {
-	ck_assert_msg(s->sent_told > 0, "an answer to nothing");
+	REQUIRE(s->sent_told > 0, "an answer to nothing");
 	return s->sent[s->sent_told - 1];
 }
 
@@ -478,12 +481,12 @@ struct event happens_(struct story *s, int line, uint64_t at, const struct lease
 		      int port)
 {
 	while (s->event_told == s->event_count)
-		ck_assert_msg(wake(s, s->now + 24 * HOUR), "line %d: nothing more happens", line);
+		REQUIRE(wake(s, s->now + 24 * HOUR), "line %d: nothing more happens", line);
 	struct event event = s->events[s->event_told++];
-	ck_assert_msg(event.at == at && event.lease == lease && event.now.status == status &&
-			      (port < 0 || event.now.external_port == port),
-		      "line %d: expected at %" PRIu64 ": %d, port %d, but at %" PRIu64 ": %d, port %u%s",
-		      line, at, status, port, event.at, event.now.status, event.now.external_port,
-		      event.lease == lease ? "" : ", of another lease");
+	REQUIRE(event.at == at && event.lease == lease && event.now.status == status &&
+			(port < 0 || event.now.external_port == port),
+		"line %d: expected at %" PRIu64 ": %d, port %d, but at %" PRIu64 ": %d, port %u%s",
+		line, at, status, port, event.at, event.now.status, event.now.external_port,
+		event.lease == lease ? "" : ", of another lease");
 	return event;
 }

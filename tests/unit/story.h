@@ -27,8 +27,8 @@
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 #define IP(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
-#define ADDRESS IP(203, 0, 113, 5)   /* the gateway's external one */
-#define OWN     IP(192, 168, 1, 10)
+#define ADDRESS        IP(203, 0, 113, 5) /* the gateway's external one */
+#define OWN            IP(192, 168, 1, 10)
 
 struct sent {
 	uint64_t at;
@@ -95,7 +95,7 @@ struct lease *is_up_(struct story *s, int line, natpmp_protocol protocol, uint16
 	asks_(s, __LINE__, at, protocol, internal, external, lifetime)
 void asks_(struct story *s, int line, uint64_t at, natpmp_protocol protocol, uint16_t internal,
 	   uint16_t external, uint32_t lifetime);
-#define asks_address(s, at) sends_(s, __LINE__, at, "00 00")
+#define asks_address(s, at)                sends_(s, __LINE__, at, "00 00")
 #define deletes(s, at, protocol, internal) asks(s, at, protocol, internal, 0, 0)
 /* The same bytes as hex digits. */
 #define sends(s, at, hex) sends_(s, __LINE__, at, hex)

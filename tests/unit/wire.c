@@ -89,9 +89,10 @@ START_TEST(N15_requests_are_no_answers)
 {
 	for (size_t i = 0; i < COUNT(requests); i++)
 		ck_assert_int_eq(decode(requests[i].hex).kind, WIRE_JUNK);
-	ck_assert_int_eq(decode("02 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ff ff c0 a8 01 0a")
-				 .kind,
-			 WIRE_JUNK);
+	ck_assert_int_eq(
+		decode("02 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ff ff c0 a8 01 0a")
+			.kind,
+		WIRE_JUNK);
 }
 
 #define ANSWER WIRE_ANSWER, .has_epoch = true
@@ -110,19 +111,24 @@ static const struct {
 	{"00 80 00 00 00 00 00 05 00 00 00 00", {ANSWER, .opcode = 0, .epoch = 5}},
 	/* UDP mapping */
 	{"00 81 00 00 00 01 51 82 1a e1 c8 d5 00 00 0e 10",
-	 {ANSWER, .opcode = 1, .epoch = 86402, .internal_port = 6881, .external_port = 51413, .lifetime = 3600}},
+	 {ANSWER, .opcode = 1, .epoch = 86402, .internal_port = 6881, .external_port = 51413,
+	  .lifetime = 3600}},
 	{"00 81 00 00 00 01 51 81 9c 40 9c 40 00 00 1c 20",
-	 {ANSWER, .opcode = 1, .epoch = 86401, .internal_port = 40000, .external_port = 40000, .lifetime = 7200}},
+	 {ANSWER, .opcode = 1, .epoch = 86401, .internal_port = 40000, .external_port = 40000,
+	  .lifetime = 7200}},
 	{"00 81 00 00 00 01 51 e4 9c 40 00 00 00 00 00 00",
 	 {ANSWER, .opcode = 1, .epoch = 86500, .internal_port = 40000}},
 	{"00 81 00 00 00 01 51 e5 00 00 00 00 00 00 00 00", {ANSWER, .opcode = 1, .epoch = 86501}},
 	/* TCP mapping */
 	{"00 82 00 00 00 00 01 2c 00 50 c8 22 00 00 1c 20",
-	 {ANSWER, .opcode = 2, .epoch = 300, .internal_port = 80, .external_port = 51234, .lifetime = 7200}},
+	 {ANSWER, .opcode = 2, .epoch = 300, .internal_port = 80, .external_port = 51234,
+	  .lifetime = 7200}},
 	{"00 82 00 00 00 00 01 2d 20 8d 20 8d 00 00 02 58",
-	 {ANSWER, .opcode = 2, .epoch = 301, .internal_port = 8333, .external_port = 8333, .lifetime = 600}},
+	 {ANSWER, .opcode = 2, .epoch = 301, .internal_port = 8333, .external_port = 8333,
+	  .lifetime = 600}},
 	{"00 82 00 00 00 00 01 2e 55 f0 55 f1 00 00 00 78",
-	 {ANSWER, .opcode = 2, .epoch = 302, .internal_port = 22000, .external_port = 22001, .lifetime = 120}},
+	 {ANSWER, .opcode = 2, .epoch = 302, .internal_port = 22000, .external_port = 22001,
+	  .lifetime = 120}},
 	{"00 82 00 00 00 00 03 84 20 8d 00 00 00 00 00 00",
 	 {ANSWER, .opcode = 2, .epoch = 900, .internal_port = 8333}},
 	/* errors */
@@ -135,7 +141,8 @@ static const struct {
 	{"00 81 00 09 00 00 00 4d 9c 40 00 00 00 00 00 00",
 	 {ANSWER, .opcode = 1, .result = 9, .epoch = 77, .internal_port = 40000}},
 	/* announcements */
-	{"00 80 00 00 00 00 00 00 cb 00 71 05", {ANSWER, .opcode = 0, .address = IP(203, 0, 113, 5)}},
+	{"00 80 00 00 00 00 00 00 cb 00 71 05",
+	 {ANSWER, .opcode = 0, .address = IP(203, 0, 113, 5)}},
 	{"00 80 00 00 00 00 00 07 cb 00 71 05",
 	 {ANSWER, .opcode = 0, .epoch = 7, .address = IP(203, 0, 113, 5)}},
 	{"00 80 00 00 00 01 51 b7 cb 00 71 4d",
@@ -143,7 +150,8 @@ static const struct {
 	{"00 80 00 03 00 00 00 0c 00 00 00 00", {ANSWER, .opcode = 0, .result = 3, .epoch = 12}},
 	/* the edges of every field */
 	{"00 82 00 00 ff ff ff ff ff ff ff ff ff ff ff ff",
-	 {ANSWER, .opcode = 2, .epoch = 0xffffffff, .internal_port = 65535, .external_port = 65535, .lifetime = 0xffffffff}},
+	 {ANSWER, .opcode = 2, .epoch = 0xffffffff, .internal_port = 65535, .external_port = 65535,
+	  .lifetime = 0xffffffff}},
 };
 
 START_TEST(N15_answers_are_read)
@@ -174,8 +182,22 @@ START_TEST(N19_result_codes_have_16_bits)
 	static const unsigned codes[] = {2, 3, 4, 6, 7, 9, 255, 256, 257, 261, 0x0500, 65535};
 
 	for (size_t i = 0; i < COUNT(codes); i++) {
-		uint8_t bytes[16] = {0, 0x82, (uint8_t)(codes[i] >> 8), (uint8_t)codes[i], 0, 0, 0, 9,
-				     0, 80,   0, 80, 0, 0, 1, 0};
+		uint8_t bytes[16] = {0,
+				     0x82,
+				     (uint8_t)(codes[i] >> 8),
+				     (uint8_t)codes[i],
+				     0,
+				     0,
+				     0,
+				     9,
+				     0,
+				     80,
+				     0,
+				     80,
+				     0,
+				     0,
+				     1,
+				     0};
 		struct wire_answer is = wire_decode(bytes, sizeof(bytes));
 
 		ck_assert_int_eq(is.kind, WIRE_ANSWER);

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+# The service manager is told: READY when all is open, STATUS at every change,
+# STOPPING at the end; through a socket with a path and one with an abstract name.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+gateway --profile rfc
+command -v socat >/dev/null || skip "needs socat"
+
+
+step "a socket with a path"
+socat -u "UNIX-RECV:$work/socket" "OPEN:$work/told-path,creat,append" &
+started="$started $!"
+wait_for 5 test -S "$work/socket"
+NOTIFY_SOCKET=$work/socket
+export NOTIFY_SOCKET
+start path -p 1950 --ttl 2 --hold
+wait_for 5 has_text told-path 'READY=1'
+expect_text told-path 'STATUS=1950/tcp is up: 11.22.33.44:1950'
+tell result 2
+wait_for 8 has_text told-path 'STATUS=1950/tcp: the gateway refuses'
+tell result off
+tell port 1955
+tell restart
+tell announce
+wait_for 12 has_text told-path 'STATUS=1950/tcp is up: 11.22.33.44:1955'
+expect_not has_text told-path STOPPING
+kill -s TERM "$pid"
+finish "$pid"
+expect_status 0
+expect_text told-path 'STOPPING=1'
+expect test "$(grep -o READY=1 "$work/told-path" | wc -l)" = 1
+
+step "an abstract one, and READY only when it is open"
+socat -u "ABSTRACT-RECV:natpmp-test-$$" "OPEN:$work/told-abstract,creat,append" &
+started="$started $!"
+wait_for 5 grep -q "@natpmp-test-$$" /proc/net/unix
+NOTIFY_SOCKET=@natpmp-test-$$
+tell refuse on
+start abstract -p 1951 --retry 'exec sleep 30'
+wait_for 5 has_text told-abstract 'STATUS=1951/tcp: '
+expect_not has_text told-abstract READY
+tell refuse off
+tell announce
+wait_for 12 has_text told-abstract 'READY=1'
+kill -s TERM "$pid"
+finish "$pid"
+
+step "nobody there, or nonsense: no harm"
+for NOTIFY_SOCKET in "$work/nobody" "@nobody-$$" relative "$work/$(printf %0200d 0)" ''; do
+	run -p 1952 true
+	expect_status 0
+	expect_empty err
+done

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* Very many leases: nobody starves, and the gateway is not flooded. */
+#include "story.h"
+#include "suite.h"
+
+enum { MANY = 2000 };
+
+struct crowd {
+	struct story s;
+	struct lease *leases[MANY];
+	size_t up, down;      /* events */
+	uint16_t silent_port; /* never answered */
+};
+
+static void count_event(struct story *s, const struct event *event)
+{
+	struct crowd *c = (struct crowd *)(void *)s;
+
+	if (event->now.status == NATPMP_OK)
+		c->up++;
+	else
+		c->down++;
+	s->event_told = s->event_count;
+}
+
+static void answer_but_one(struct story *s, const struct sent *sent)
+{
+	const struct crowd *c = (const struct crowd *)(void *)s;
+
+	if ((sent->bytes[4] << 8 | sent->bytes[5]) != c->silent_port || sent->len == 2)
+		obliging(s, sent);
+}
+
+/* So many packets in any ten seconds at most. */
+static size_t busiest_10_s(const struct story *s)
+{
+	size_t most = 0;
+
+	for (size_t i = 0, from = 0; i < s->sent_count; i++) {
+		while (s->sent[from].at + 10 * SECOND <= s->sent[i].at)
+			from++;
+		if (i - from + 1 > most)
+			most = i - from + 1;
+	}
+	return most;
+}
+
+static void ignore(struct story *s, const struct sent *sent)
+{
+	(void)s;
+	(void)sent;
+}
+
+static void gather(struct crowd *c, void (*gateway)(struct story *s, const struct sent *sent),
+		   uint32_t lifetime)
+{
+	story_begin(&c->s);
+	c->s.gateway = gateway;
+	c->s.on_event = count_event;
+	for (int i = 0; i < MANY; i++)
+		c->leases[i] = holds(&c->s, NATPMP_TCP, (uint16_t)(1000 + i), 0, lifetime);
+	runs_until(&c->s, 0);
+}
+
+/* A dead gateway for a day: told after 7.75 s, five packets in any ten seconds; and when it
+ * comes back all are up by the next try, each asked for after the previous was answered. */
+START_TEST(N5_dead_gateway_with_thousands)
+{
+	static struct crowd c;
+
+	gather(&c, ignore, 7200);
+	runs_until(&c.s, 7750);
+	ck_assert_uint_eq(c.down, MANY);
+	runs_until(&c.s, 24 * HOUR);
+	ck_assert_uint_eq(c.down, MANY);
+	ck_assert_uint_eq(c.up, 0);
+	ck_assert_uint_le(busiest_10_s(&c.s), 8);
+	ck_assert_uint_le(c.s.sent_count, 24 * 3600 / 71 * 6);
+	c.s.gateway = obliging;
+	runs_until(&c.s, 24 * HOUR + 75 * SECOND);
+	ck_assert_uint_eq(c.up, MANY);
+	ck_assert_uint_eq(c.down, MANY);
+	story_end(&c.s);
+}
+
+/* Not answered at 10 ms of distance: no second request before the first is answered. */
+START_TEST(N5_no_burst_when_it_returns)
+{
+	static struct crowd c;
+
+	gather(&c, ignore, 7200);
+	runs_until(&c.s, HOUR);
+	c.s.gateway = NULL;
+	c.s.sent_told = c.s.sent_count;
+	struct sent sent = sends_something(&c.s);
+	for (int i = 0; i < MANY; i++) {
+		runs_until(&c.s, c.s.now + 10);
+		ck_assert_uint_eq(c.s.sent_count, c.s.sent_told);
+		obliging(&c.s, &sent);
+		sent = sends_something(&c.s);
+		ck_assert_uint_eq(sent.at, c.s.now);
+		ck_assert_uint_eq(c.s.sent_count, c.s.sent_told);
+	}
+	c.s.gateway = obliging;
+	obliging(&c.s, &sent);
+	runs_until(&c.s, c.s.now + SECOND);
+	ck_assert_uint_eq(c.up, MANY);
+	story_end(&c.s);
+}
+
+/* One port that the gateway never answers for: the others are renewed in time, for a day. */
+START_TEST(N5_a_silent_mapping_starves_nobody)
+{
+	static struct crowd c;
+
+	c.silent_port = 1500;
+	gather(&c, answer_but_one, 600);
+	runs_until(&c.s, MINUTE);
+	ck_assert_uint_eq(c.up, MANY - 1);
+	size_t down = c.down;
+	runs_until(&c.s, 24 * HOUR);
+	ck_assert_uint_eq(c.up, MANY - 1);
+	ck_assert_uint_eq(c.down, down);
+	for (int i = 0; i < MANY; i++)
+		ck_assert(c.leases[i]->view.status == NATPMP_OK ||
+			  c.leases[i]->internal_port == 1500);
+	story_end(&c.s);
+}
+
+/* It was there before, and is silent from some moment on. */
+START_TEST(N31_a_mapping_falls_silent_among_many)
+{
+	static struct crowd c;
+
+	gather(&c, answer_but_one, 600);
+	runs_until(&c.s, MINUTE);
+	ck_assert_uint_eq(c.up, MANY);
+	c.silent_port = 1700;
+	runs_until(&c.s, 12 * HOUR);
+	ck_assert_uint_eq(c.down, 1);
+	ck_assert_uint_eq(c.up, MANY);
+	c.silent_port = 0;
+	runs_until(&c.s, 13 * HOUR);
+	ck_assert_uint_eq(c.up, MANY + 1);
+	story_end(&c.s);
+}
+
+/* Refused by ICMP: one packet at a time, a minute apart, not one for each mapping. */
+static void bounce(struct story *s, const struct sent *sent)
+{
+	engine_icmp(&s->leases.engine, 10000000 + s->now, sent->bytes, sent->len, NATPMP_E_REFUSED);
+}
+
+START_TEST(N9_closed_gateway_with_thousands)
+{
+	static struct crowd c;
+
+	gather(&c, bounce, 7200);
+	runs_until(&c.s, 10);
+	ck_assert_uint_eq(c.down, MANY);
+	runs_until(&c.s, 24 * HOUR);
+	ck_assert_uint_eq(c.down, MANY);
+	/* one each at first, for somebody has just asked; then one for all of them */
+	ck_assert_uint_le(c.s.sent_count, MANY + 24 * 3600 / 64 + 20);
+	c.s.gateway = obliging;
+	runs_until(&c.s, 24 * HOUR + 65 * SECOND);
+	ck_assert_uint_eq(c.up, MANY);
+	story_end(&c.s);
+}
+
+/* Up, all of them: nothing happens until half their time is over. */
+START_TEST(H13_idle_for_an_hour)
+{
+	static struct crowd c;
+
+	gather(&c, obliging, 7200);
+	ck_assert_uint_eq(c.up, MANY);
+	size_t sent = c.s.sent_count;
+	ck_assert_uint_eq(sent, MANY + 1);
+	ck_assert_uint_eq(leases_deadline(&c.s.leases), 10000000 + HOUR);
+	runs_until(&c.s, HOUR - 1);
+	ck_assert_uint_eq(c.s.sent_count, sent);
+	story_end(&c.s);
+}
+
+START_TEST(N12_all_are_released_at_once)
+{
+	static struct crowd c;
+
+	gather(&c, obliging, 7200);
+	for (int i = 0; i < MANY; i++)
+		releases(&c.s, c.leases[i]);
+	ck_assert_uint_eq(c.s.reaped, MANY);
+	ck_assert_uint_eq(c.s.sent_count, 2 * MANY + 1);
+	runs_until(&c.s, 3 * HOUR);
+	ck_assert_uint_eq(c.s.sent_count, 2 * MANY + 1);
+	story_end(&c.s);
+}
+
+int main(void)
+{
+	return RUN_TESTS("lease-crowd", N5_dead_gateway_with_thousands, N5_no_burst_when_it_returns,
+			 N5_a_silent_mapping_starves_nobody, N31_a_mapping_falls_silent_among_many,
+			 N9_closed_gateway_with_thousands, H13_idle_for_an_hour,
+			 N12_all_are_released_at_once);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* Another gateway, another own address, no gateway at all, and back. */
+#include "story.h"
+#include "suite.h"
+
+#define OTHER_OWN IP(10, 0, 0, 7)
+
+enum { WHEN = 600 * SECOND };
+
+START_TEST(H5_new_gateway)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
+	runs_until(&s, WHEN);
+	links(&s, NATPMP_OK, OTHER_OWN);
+	deletes(&s, WHEN, NATPMP_TCP, 80); /* to the old one, best effort (H6) */
+	s.clock_at_0 = -500;               /* its clock is no relation of the old one's */
+	asks(&s, WHEN, NATPMP_TCP, 80, 8080, 7200);
+	runs_until(&s, WHEN + 10);
+	grants(&s, 8080, 7200);
+	asks_address(&s, WHEN + 10);
+	tells_address(&s, IP(198, 51, 100, 1));
+	struct event event = comes_up(&s, WHEN + 10, web, 8080);
+	ck_assert_uint_eq(event.before.external_address, ADDRESS);
+	ck_assert_uint_eq(event.now.external_address, IP(198, 51, 100, 1));
+	ck_assert_uint_eq(event.now.internal_address, OTHER_OWN);
+	quiet_until(&s, WHEN + HOUR - 1); /* no recovery because of the clock */
+	story_end(&s);
+}
+
+START_TEST(H5_new_gateway_is_no_event_if_nothing_changed)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	runs_until(&s, WHEN);
+	links(&s, NATPMP_OK, OWN);
+	deletes(&s, WHEN, NATPMP_TCP, 80);
+	asks(&s, WHEN, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, WHEN);
+	tells_address(&s, ADDRESS);
+	quiet_until(&s, WHEN + HOUR - 1);
+	story_end(&s);
+}
+
+START_TEST(H5_new_gateway_is_silent)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	runs_until(&s, WHEN);
+	links(&s, NATPMP_OK, OTHER_OWN);
+	deletes(&s, WHEN, NATPMP_TCP, 80);
+	sends_something(&s);
+	goes_down(&s, WHEN + 7750, web, NATPMP_E_TIMEOUT);
+	s.sent_told = s.sent_count;
+	story_end(&s);
+}
+
+START_TEST(H5_new_gateway_refuses)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	runs_until(&s, WHEN);
+	links(&s, NATPMP_OK, OTHER_OWN);
+	deletes(&s, WHEN, NATPMP_TCP, 80);
+	asks(&s, WHEN, NATPMP_TCP, 80, 80, 7200);
+	refuses(&s, 2);
+	goes_down(&s, WHEN, web, NATPMP_E_NOT_AUTHORIZED);
+	s.sent_told = s.sent_count; /* the address may be asked for */
+	story_end(&s);
+}
+
+START_TEST(H5_route_gone_and_back)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
+	struct lease *pending = holds(&s, NATPMP_UDP, 53, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
+	links(&s, NATPMP_E_NO_GATEWAY, 0);
+	s.sent_told = s.sent_count; /* farewells into the void */
+	struct event event = s.events[s.event_told];
+	ck_assert(event.lease == web || event.lease == pending);
+	s.event_told++;
+	goes_down(&s, 0, event.lease == web ? pending : web, NATPMP_E_NO_GATEWAY);
+	ck_assert_int_eq(event.now.status, NATPMP_E_NO_GATEWAY);
+	quiet_until(&s, 10 * HOUR); /* no packet, no wake-up that does something */
+	s.gateway = obliging;
+	links(&s, NATPMP_OK, OWN);
+	runs_until(&s, 10 * HOUR + 1);
+	ck_assert_uint_eq(s.leases.engine.queue.count, 0);
+	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	ck_assert_int_eq(pending->view.status, NATPMP_OK);
+	ck_assert_uint_eq(s.event_count - s.event_told, 2);
+	s.event_told = s.event_count;
+	s.sent_told = s.sent_count;
+	story_end(&s);
+}
+
+START_TEST(H5_ports_are_kept_over_an_outage)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
+	runs_until(&s, WHEN);
+	links(&s, NATPMP_E_NO_GATEWAY, 0);
+	deletes(&s, WHEN, NATPMP_TCP, 80);
+	goes_down(&s, WHEN, web, NATPMP_E_NO_GATEWAY);
+	runs_until(&s, WHEN + MINUTE);
+	links(&s, NATPMP_OK, OWN);
+	asks(&s, WHEN + MINUTE, NATPMP_TCP, 80, 8080, 7200);
+	grants(&s, 8080, 7200);
+	asks_address(&s, WHEN + MINUTE);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, WHEN + MINUTE, web, 8080);
+	story_end(&s);
+}
+
+/* The reason is told, whenever one begins to hold. */
+START_TEST(H5_held_without_a_gateway)
+{
+	struct story s;
+
+	story_begin(&s);
+	links(&s, NATPMP_E_NO_GATEWAY, 0);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	goes_down(&s, 0, web, NATPMP_E_NO_GATEWAY);
+	quiet_until(&s, HOUR);
+	links(&s, NATPMP_OK, OWN);
+	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, HOUR);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, HOUR, web, 80);
+	story_end(&s);
+}
+
+START_TEST(H5_released_without_a_gateway)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	links(&s, NATPMP_E_NO_GATEWAY, 0);
+	deletes(&s, 0, NATPMP_TCP, 80);
+	goes_down(&s, 0, web, NATPMP_E_NO_GATEWAY);
+	releases(&s, web);
+	ck_assert_uint_eq(s.reaped, 1);
+	links(&s, NATPMP_OK, OWN);
+	quiet_until(&s, HOUR);
+	story_end(&s);
+}
+
+/* A deletion under way is over with its gateway. */
+START_TEST(H6_deletion_does_not_follow_to_the_new_gateway)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	releases(&s, web);
+	deletes(&s, 0, NATPMP_TCP, 80);
+	links(&s, NATPMP_OK, OTHER_OWN);
+	ck_assert_uint_eq(s.reaped, 1);
+	quiet_until(&s, HOUR);
+	story_end(&s);
+}
+
+/* In flight when the link changed: to the new gateway it goes as if it was new. */
+START_TEST(H5_request_in_flight)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 2);
+	runs_until(&s, 1000);
+	links(&s, NATPMP_OK, OTHER_OWN);
+	deletes(&s, 1000, NATPMP_TCP, 80);
+	asks(&s, 1000, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 1);
+	grants(&s, 80, 7200);
+	asks_address(&s, 1250);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 1250, web, 80);
+	story_end(&s);
+}
+
+START_TEST(H5_pending_recovery_is_over)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	runs_until(&s, WHEN);
+	reboots(&s);
+	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	links(&s, NATPMP_OK, OWN);
+	deletes(&s, WHEN, NATPMP_TCP, 80);
+	asks(&s, WHEN, NATPMP_TCP, 80, 80, 7200); /* at once: another gateway owes no delay */
+	grants(&s, 80, 7200);
+	asks_address(&s, WHEN);
+	tells_address(&s, ADDRESS);
+	quiet_until(&s, WHEN + HOUR - 1);
+	story_end(&s);
+}
+
+START_TEST(H5_fifty_changes_in_a_row)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP_UDP, 80, 7200);
+	s.gateway = obliging;
+	for (int i = 0; i < 50; i++) {
+		runs_until(&s, s.now + 37);
+		links(&s, i % 3 ? NATPMP_OK : NATPMP_E_NO_GATEWAY, OWN);
+	}
+	links(&s, NATPMP_OK, OWN);
+	runs_until(&s, s.now + MINUTE);
+	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	ck_assert(lease_granted(web));
+	ck_assert_uint_eq(s.event_count, 1 + 2 * 17);
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
+int main(void)
+{
+	return RUN_TESTS(
+		"lease-link", H5_new_gateway, H5_new_gateway_is_no_event_if_nothing_changed,
+		H5_new_gateway_is_silent, H5_new_gateway_refuses, H5_route_gone_and_back,
+		H5_ports_are_kept_over_an_outage, H5_held_without_a_gateway,
+		H5_released_without_a_gateway, H6_deletion_does_not_follow_to_the_new_gateway,
+		H5_request_in_flight, H5_pending_recovery_is_over, H5_fifty_changes_in_a_row);
+}

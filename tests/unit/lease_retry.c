@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* What is done about a no, and about silence. The RFC names no times; these are ours. */
+#include <stdlib.h>
+
+#include "story.h"
+#include "suite.h"
+
+/* Held, and refused at once. */
+static struct lease *refused(struct story *s, uint16_t result, int status)
+{
+	story_begin(s);
+	struct lease *web = holds(s, NATPMP_TCP, 80, 0, 7200);
+	asks(s, 0, NATPMP_TCP, 80, 80, 7200);
+	refuses(s, result);
+	struct event down = goes_down(s, 0, web, status);
+	ck_assert_int_eq(down.before.status, NATPMP_PENDING);
+	return web;
+}
+
+static void granted_at_last(struct story *s, const struct lease *web)
+{
+	uint64_t at = s->now;
+
+	grants(s, 80, 7200);
+	if (!s->leases.address_settled) {
+		asks_address(s, at);
+		tells_address(s, ADDRESS);
+	}
+	comes_up(s, at, web, 80);
+	s->gateway = obliging;
+	runs_until(s, at + 100);
+	story_end(s);
+}
+
+/* A clear no is asked again every half an hour, and told once. */
+START_TEST(N19_fatal_results_wait_for_30_minutes)
+{
+	static const struct {
+		uint16_t result;
+		int status;
+	} table[] = {
+		{1, NATPMP_E_VERSION},    {2, NATPMP_E_NOT_AUTHORIZED}, {5, NATPMP_E_OPCODE},
+		{6, NATPMP_E_RESULT},     {255, NATPMP_E_RESULT},       {256, NATPMP_E_RESULT},
+		{65535, NATPMP_E_RESULT},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct story s;
+		const struct lease *web = refused(&s, table[i].result, table[i].status);
+
+		for (uint64_t at = 30 * MINUTE; at <= 150 * MINUTE; at += 30 * MINUTE) {
+			quiet_until(&s, at - 1);
+			asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+			refuses(&s, table[i].result);
+		}
+		asks(&s, 180 * MINUTE, NATPMP_TCP, 80, 80, 7200);
+		granted_at_last(&s, web);
+	}
+}
+
+START_TEST(network_failure_is_tried_every_30_s)
+{
+	struct story s;
+	const struct lease *web = refused(&s, 3, NATPMP_E_NETWORK_FAILURE);
+
+	for (uint64_t at = 30 * SECOND; at <= 300 * SECOND; at += 30 * SECOND) {
+		asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+		refuses(&s, 3);
+	}
+	asks(&s, 330 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	granted_at_last(&s, web);
+}
+
+START_TEST(network_failure_ends_with_an_announced_address)
+{
+	struct story s;
+	const struct lease *web = refused(&s, 3, NATPMP_E_NETWORK_FAILURE);
+
+	runs_until(&s, 10 * SECOND);
+	announces(&s, "00 80 00 03 ## ## ## ## 00 00 00 00"); /* still none */
+	quiet_until(&s, 12 * SECOND);
+	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	asks(&s, 12 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	granted_at_last(&s, web);
+}
+
+START_TEST(no_resources_waits_twice_as_long_each_time)
+{
+	static const unsigned waits[] = {30, 60, 120, 240, 480, 960, 1800, 1800, 1800};
+	struct story s;
+	const struct lease *web = refused(&s, 4, NATPMP_E_NO_RESOURCES);
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < 9; i++) {
+		at += waits[i] * SECOND;
+		asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+		if (i < 8)
+			refuses(&s, 4);
+	}
+	granted_at_last(&s, web);
+}
+
+/* Another network may say something else: no old verdict counts there. */
+START_TEST(N11_another_link_is_asked_at_once)
+{
+	struct story s;
+	const struct lease *web = refused(&s, 2, NATPMP_E_NOT_AUTHORIZED);
+
+	runs_until(&s, MINUTE);
+	links(&s, NATPMP_OK, IP(10, 0, 0, 7));
+	asks_address(&s, MINUTE);
+	tells_address(&s, ADDRESS);
+	asks(&s, MINUTE, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	ck_assert_uint_eq(comes_up(&s, MINUTE, web, 80).now.internal_address, IP(10, 0, 0, 7));
+	story_end(&s);
+}
+
+/* A no to a renewal: the mapping stands until it ends; more tries, no event before. */
+START_TEST(N31_refused_renewals)
+{
+	static const struct {
+		uint16_t result;
+		int status;
+	} table[] = {
+		{2, NATPMP_E_NOT_AUTHORIZED},
+		{3, NATPMP_E_NETWORK_FAILURE},
+		{4, NATPMP_E_NO_RESOURCES},
+		{9, NATPMP_E_RESULT},
+	};
+
+	for (size_t i = 0; i < 4; i++) {
+		struct story s;
+
+		story_begin(&s);
+		struct lease *web = is_up(&s, NATPMP_TCP, 80, 64);
+		asks(&s, 32 * SECOND, NATPMP_TCP, 80, 80, 64);
+		refuses(&s, table[i].result);
+		asks(&s, 48 * SECOND, NATPMP_TCP, 80, 80, 64);
+		refuses(&s, table[i].result);
+		asks(&s, 56 * SECOND, NATPMP_TCP, 80, 80, 64);
+		refuses(&s, table[i].result);
+		asks(&s, 60 * SECOND, NATPMP_TCP, 80, 80, 64);
+		refuses(&s, table[i].result);
+		goes_down(&s, 64 * SECOND, web, table[i].status);
+		runs_until(&s, 64 * SECOND);
+		s.sent_told = s.sent_count; /* asked once more at its end */
+		story_end(&s);
+	}
+}
+
+START_TEST(N9_refused_by_icmp_at_first)
+{
+	struct story s;
+	uint64_t at = 0;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	for (unsigned i = 0; i < 10; i++) {
+		asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+		bounces(&s, NATPMP_E_REFUSED);
+		if (i == 0)
+			goes_down(&s, 0, web, NATPMP_E_REFUSED);
+		at += i < 6 ? SECOND << i : 64 * SECOND;
+	}
+	asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+	granted_at_last(&s, web);
+}
+
+/* An announcement says that there is a gateway now. */
+START_TEST(N11_announcement_ends_the_pause)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	uint64_t at = 0;
+	for (unsigned i = 0; i < 8; i++) {
+		asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+		bounces(&s, NATPMP_E_REFUSED);
+		at += i < 6 ? SECOND << i : 64 * SECOND;
+	}
+	goes_down(&s, 0, web, NATPMP_E_REFUSED);
+	runs_until(&s, at - 30 * SECOND);
+	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	asks(&s, at - 30 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	granted_at_last(&s, web);
+}
+
+START_TEST(N4_silence_is_told_after_five_sends)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 8);
+	goes_down(&s, 7750, web, NATPMP_E_TIMEOUT);
+	/* then, for good, series after series; never two of them close together */
+	uint64_t last = 63750;
+	while (s.now < 24 * HOUR) {
+		struct sent sent = sends_something(&s);
+		ck_assert_uint_ge(sent.at - last, 250);
+		last = sent.at;
+	}
+	ck_assert_uint_lt(s.sent_count, 24 * 3600 * 9 / 127);
+	granted_at_last(&s, web);
+}
+
+START_TEST(N10_unreachable_is_a_reason_and_no_end)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	bounces(&s, NATPMP_E_UNREACHABLE);
+	quiet_until(&s, 249);
+	repeats(&s, 6);
+	goes_down(&s, 7750, web, NATPMP_E_UNREACHABLE);
+	granted_at_last(&s, web);
+}
+
+/* Another reason is news, the same one again is none. */
+START_TEST(reasons_change)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	bounces(&s, NATPMP_E_REFUSED);
+	goes_down(&s, 0, web, NATPMP_E_REFUSED);
+	asks(&s, 1000, NATPMP_TCP, 80, 80, 7200);
+	bounces(&s, NATPMP_E_REFUSED);
+	asks(&s, 3000, NATPMP_TCP, 80, 80, 7200);
+	refuses(&s, 4);
+	goes_down(&s, 3000, web, NATPMP_E_NO_RESOURCES);
+	struct sent again = sends_something(&s);
+	ck_assert_uint_ge(again.at, 33 * SECOND);
+	refuses(&s, 2);
+	goes_down(&s, again.at, web, NATPMP_E_NOT_AUTHORIZED);
+	asks(&s, again.at + 30 * MINUTE, NATPMP_TCP, 80, 80, 7200);
+	granted_at_last(&s, web);
+}
+
+/* --- of a blocking call: one try, and what to say when its time is over --- */
+
+START_TEST(N9_blocking_call_is_refused_at_once)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	bounces(&s, NATPMP_E_REFUSED);
+	ck_assert_int_eq(web->down, NATPMP_E_REFUSED);
+	quiet_until(&s, HOUR);
+	story_end(&s);
+}
+
+START_TEST(N9_next_blocking_call_does_not_wait)
+{
+	struct story s;
+
+	story_begin(&s);
+	for (int i = 0; i < 5; i++) {
+		struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+		asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+		bounces(&s, NATPMP_E_REFUSED);
+		ck_assert_int_eq(web->down, NATPMP_E_REFUSED);
+		leases_drop(&s.leases, web);
+		free(web);
+	}
+	story_end(&s);
+}
+
+START_TEST(N7_blocking_call_with_the_whole_series)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 8);
+	quiet_until(&s, 127749);
+	ck_assert_int_eq(web->down, NATPMP_OK);
+	ck_assert_int_eq(lease_excuse(web), NATPMP_E_TIMEOUT);
+	quiet_until(&s, 127750);
+	ck_assert_int_eq(web->down, NATPMP_E_NO_SERVICE);
+	ck_assert_int_eq(lease_excuse(web), NATPMP_E_NO_SERVICE);
+	story_end(&s);
+}
+
+START_TEST(N10_blocking_call_excuses_itself_with_the_hint)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	bounces(&s, NATPMP_E_UNREACHABLE);
+	ck_assert_int_eq(web->down, NATPMP_OK);
+	ck_assert_int_eq(lease_excuse(web), NATPMP_E_UNREACHABLE);
+	story_end(&s);
+}
+
+START_TEST(N19_blocking_call_fails_with_the_result)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	refuses(&s, 256);
+	ck_assert_int_eq(web->down, NATPMP_E_RESULT);
+	quiet_until(&s, HOUR);
+	story_end(&s);
+}
+
+int main(void)
+{
+	return RUN_TESTS(
+		"lease-retry", N19_fatal_results_wait_for_30_minutes,
+		network_failure_is_tried_every_30_s, network_failure_ends_with_an_announced_address,
+		no_resources_waits_twice_as_long_each_time, N11_another_link_is_asked_at_once,
+		N31_refused_renewals, N9_refused_by_icmp_at_first, N11_announcement_ends_the_pause,
+		N4_silence_is_told_after_five_sends, N10_unreachable_is_a_reason_and_no_end,
+		reasons_change, N9_blocking_call_is_refused_at_once,
+		N9_next_blocking_call_does_not_wait, N7_blocking_call_with_the_whole_series,
+		N10_blocking_call_excuses_itself_with_the_hint,
+		N19_blocking_call_fails_with_the_result);
+}
