@@ -106,22 +106,22 @@ static void take_off(struct engine *engine, uint64_t now)
 }
 
 /* The gateway is not to be spoken to now: try again after a pause, longer each time. */
-static void pause_for(struct engine *engine, uint64_t now, int reach)
+static void pause_from(struct engine *engine, uint64_t last_sent, int reach)
 {
 	engine->reach = reach;
 	engine->pause = engine->pause ? engine->pause * 2 : ENGINE_PAUSE_MIN;
 	if (engine->pause > ENGINE_PAUSE_MAX)
 		engine->pause = ENGINE_PAUSE_MAX;
-	engine->pause_until = now + engine->pause;
+	engine->pause_until = last_sent + engine->pause;
 }
 
-static void give_up(struct engine *engine, uint64_t now)
+static void give_up(struct engine *engine)
 {
 	const struct request *request = engine->in_flight;
 	int silence = engine->sends == ENGINE_SENDS ? NATPMP_E_NO_SERVICE : NATPMP_E_TIMEOUT;
 
 	if (!engine->heard) {
-		pause_for(engine, now, engine->reach);
+		pause_from(engine, request->last_sent, engine->reach);
 		engine->unheard++;
 	}
 	end(engine, request->hint ? request->hint : silence, NULL);
@@ -141,7 +141,7 @@ static bool may_send(struct engine *engine, uint64_t now)
 		engine->reach = request->hint ? request->hint : NATPMP_E_TIMEOUT;
 	if (engine->sends == ENGINE_SENDS || elapsed >= series(ENGINE_SENDS) ||
 	    (patience_over && engine->queue.count)) {
-		give_up(engine, now);
+		give_up(engine);
 		return false;
 	}
 	return true;
@@ -302,7 +302,7 @@ void engine_icmp(struct engine *engine, uint64_t now, const uint8_t *bytes, size
 		request->hint = status;
 		return;
 	}
-	pause_for(engine, now, NATPMP_E_REFUSED);
+	pause_from(engine, now, NATPMP_E_REFUSED);
 	end(engine, NATPMP_E_REFUSED, NULL);
 }
 

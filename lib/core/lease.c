@@ -181,10 +181,13 @@ static bool ask_to_delete(struct leases *leases, struct half *half, uint64_t now
 	return true;
 }
 
-static void settle_address(struct leases *leases)
+static void set_address(struct leases *leases, uint32_t address, bool settled)
 {
-	leases->address_settled = true;
-	for (struct lease *lease = leases->all; lease; lease = lease->next)
+	bool changed = leases->address != address || leases->address_settled != settled;
+
+	leases->address = address;
+	leases->address_settled = settled;
+	for (struct lease *lease = leases->all; lease && changed; lease = lease->next)
 		lease_look(leases, lease);
 }
 
@@ -194,14 +197,15 @@ void leases_ask_address(struct leases *leases, uint64_t now, bool fresh)
 
 	if (fresh)
 		leases->engine.pause_until = 0;
+	leases->address_retry_at = NEVER;
+	if (!leases->address_settled && leases->address_settle_at == NEVER)
+		leases->address_settle_at = now + ENGINE_PATIENCE;
 	if (request->state != REQUEST_IDLE)
 		return;
 	request->wire.opcode = WIRE_ADDRESS;
-	request->due = now; /* one small question that all who come up wait for */
+	request->due = 0; /* one small question that all who come up wait for */
 	leases->address_asked = now;
-	leases->address_retry_at = NEVER;
-	if (!leases->address_settled)
-		leases->address_settle_at = now + ENGINE_PATIENCE;
+	leases->address_doubtful = false;
 	engine_submit(&leases->engine, request, fresh);
 }
 
@@ -296,7 +300,8 @@ static void held(struct leases *leases, struct half *half, uint64_t now)
 	half->maybe = !leases->vpn;
 	if (leases->vpn)
 		lease->internal_port = answer->external_port;
-	if (!leases->address_settled || now - leases->address_asked >= ADDRESS_STALE || lease->once)
+	if (!leases->address_settled || leases->address_doubtful || lease->once ||
+	    now - leases->address_asked >= ADDRESS_STALE)
 		leases_ask_address(leases, now, false);
 }
 
@@ -364,22 +369,17 @@ static void delete_ended(struct half *half, uint64_t now)
 static void address_ended(struct leases *leases, uint64_t now)
 {
 	const struct request *request = &leases->address_request;
-	const struct wire_answer *answer = &request->answer;
-	uint32_t before = leases->address;
+	bool refused = request->status <= NATPMP_E_VERSION;
 
+	/* A good answer was adopted when it came. */
 	leases->address_status = request->status;
 	leases->address_serial++;
 	leases->address_settle_at = NEVER;
-	if (request->status == NATPMP_OK)
-		leases->address = address_is_usable(answer->address) ? answer->address : 0;
-	else if (request->status <= NATPMP_E_VERSION)
-		leases->address = 0;
+	set_address(leases, refused ? 0 : leases->address, true);
 	leases->address_failures = leases->address ? 0 : leases->address_failures + 1;
 	if (!leases->address && leases->all)
 		leases->address_retry_at =
 			now + retry_delay(NATPMP_E_NO_RESOURCES, leases->address_failures - 1);
-	if (!leases->address_settled || before != leases->address)
-		settle_address(leases);
 }
 
 static void request_ended(struct leases *leases, struct request *request, uint64_t now)
@@ -560,8 +560,8 @@ static void ask_all(struct leases *leases, uint64_t now)
 			if (lease->goal == LEASE_HOLD && !lease->once &&
 			    !trusted(leases, &lease->half[i]))
 				lease->half[i].act_at = now;
+	leases->address_doubtful = true; /* the first that is granted asks */
 	step_all(leases, now);
-	leases_ask_address(leases, now, false);
 }
 
 static void run(struct leases *leases, uint64_t now)
@@ -581,7 +581,7 @@ static void run(struct leases *leases, uint64_t now)
 	}
 	if (leases->address_settle_at <= now) {
 		leases->address_settle_at = NEVER;
-		settle_address(leases);
+		set_address(leases, leases->address, true);
 	}
 	if (leases->all && leases->address_retry_at <= now)
 		leases_ask_address(leases, now, false);
@@ -616,12 +616,9 @@ uint64_t leases_deadline(const struct leases *leases)
 
 static void adopt_address(struct leases *leases, const struct wire_answer *answer)
 {
-	if (answer->kind != WIRE_ANSWER || answer->opcode != WIRE_ADDRESS || answer->result)
-		return;
-	if (leases->address_settled && leases->address != answer->address) {
-		leases->address = address_is_usable(answer->address) ? answer->address : 0;
-		settle_address(leases);
-	}
+	if (answer->kind == WIRE_ANSWER && answer->opcode == WIRE_ADDRESS && !answer->result)
+		set_address(leases, address_is_usable(answer->address) ? answer->address : 0,
+			    leases->address_settled);
 }
 
 void leases_input(struct leases *leases, uint64_t now, const uint8_t *bytes, size_t len)
@@ -655,7 +652,7 @@ void leases_relink(struct leases *leases, uint64_t now, int status, uint32_t own
 	leases->generation = leases->engine.generation;
 	leases->reach = leases->engine.reach;
 	leases->recover_at = NEVER;
-	leases->address_settled = false;
+	set_address(leases, 0, false);
 	leases->address_settle_at = leases->address_retry_at = NEVER;
 	for (struct lease *lease = leases->all; lease && status; lease = lease->next)
 		for (unsigned i = 0; i < lease->halves; i++)
@@ -720,10 +717,9 @@ static void inherit(struct leases *leases, struct half *half)
 			    old->request.wire.opcode != half->request.wire.opcode || !old->maybe)
 				continue;
 			old->maybe = false;
-			if (old->request.state == REQUEST_IN_FLIGHT)
-				continue; /* let it end: one after another */
 			half->maybe = true;
-			engine_cancel(&leases->engine, &old->request);
+			if (old->request.state != REQUEST_IN_FLIGHT) /* else let it end: one after another */
+				engine_cancel(&leases->engine, &old->request);
 		}
 }
 

@@ -100,7 +100,8 @@ struct leases {
 	/* the gateway's external address, one question for all */
 	struct request address_request;
 	uint32_t address; /* host order, 0 = none that we know of */
-	bool address_settled; /* there was an answer, or no hope of one */
+	bool address_settled;  /* there was an answer, or no hope of one */
+	bool address_doubtful; /* it may have changed */
 	uint64_t address_asked, address_settle_at, address_retry_at; /* ms */
 	unsigned address_failures;
 	unsigned address_serial; /* counts ended questions */

@@ -28,8 +28,9 @@ step "down is told on stderr, with the reason, once; then up again"
 start down -p 1601 --ttl 2 --hold
 start downjson -p 1602 --ttl 2 --hold --json
 json=$pid
-wait_for 5 has_mappings 2
-tell result 2
+wait_for 5 has_line down.out '11\.22\.33\.44:1601 .*'
+wait_for 5 has_text downjson.out '"up"'
+tell result 2 tcp
 wait_for 8 has_text down.err '1601/tcp is down: '
 expect_text down.err 'not authorized'
 expect_lines down.out 1

@@ -32,7 +32,7 @@ start again -p 1651 --ttl 2 --hold --on-change "echo %P >>'$work/hook'"
 wait_for 5 has_line hook 1651
 wait_for 8 seen 4 'request map tcp internal 1651'
 expect_lines hook 1
-tell result 2
+tell result 2 tcp
 wait_for 8 has_text again.err 'is down'
 expect_lines hook 1
 tell result off

@@ -16,7 +16,7 @@ export NOTIFY_SOCKET
 start path -p 1950 --ttl 2 --hold
 wait_for 5 has_text told-path 'READY=1'
 expect_text told-path 'STATUS=1950/tcp is up: 11.22.33.44:1950'
-tell result 2
+tell result 2 tcp
 wait_for 8 has_text told-path 'STATUS=1950/tcp: the gateway refuses'
 tell result off
 tell port 1955

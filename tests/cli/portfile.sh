@@ -28,7 +28,7 @@ reader=$!
 started="$started $reader"
 tell port 1761
 wait_for 5 says 1761
-tell result 2
+tell result 2 tcp
 wait_for 8 has_text hold.err 'is down'
 expect says 1761
 : >"$work/enough"
@@ -55,7 +55,7 @@ kill -s TERM "$pid"
 finish "$pid"
 
 step "never there when the mapping is never open"
-tell result 2
+tell result 2 tcp
 run -p 1672 --hold --port-file "$file"
 expect_status 6
 expect_not test -e "$file"

@@ -176,6 +176,16 @@ static void hear_grant(struct world *w, const struct event *event, const struct 
 	key->link = event->link;
 }
 
+/* The question for the external address was answered, and not with one. */
+static bool is_no_address(const struct world *w, const struct wire_answer *answer)
+{
+	if (!w->watch.open || w->watch.len != 2)
+		return false;
+	return answer->kind == WIRE_BAD_VERSION || answer->kind == WIRE_PCP_ONLY ||
+	       ((answer->kind == WIRE_ANSWER || answer->kind == WIRE_BAD_OPCODE) &&
+		answer->opcode == WIRE_ADDRESS && answer->result);
+}
+
 void truth_received(struct world *w, const struct event *event)
 {
 	uint8_t bytes[WIRE_ANSWER_MAX] = {0};
@@ -190,6 +200,8 @@ void truth_received(struct world *w, const struct event *event)
 		return;
 	if (answer.has_epoch)
 		hear_clock(w, answer.epoch);
+	if (event->kind == TO_CLIENT && is_no_address(w, &answer))
+		w->address_last = 0;
 	if (answer.kind != WIRE_ANSWER || answer.result)
 		return;
 	if (answer.opcode == WIRE_ADDRESS) {
@@ -317,6 +329,9 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 
 	CHECK(w, w->now < key->over, "port %u is up after its time", port);
 	if (gateway_has(w, hold, i))
+		return;
+	/* On a new link the event waits for the external address. */
+	if (!w->leases.address_settled && w->now < key->granted + FIVE_SENDS)
 		return;
 	CHECK(w, key->external_port == hold->core.view.external_port || key->shown,
 	      "port %u is up on %u, which was not granted", port, hold->core.view.external_port);

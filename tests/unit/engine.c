@@ -501,11 +501,12 @@ START_TEST(N11_silence_pauses_too)
 		sends_at(&b, series[i]);
 	sends_at(&b, 8750); /* 7.75 s and a pause of 1 s */
 	ended_is(&b, &b.requests[0], NATPMP_E_TIMEOUT);
-	ck_assert_int_eq(b.engine.reach, NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(b.engine.reach, NATPMP_PENDING); /* it may be this question only */
 	submit(&b, 0, 80);
 	for (size_t i = 1; i < 5; i++)
 		sends_at(&b, 8750 + series[i]);
 	sends_at(&b, 8750 + 7750 + 2000);
+	ck_assert_int_eq(b.engine.reach, NATPMP_E_TIMEOUT);
 	answer(&b, 80, 0);
 	ck_assert_int_eq(b.engine.reach, NATPMP_OK);
 	tear_down(&b);

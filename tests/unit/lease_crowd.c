@@ -62,14 +62,17 @@ static void gather(struct crowd *c, void (*gateway)(struct story *s, const struc
 	runs_until(&c->s, 0);
 }
 
-/* A dead gateway for a day: told after 7.75 s, five packets in any ten seconds; and when it
- * comes back all are up by the next try, each asked for after the previous was answered. */
+/* A dead gateway for a day: one is told after 7.75 s, all when a second question went unheard;
+ * five packets in any ten seconds; and when it comes back all are up by the next try, each asked
+ * for after the previous was answered. */
 START_TEST(N5_dead_gateway_with_thousands)
 {
 	static struct crowd c;
 
 	gather(&c, ignore, 7200);
 	runs_until(&c.s, 7750);
+	ck_assert_uint_eq(c.down, 1);
+	runs_until(&c.s, 7750 + 1000 + 7750);
 	ck_assert_uint_eq(c.down, MANY);
 	runs_until(&c.s, 24 * HOUR);
 	ck_assert_uint_eq(c.down, MANY);

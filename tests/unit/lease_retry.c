@@ -108,10 +108,10 @@ START_TEST(N11_another_link_is_asked_at_once)
 
 	runs_until(&s, MINUTE);
 	links(&s, NATPMP_OK, IP(10, 0, 0, 7));
-	asks_address(&s, MINUTE);
-	tells_address(&s, ADDRESS);
 	asks(&s, MINUTE, NATPMP_TCP, 80, 80, 7200);
 	grants(&s, 80, 7200);
+	asks_address(&s, MINUTE);
+	tells_address(&s, ADDRESS);
 	ck_assert_uint_eq(comes_up(&s, MINUTE, web, 80).now.internal_address, IP(10, 0, 0, 7));
 	story_end(&s);
 }

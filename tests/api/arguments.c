@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* The caller's mistakes, function by function; nothing is sent because of any of them. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+
+static void no_event(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
+		     void *arg)
+{
+	(void)lease;
+	(void)before;
+	(void)now;
+	(void)arg;
+	ck_abort_msg("an event");
+}
+
+static int no_body(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	(void)lease;
+	(void)mapping;
+	(void)arg;
+	ck_abort_msg("the body ran");
+	return 0;
+}
+
+static int new_with(const natpmp_options *options)
+{
+	natpmp_ctx *ctx = (natpmp_ctx *)(void *)&ctx; /* anything but NULL */
+	int status = natpmp_new(&ctx, options);
+
+	ck_assert((status == NATPMP_OK) == (ctx != NULL));
+	natpmp_free(ctx);
+	return status;
+}
+
+START_TEST(new_checks_its_options)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+
+	ok(new_with(NULL));
+	ok(new_with(&options));
+	ck_assert_int_eq(natpmp_new(NULL, &options), NATPMP_E_INVALID);
+	options.size = 0;
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	options.size = sizeof(options.size);
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	options.size = sizeof(options) + 8; /* of a later version */
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	options.size = SIZE_MAX;
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	options.size = offsetof(natpmp_options, vpn_ports); /* of an earlier one */
+	options.vpn_ports = 1;				    /* not read, then */
+	ok(new_with(&options));
+}
+
+START_TEST(new_checks_addresses)
+{
+	static const char *const bad[] = {"",	   "router.lan", "1.2.3",     "1.2.3.4.5",
+					  "0.0.0.0", "224.0.0.1",  "239.0.0.1", "255.255.255.255",
+					  "240.0.0.1", "::1",	     "1.2.3.4 ",  "1.2.3.4:5351"};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		natpmp_options options = NATPMP_OPTIONS_INIT;
+		options.gateway = bad[i];
+		ck_assert_msg(new_with(&options) == NATPMP_E_ADDRESS, "gateway %s", bad[i]);
+		options.gateway = NULL;
+		options.source = bad[i];
+		ck_assert_msg(new_with(&options) == NATPMP_E_ADDRESS, "source %s", bad[i]);
+	}
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	options.interface = "";
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	options.interface = "a-name-of-16-chr";
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	options.interface = "no-such-thing"; /* may yet come */
+	options.gateway = "192.0.2.1";
+	options.source = "192.0.2.2";
+	ok(new_with(&options));
+}
+
+/* Nothing in the options is kept. */
+START_TEST(new_copies_its_options)
+{
+	struct responder *r = responder_start();
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	char gateway[] = "127.0.0.1", source[] = "127.0.0.1", interface[] = "lo";
+	char address[NATPMP_ADDRESS_LEN];
+	natpmp_ctx *ctx;
+
+	options.gateway = gateway;
+	options.source = source;
+	options.interface = interface;
+	options.gateway_port = responder_port(r);
+	ok(natpmp_new(&ctx, &options));
+	memset(gateway, 'x', strlen(gateway));
+	memset(source, 'x', strlen(source));
+	memset(interface, 'x', strlen(interface));
+	memset(&options, 0xff, sizeof(options));
+	ok(natpmp_external_address(ctx, address));
+	ck_assert_str_eq(address, "203.0.113.5");
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+START_TEST(N39_only_tcp_and_udp)
+{
+	static const int bad[] = {0, 4, 5, 6, 7, 17, -1, INT_MAX, INT_MIN};
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 300);
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		natpmp_mapping m = wanted((natpmp_protocol)bad[i], 80, 60);
+		natpmp_lease *lease = (natpmp_lease *)(void *)&m;
+
+		ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_INVALID);
+		ck_assert_int_eq(natpmp_unmap(ctx, &m), NATPMP_E_INVALID);
+		ck_assert_int_eq(natpmp_unmap_all(ctx, m.protocol), NATPMP_E_INVALID);
+		ck_assert_int_eq(natpmp_hold(ctx, &m, no_event, NULL, &lease), NATPMP_E_INVALID);
+		ck_assert_ptr_null(lease);
+		ck_assert_int_eq(natpmp_with_mapping(ctx, &m, no_body, NULL), NATPMP_E_INVALID);
+	}
+	natpmp_free(ctx);
+	ck_assert_uint_eq(responder_heard(r), 0);
+	responder_stop(r);
+}
+
+START_TEST(null_arguments)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 300);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	natpmp_lease *lease;
+	natpmp_link link;
+	natpmp_probe probe;
+	natpmp_state state;
+	char address[NATPMP_ADDRESS_LEN];
+
+	ck_assert_int_eq(natpmp_map(NULL, &m), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_map(ctx, NULL), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_unmap(NULL, &m), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_unmap(ctx, NULL), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_unmap_all(NULL, NATPMP_TCP), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_external_address(NULL, address), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_external_address(ctx, NULL), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_hold(NULL, &m, no_event, NULL, &lease), NATPMP_E_INVALID);
+	ck_assert_ptr_null(lease);
+	ck_assert_int_eq(natpmp_hold(ctx, NULL, no_event, NULL, &lease), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_hold(ctx, &m, no_event, NULL, NULL), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_with_mapping(NULL, &m, no_body, NULL), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_with_mapping(ctx, NULL, no_body, NULL), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, NULL, NULL), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_process(NULL), NATPMP_E_INVALID);
+	ck_assert_int_lt(natpmp_fd(NULL), 0);
+	ck_assert_int_eq(natpmp_timeout(NULL), -1);
+	ck_assert_int_eq(natpmp_lease_state(NULL, &state), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_get_link(NULL, &link), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_get_link(ctx, NULL), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_get_probe(NULL, &probe), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_get_probe(ctx, NULL), NATPMP_E_INVALID);
+	ok(natpmp_release(NULL));
+	natpmp_free(NULL);
+	ck_assert_uint_eq(responder_heard(r), 0);
+
+	ok(natpmp_hold(ctx, &m, NULL, NULL, &lease)); /* no callback: fine */
+	ck_assert_int_eq(natpmp_lease_state(lease, NULL), NATPMP_E_INVALID);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* It would delete everything of this host. */
+START_TEST(N38_unmap_refuses_internal_port_0)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 300);
+	natpmp_mapping m = wanted(NATPMP_TCP, 0, 0);
+
+	ck_assert_int_eq(natpmp_unmap(ctx, &m), NATPMP_E_INVALID);
+	ck_assert_uint_eq(responder_heard(r), 0);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* Internal port 0 means a free port here; it never reaches the wire. */
+START_TEST(N25_internal_port_0_picks_one)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 1000);
+	static const natpmp_protocol protocols[] = {NATPMP_UDP, NATPMP_TCP, NATPMP_TCP_UDP};
+
+	for (int i = 0; i < 3; i++) {
+		natpmp_mapping m = wanted(protocols[i], 0, 60);
+		ok(natpmp_map(ctx, &m));
+		ck_assert_uint_ne(m.internal_port, 0);
+		ck_assert_uint_eq(m.external_port, m.internal_port);
+	}
+	natpmp_lease *lease;
+	natpmp_mapping m = wanted(NATPMP_TCP, 0, 60);
+	natpmp_state state;
+	ok(natpmp_hold(ctx, &m, NULL, NULL, &lease));
+	ck_assert(drive_to(ctx, lease, NATPMP_OK, SOON));
+	ok(natpmp_lease_state(lease, &state));
+	ck_assert_uint_ne(state.mapping.internal_port, 0);
+	natpmp_free(ctx);
+	for (size_t i = 0; i < responder_heard(r); i++) {
+		struct heard heard = responder_nth(r, i);
+		ck_assert(heard.len == 2 || heard.bytes[4] || heard.bytes[5]);
+	}
+	responder_stop(r);
+}
+
+START_TEST(vpn_ports_leave_no_choice_of_the_internal_port)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	natpmp_lease *lease;
+	natpmp_ctx *ctx;
+
+	options.gateway = "127.0.0.1";
+	options.gateway_port = closed_port();
+	options.vpn_ports = 1;
+	ok(natpmp_new(&ctx, &options));
+	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_hold(ctx, &m, NULL, NULL, &lease), NATPMP_E_INVALID);
+	natpmp_free(ctx);
+}
+
+START_TEST(every_status_has_a_text)
+{
+	static const int known[] = {
+		NATPMP_PENDING,		NATPMP_OK,		NATPMP_E_INVALID,
+		NATPMP_E_ADDRESS,	NATPMP_E_HELD,		NATPMP_E_BUSY,
+		NATPMP_E_FORKED,	NATPMP_E_NO_MEMORY,	NATPMP_E_SYSTEM,
+		NATPMP_E_NO_INTERFACE,	NATPMP_E_NO_GATEWAY,	NATPMP_E_POINT_TO_POINT,
+		NATPMP_E_NO_ROUTE,	NATPMP_E_NO_PORT,	NATPMP_E_TIMEOUT,
+		NATPMP_E_NO_SERVICE,	NATPMP_E_UNREACHABLE,	NATPMP_E_REFUSED,
+		NATPMP_E_BAD_ANSWER,	NATPMP_E_VERSION,	NATPMP_E_NOT_AUTHORIZED,
+		NATPMP_E_NETWORK_FAILURE, NATPMP_E_NO_RESOURCES, NATPMP_E_OPCODE,
+		NATPMP_E_RESULT,	NATPMP_E_PORTS_DIFFER,
+	};
+	enum { KNOWN = sizeof(known) / sizeof(known[0]) };
+
+	for (int i = 0; i < KNOWN; i++) {
+		const char *text = natpmp_strerror(known[i]);
+		ck_assert_msg(text && *text && !strchr(text, '\n'), "%d", known[i]);
+		for (int j = 0; j < i; j++)
+			ck_assert_str_ne(text, natpmp_strerror(known[j]));
+		ck_assert_str_ne(text, natpmp_strerror(INT_MIN));
+	}
+	for (int status = -300; status < 300; status++)
+		ck_assert_ptr_nonnull(natpmp_strerror(status));
+	ck_assert_ptr_nonnull(natpmp_strerror(INT_MAX));
+}
+
+START_TEST(N55_classify)
+{
+	static const struct {
+		const char *text;
+		natpmp_address_kind kind;
+	} table[] = {
+		{NULL, NATPMP_ADDRESS_NONE},	    {"", NATPMP_ADDRESS_NONE},
+		{"nonsense", NATPMP_ADDRESS_NONE},  {"::1", NATPMP_ADDRESS_NONE},
+		{"8.8.8.8", NATPMP_ADDRESS_PUBLIC}, {"10.1.2.3", NATPMP_ADDRESS_PRIVATE},
+		{"100.64.9.7", NATPMP_ADDRESS_SHARED}, {"169.254.7.7", NATPMP_ADDRESS_LINK_LOCAL},
+		{"127.0.0.1", NATPMP_ADDRESS_RESERVED}, {"203.0.113.5", NATPMP_ADDRESS_RESERVED},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		ck_assert_int_eq(natpmp_classify(table[i].text), table[i].kind);
+}
+
+START_TEST(version_is_the_headers)
+{
+	char text[32];
+
+	ck_assert_str_eq(natpmp_version(), NATPMPC_VERSION);
+	snprintf(text, sizeof(text), "%d.%d.%d", NATPMPC_VERSION_MAJOR, NATPMPC_VERSION_MINOR,
+		 NATPMPC_VERSION_PATCH);
+	ck_assert_str_eq(text, NATPMPC_VERSION);
+}
+
+int main(void)
+{
+	return RUN_TESTS("api-arguments", new_checks_its_options, new_checks_addresses,
+			 new_copies_its_options, N39_only_tcp_and_udp, null_arguments,
+			 N38_unmap_refuses_internal_port_0, N25_internal_port_0_picks_one,
+			 vpn_ports_leave_no_choice_of_the_internal_port, every_status_has_a_text,
+			 N55_classify, version_is_the_headers);
+}
