@@ -147,9 +147,19 @@ void holds_work(struct holds *holds)
 			portfile_set(&holds->portfile, port_text(holds));
 		holds->changed = false;
 	}
-	portfile_work(&holds->portfile, holds->output);
-	for (size_t i = 0; i < holds->count; i++)
-		hook_work(&holds->hold[i].hook, holds->signals, holds->output);
+	portfile_work(&holds->portfile, holds->signals, holds->output);
+	for (size_t i = 0; i < holds->count; i++) {
+		struct hook *hook = &holds->hold[i].hook;
+
+		/* One that begins finds the port file as it should be. */
+		if (hook->pid || !portfile_busy(&holds->portfile))
+			hook_work(hook, holds->signals, holds->output);
+	}
+}
+
+bool holds_settled(const struct holds *holds)
+{
+	return holds->ready && !portfile_busy(&holds->portfile);
 }
 
 uint64_t holds_due(const struct holds *holds)
@@ -166,6 +176,8 @@ uint64_t holds_due(const struct holds *holds)
 
 void holds_reap(struct holds *holds, pid_t pid, int wait_status)
 {
+	if (portfile_reap(&holds->portfile, pid, wait_status, holds->output))
+		return;
 	for (size_t i = 0; i < holds->count; i++) {
 		if (hook_reap(&holds->hold[i].hook, pid, wait_status, holds->output))
 			return;
@@ -259,11 +271,11 @@ void holds_end(struct holds *holds)
 {
 	if (holds->ready)
 		notify("STOPPING=1\nSTATUS=closing");
-	portfile_end(&holds->portfile, holds->output);
 	for (size_t i = 0; i < holds->count; i++)
 		natpmp_release(holds->hold[i].lease);
 	holds->output->ctx = NULL;
 	natpmp_free(holds->ctx);
+	portfile_end(&holds->portfile, holds->output);
 	for (size_t i = 0; i < holds->count; i++) {
 		if (was_granted(&holds->hold[i].now))
 			output_event(holds->output, "closed", &holds->hold[i].now.mapping,

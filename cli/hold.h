@@ -49,7 +49,9 @@ int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 void holds_work(struct holds *holds);
 /* When holds_work() has something to do of its own accord, ms; NEVER: not at all. */
 uint64_t holds_due(const struct holds *holds);
-/* A child has ended: maybe it was a hook. */
+/* Those who are to know before a command starts do know. */
+bool holds_settled(const struct holds *holds);
+/* A child has ended: maybe it was one of ours. */
 void holds_reap(struct holds *holds, pid_t pid, int wait_status);
 /* The first that is down, or else pending, or else up. */
 const natpmp_state *holds_worst(const struct holds *holds);

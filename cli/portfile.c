@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "child.h"
+#include "clock.h"
+
+enum { RETRY = 1000 }; /* ms, not sooner after a failure */
 
 bool portfile_usable(const char *path)
 {
@@ -21,43 +27,48 @@ bool portfile_usable(const char *path)
 	return false;
 }
 
-static int write_whole(int fd, const char *text)
+/* errno, 0 on success. No fsync: after a crash the port is another one anyway. */
+static int write_file(int fd, const char *text, mode_t mode)
 {
-	size_t length = strlen(text);
-	ssize_t written = write(fd, text, length);
+	ssize_t length = (ssize_t)strlen(text), written = write(fd, text, (size_t)length);
+	int error = written < 0 ? errno : written < length ? ENOSPC : 0;
 
-	if (written < 0)
-		return errno;
-	return (size_t)written == length ? 0 : ENOSPC;
-}
-
-/* errno, 0 on success. No fsync: after a crash of the machine the port is another anyway. */
-static int replace(const char *path, const char *text)
-{
-	mode_t mask = umask(0);
-	char *fresh;
-	int fd, error;
-
-	umask(mask);
-	if (asprintf(&fresh, "%s.XXXXXX", path) < 0)
-		return ENOMEM;
-	fd = mkostemp(fresh, O_CLOEXEC);
-	if (fd < 0) {
-		error = errno;
-		free(fresh);
-		return error;
-	}
-	error = write_whole(fd, text);
-	if (!error && fchmod(fd, 0666 & ~mask) < 0)
+	if (!error && fchmod(fd, mode) < 0)
 		error = errno;
 	if (close(fd) < 0 && !error)
 		error = errno;
+	return error;
+}
+
+/* The writer's work; errno, 0 on success. */
+static int replace(const char *path, const char *text)
+{
+	char *fresh;
+	int fd, error;
+
+	if (asprintf(&fresh, "%s.XXXXXX", path) < 0)
+		return ENOMEM;
+	fd = mkostemp(fresh, O_CLOEXEC);
+	error = fd < 0 ? errno : write_file(fd, text, 0666 & ~umask(0));
 	if (!error && rename(fresh, path) < 0)
 		error = errno;
-	if (error)
+	if (error) {
 		unlink(fresh);
+		unlink(path); /* a wrong port misleads more than none */
+	}
 	free(fresh);
 	return error;
+}
+
+static void failed(struct portfile *file, int error, struct output *output)
+{
+	file->stale = true;
+	if (!file->failed_at)
+		output_error(output,
+			     "--port-file %s: %s; make room or mend the path, it is tried again "
+			     "at the next renewal",
+			     file->path, strerror(error));
+	file->failed_at = now_ms();
 }
 
 void portfile_set(struct portfile *file, char *text)
@@ -71,33 +82,48 @@ void portfile_set(struct portfile *file, char *text)
 	file->stale = text != NULL;
 }
 
-void portfile_work(struct portfile *file, struct output *output)
+void portfile_work(struct portfile *file, const struct signals *signals, struct output *output)
 {
-	int error;
+	uint64_t now = now_ms();
 
-	if (!file->stale)
+	if (!file->stale || file->writer || (file->failed_at && now < file->failed_at + RETRY))
 		return;
-	error = replace(file->path, file->text);
-	file->stale = error != 0;
-	if (!error) {
-		if (file->complained)
-			output_note(output, "--port-file %s is written again", file->path);
-		file->complained = false;
-		return;
+	file->stale = false;
+	file->writer = child_fork(signals, true);
+	if (file->writer == 0)
+		_exit(replace(file->path, file->text));
+	if (file->writer < 0) {
+		file->writer = 0;
+		failed(file, errno, output);
 	}
-	/* A wrong port misleads more than none. It may also be what makes room. */
-	unlink(file->path);
-	if (!file->complained)
-		output_error(output,
-			     "--port-file %s: %s; make room or mend the path, it is tried again "
-			     "at the next renewal",
-			     file->path, strerror(error));
-	file->complained = true;
+}
+
+bool portfile_busy(const struct portfile *file)
+{
+	return file->writer || (file->stale && !file->failed_at);
+}
+
+bool portfile_reap(struct portfile *file, pid_t pid, int wait_status, struct output *output)
+{
+	if (!file->writer || pid != file->writer)
+		return false;
+	file->writer = 0;
+	if (!WIFEXITED(wait_status)) {
+		failed(file, EINTR, output);
+	} else if (WEXITSTATUS(wait_status)) {
+		failed(file, WEXITSTATUS(wait_status), output);
+	} else if (file->failed_at) {
+		file->failed_at = 0;
+		output_note(output, "--port-file %s is written again", file->path);
+	}
+	return true;
 }
 
 void portfile_end(struct portfile *file, struct output *output)
 {
-	if (file->text && unlink(file->path) < 0 && errno != ENOENT)
+	if (file->writer)
+		waitpid(file->writer, NULL, 0); /* lest it comes after us */
+	if (file->text && unlink(file->path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		output_error(output, "--port-file %s: %s; remove it by hand", file->path,
 			     strerror(errno));
 	free(file->text);

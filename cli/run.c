@@ -14,8 +14,6 @@
 #include "hold.h"
 #include "signals.h"
 
-enum { PATIENCE = 7750 }; /* ms for each first answer, as the library has it */
-
 struct run {
 	natpmp_ctx *ctx;
 	const struct options *options;
@@ -88,22 +86,29 @@ static void reap(struct run *run)
 	}
 }
 
+/* A key on the terminal has reached the command, too, if it is still in our process group; a
+ * hang-up has not, if we lead the session. */
+static bool is_for_command(const struct run *run, int signal, bool by_terminal)
+{
+	return !by_terminal || signal == SIGHUP || getpgid(run->command) != getpgrp();
+}
+
 static void take_signals(struct run *run)
 {
 	bool by_terminal;
 	int signal;
 
 	while ((signal = signals_take(&run->signals, &by_terminal))) {
-		if (signal == SIGCHLD) {
+		if (signal == SIGCHLD)
 			reap(run);
-		} else if (run->command) {
-			/* A key on the terminal has reached the command, too, if it is still
-			 * in our process group; a hang-up has not if we lead the session. */
-			if (!by_terminal || signal == SIGHUP || getpgid(run->command) != getpgrp())
-				kill(run->command, signal);
-		} else if (!run->over) {
-			finish(run, run->holds.ready ? STATUS_DONE : STATUS_SIGNAL + signal);
-		}
+		else if (run->command && is_for_command(run, signal, by_terminal))
+			kill(run->command, signal);
+		else if (run->command || run->over)
+			continue;
+		else if (run->holds.ready && !run->options->command)
+			finish(run, STATUS_DONE); /* the way a hold ends */
+		else
+			finish(run, STATUS_SIGNAL + signal);
 	}
 }
 
@@ -139,7 +144,8 @@ static void loop(struct run *run)
 		}
 		holds_work(&run->holds);
 		look_at_opening(run);
-		if (run->holds.ready && run->options->command && !run->command && !run->over)
+		if (holds_settled(&run->holds) && run->options->command && !run->command &&
+		    !run->over)
 			start_command(run);
 		if (!run->over && poll(ready, 2, timeout(run)) > 0 && ready[1].revents)
 			take_signals(run);
@@ -150,12 +156,11 @@ int run(natpmp_ctx *ctx, struct output *output)
 {
 	const struct options *options = output->options;
 	struct run run = {.ctx = ctx, .options = options, .output = output};
-	uint64_t patience = options->library.deadline ? options->library.deadline : PATIENCE;
 	const natpmp_mapping *for_what = options->wanted;
 	int status;
 
 	output->holding = true;
-	run.give_up_at = now_ms() + patience * options->count;
+	run.give_up_at = now_ms() + (uint64_t)options->library.deadline * options->count;
 	if (signals_begin(&run.signals) < 0) {
 		fail(&run, for_what, NATPMP_E_SYSTEM);
 		natpmp_free(ctx);
@@ -167,5 +172,6 @@ int run(natpmp_ctx *ctx, struct output *output)
 	else
 		loop(&run);
 	holds_end(&run.holds);
+	signals_end(&run.signals);
 	return run.exit_status;
 }

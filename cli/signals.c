@@ -28,6 +28,12 @@ int signals_begin(struct signals *signals)
 	return signals->fd < 0 ? -1 : 0;
 }
 
+/* Those taken stay blocked: what is left to do is not to be cut short. */
+void signals_end(struct signals *signals)
+{
+	close(signals->fd);
+}
+
 void signals_restore(const struct signals *signals)
 {
 	sigaction(SIGCHLD, &signals->child, NULL);

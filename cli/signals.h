@@ -19,6 +19,7 @@ struct signals {
 
 /* -1: errno says why. */
 int signals_begin(struct signals *signals);
+void signals_end(struct signals *signals);
 /* In a child process, before exec: as if we had never been. */
 void signals_restore(const struct signals *signals);
 

@@ -199,6 +199,13 @@ static int make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_leas
 	return status;
 }
 
+/* Do not leave a question in flight that the next call would have to wait behind. */
+static void forget_address(natpmp_ctx *ctx)
+{
+	if (!ctx->watched && !ctx->waiting) /* else somebody may want to know */
+		engine_cancel(&ctx->leases.engine, &ctx->leases.address_request);
+}
+
 static bool is_mapped(natpmp_ctx *ctx, void *arg)
 {
 	const struct lease *core = arg;
@@ -242,7 +249,8 @@ int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 			free(lease);
 			lease = NULL;
 		} else {
-			ctx_wait(ctx, is_mapped, &lease->core, now + ctx->deadline);
+			if (!ctx_wait(ctx, is_mapped, &lease->core, now + ctx->deadline))
+				forget_address(ctx);
 			status = outcome(ctx, lease, mapping);
 		}
 	}
@@ -322,9 +330,10 @@ static int ask_address(natpmp_ctx *ctx)
 	uint64_t now = clock_ms();
 
 	leases_ask_address(leases, now, true);
-	if (!ctx_wait(ctx, is_address_told, &serial, now + ctx->deadline))
-		return leases->address_request.hint ? leases->address_request.hint : NATPMP_E_TIMEOUT;
-	return leases->address_status;
+	if (ctx_wait(ctx, is_address_told, &serial, now + ctx->deadline))
+		return leases->address_status;
+	forget_address(ctx);
+	return leases->address_request.hint ? leases->address_request.hint : NATPMP_E_TIMEOUT;
 }
 
 int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN])

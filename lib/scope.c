@@ -80,27 +80,22 @@ int natpmp_with_mapping(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_bo
 	natpmp_lease *lease;
 	int status;
 
-	if (!body)
+	if (!ctx || !body)
 		return NATPMP_E_INVALID;
-	status = natpmp_hold(ctx, wanted, NULL, NULL, &lease);
+	status = ctx_enter(ctx);
 	if (status)
 		return status;
-	if (ctx_enter(ctx))
-		return NATPMP_E_FORKED;
-	if (ctx->in_callback)
-		status = NATPMP_E_BUSY;
-	else
+	status = ctx->in_callback ? NATPMP_E_BUSY : natpmp_hold(ctx, wanted, NULL, NULL, &lease);
+	if (!status)
 		ctx_wait(ctx, is_decided, lease, clock_ms() + ctx->deadline);
 	ctx_leave(ctx);
-
-	if (!status)
-		status = run(lease, body, arg);
-	if (ctx_enter(ctx))
+	if (status)
 		return status;
-	if (ctx->in_callback)
-		natpmp_release(lease);
-	else
+
+	status = run(lease, body, arg);
+	if (ctx_enter(ctx) == NATPMP_OK) {
 		ctx_close_lease(lease);
-	ctx_leave(ctx);
+		ctx_leave(ctx);
+	}
 	return status;
 }

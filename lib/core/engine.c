@@ -242,9 +242,15 @@ static bool matches(struct request *request, const struct wire_answer *answer)
 	return false;
 }
 
+/* What still comes from a gateway that we turned away from says nothing. */
+static struct wire_answer decode(const struct engine *engine, const uint8_t *bytes, size_t len)
+{
+	return wire_decode(bytes, engine_has_no_link(engine) ? 0 : len);
+}
+
 struct wire_answer engine_input(struct engine *engine, uint64_t now, const uint8_t *bytes, size_t len)
 {
-	struct wire_answer answer = wire_decode(bytes, len);
+	struct wire_answer answer = decode(engine, bytes, len);
 	struct request *request = engine->in_flight;
 	bool pcp = request && request->wire.opcode == WIRE_PCP_ANNOUNCE;
 
@@ -280,7 +286,7 @@ struct wire_answer engine_input(struct engine *engine, uint64_t now, const uint8
 struct wire_answer engine_announcement(struct engine *engine, uint64_t now, const uint8_t *bytes,
 				       size_t len)
 {
-	struct wire_answer answer = wire_decode(bytes, len);
+	struct wire_answer answer = decode(engine, bytes, len);
 
 	/* Only these two are announcements; a map answer has no business on this port. */
 	if (answer.kind != WIRE_PCP_ANNOUNCEMENT &&

@@ -96,6 +96,15 @@ struct lease *leases_event(struct leases *leases, struct lease_view *before)
 	return NULL;
 }
 
+/* All that the event tells is true now. */
+static bool certain(const struct leases *leases, const struct lease *lease)
+{
+	for (unsigned i = 0; i < lease->halves; i++)
+		if (!trusted(leases, &lease->half[i]))
+			return false;
+	return lease_granted(lease) && leases->address_settled;
+}
+
 /* Up as granted; down for a reason; and while neither is certain, as it was. */
 static void lease_look(struct leases *leases, struct lease *lease)
 {
@@ -105,7 +114,7 @@ static void lease_look(struct leases *leases, struct lease *lease)
 		return;
 	if (lease->down) {
 		view->status = lease->down;
-	} else if (lease_granted(lease) && leases->address_settled) {
+	} else if (certain(leases, lease)) {
 		view->status = NATPMP_OK;
 		view->external_port = lease->half[0].external_port;
 		view->external_address = leases->address;
@@ -119,11 +128,11 @@ static void lease_look(struct leases *leases, struct lease *lease)
 /* --- asking --- */
 
 /* The port assigned before; the second half wants the one that the first one got. */
-static uint16_t suggestion(const struct half *half)
+static uint16_t suggestion(const struct leases *leases, const struct half *half)
 {
 	const struct lease *lease = half->lease;
 
-	if (half != lease->half && !half->expires && lease->half[0].expires)
+	if (half != lease->half && !trusted(leases, half) && lease->half[0].expires)
 		return lease->half[0].external_port;
 	return half->external_port ? half->external_port : lease->suggested;
 }
@@ -134,7 +143,7 @@ static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uin
 	bool fresh = !half->failure && !half->expires;
 
 	half->request.wire.internal_port = lease->internal_port;
-	half->request.wire.external_port = suggestion(half);
+	half->request.wire.external_port = suggestion(leases, half);
 	half->request.wire.lifetime = lifetime;
 	half->request.any_port = leases->vpn && lifetime;
 	if (half->request.any_port) { /* what such gateways are known to understand, renewals too */
@@ -316,10 +325,11 @@ static void coax(struct leases *leases, struct lease *lease, uint64_t now)
 					   ? lease->half[1].external_port
 					   : (uint16_t)(32768 + next_random(leases) % 32768);
 	} else {
-		lease->down = NATPMP_E_PORTS_DIFFER;
 		lease->coaxed = 0;
 		wait = retry_delay(NATPMP_E_PORTS_DIFFER, lease->coax_failures++);
 	}
+	if (!lease->coaxed || lease->view.status == NATPMP_OK)
+		lease->down = NATPMP_E_PORTS_DIFFER;
 	lease->goal = LEASE_AGAIN;
 	lease->again_at = now + wait;
 	for (unsigned i = 0; i < lease->halves; i++) {
@@ -338,8 +348,8 @@ static void hold_ended(struct leases *leases, struct half *half, uint64_t now)
 		return;
 	}
 	held(leases, half, now);
-	if (lease->halves == 2 && lease->half[0].expires && lease->half[1].expires &&
-	    !lease_granted(lease)) {
+	if (lease->halves == 2 && trusted(leases, &lease->half[0]) &&
+	    trusted(leases, &lease->half[1]) && !lease_granted(lease)) {
 		coax(leases, lease, now);
 	} else if (lease_granted(lease)) {
 		lease->down = NATPMP_OK;
@@ -492,13 +502,15 @@ static bool is_silence(int status)
 	return status <= NATPMP_E_TIMEOUT && status >= NATPMP_E_REFUSED;
 }
 
-/* The gateway does not answer: who is not up, or only believed to be, is down for that. */
+/* The gateway does not answer: who is not up, or only believed to be, is down for that, unless
+ * for a reason of its own. */
 static void discourage(struct leases *leases, int reach)
 {
 	for (struct lease *lease = leases->all; lease; lease = lease->next) {
+		if (lease->goal == LEASE_CLOSE || lease->once || lease->down <= NATPMP_E_BAD_ANSWER)
+			continue;
 		for (unsigned i = 0; i < lease->halves; i++)
-			if (lease->goal != LEASE_CLOSE && !lease->once &&
-			    !trusted(leases, &lease->half[i]))
+			if (!trusted(leases, &lease->half[i]))
 				lose(&lease->half[i], reach);
 		lease_look(leases, lease);
 	}
@@ -706,20 +718,20 @@ bool leases_held(const struct leases *leases, natpmp_protocol protocol, uint16_t
 	return false;
 }
 
-/* A deletion still waiting for the same protocol and port must not hit the new mapping:
- * the new lease inherits what is to be deleted some day. */
-static void inherit(struct leases *leases, struct half *half)
+/* A deletion still waiting for the same protocol and port must not hit the new mapping: the
+ * new lease inherits what is to be deleted some day. One in flight comes to its end first. */
+static void inherit(struct leases *leases, struct half *half, uint64_t now)
 {
 	for (struct lease *other = leases->all; other; other = other->next)
 		for (unsigned i = 0; i < other->halves; i++) {
 			struct half *old = &other->half[i];
-			if (other->goal != LEASE_CLOSE || other->internal_port != half->lease->internal_port ||
-			    old->request.wire.opcode != half->request.wire.opcode || !old->maybe)
+			if (other->goal != LEASE_CLOSE || other->finished || !old->maybe ||
+			    !other->internal_port || other->internal_port != half->lease->internal_port ||
+			    old->request.wire.opcode != half->request.wire.opcode)
 				continue;
 			old->maybe = false;
 			half->maybe = true;
-			if (old->request.state != REQUEST_IN_FLIGHT) /* else let it end: one after another */
-				engine_cancel(&leases->engine, &old->request);
+			lease_step(leases, other, now);
 		}
 }
 
@@ -742,7 +754,7 @@ int leases_add(struct leases *leases, struct lease *lease, enum lease_goal goal,
 		half->lease = lease;
 		half->request.wire.opcode = opcode;
 		half->act_at = now;
-		inherit(leases, half);
+		inherit(leases, half, now);
 		if (goal == LEASE_CLOSE)
 			half->maybe = true;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The caller's mistakes, function by function; nothing is sent because of any of them. */
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,15 +52,15 @@ START_TEST(new_checks_its_options)
 	options.size = SIZE_MAX;
 	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
 	options.size = offsetof(natpmp_options, vpn_ports); /* of an earlier one */
-	options.vpn_ports = 1;				    /* not read, then */
+	options.vpn_ports = 1;                              /* not read, then */
 	ok(new_with(&options));
 }
 
 START_TEST(new_checks_addresses)
 {
-	static const char *const bad[] = {"",	   "router.lan", "1.2.3",     "1.2.3.4.5",
-					  "0.0.0.0", "224.0.0.1",  "239.0.0.1", "255.255.255.255",
-					  "240.0.0.1", "::1",	     "1.2.3.4 ",  "1.2.3.4:5351"};
+	static const char *const bad[] = {"",          "router.lan", "1.2.3",     "1.2.3.4.5",
+					  "0.0.0.0",   "224.0.0.1",  "239.0.0.1", "255.255.255.255",
+					  "240.0.0.1", "::1",        "1.2.3.4 ",  "1.2.3.4:5351"};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		natpmp_options options = NATPMP_OPTIONS_INIT;
@@ -229,15 +230,19 @@ START_TEST(vpn_ports_leave_no_choice_of_the_internal_port)
 START_TEST(every_status_has_a_text)
 {
 	static const int known[] = {
-		NATPMP_PENDING,		NATPMP_OK,		NATPMP_E_INVALID,
-		NATPMP_E_ADDRESS,	NATPMP_E_HELD,		NATPMP_E_BUSY,
-		NATPMP_E_FORKED,	NATPMP_E_NO_MEMORY,	NATPMP_E_SYSTEM,
-		NATPMP_E_NO_INTERFACE,	NATPMP_E_NO_GATEWAY,	NATPMP_E_POINT_TO_POINT,
-		NATPMP_E_NO_ROUTE,	NATPMP_E_NO_PORT,	NATPMP_E_TIMEOUT,
-		NATPMP_E_NO_SERVICE,	NATPMP_E_UNREACHABLE,	NATPMP_E_REFUSED,
-		NATPMP_E_BAD_ANSWER,	NATPMP_E_VERSION,	NATPMP_E_NOT_AUTHORIZED,
-		NATPMP_E_NETWORK_FAILURE, NATPMP_E_NO_RESOURCES, NATPMP_E_OPCODE,
-		NATPMP_E_RESULT,	NATPMP_E_PORTS_DIFFER,
+		NATPMP_PENDING,          NATPMP_OK,
+		NATPMP_E_INVALID,        NATPMP_E_ADDRESS,
+		NATPMP_E_HELD,           NATPMP_E_BUSY,
+		NATPMP_E_FORKED,         NATPMP_E_NO_MEMORY,
+		NATPMP_E_SYSTEM,         NATPMP_E_NO_INTERFACE,
+		NATPMP_E_NO_GATEWAY,     NATPMP_E_POINT_TO_POINT,
+		NATPMP_E_NO_ROUTE,       NATPMP_E_NO_PORT,
+		NATPMP_E_TIMEOUT,        NATPMP_E_NO_SERVICE,
+		NATPMP_E_UNREACHABLE,    NATPMP_E_REFUSED,
+		NATPMP_E_BAD_ANSWER,     NATPMP_E_VERSION,
+		NATPMP_E_NOT_AUTHORIZED, NATPMP_E_NETWORK_FAILURE,
+		NATPMP_E_NO_RESOURCES,   NATPMP_E_OPCODE,
+		NATPMP_E_RESULT,         NATPMP_E_PORTS_DIFFER,
 	};
 	enum { KNOWN = sizeof(known) / sizeof(known[0]) };
 
@@ -259,11 +264,16 @@ START_TEST(N55_classify)
 		const char *text;
 		natpmp_address_kind kind;
 	} table[] = {
-		{NULL, NATPMP_ADDRESS_NONE},	    {"", NATPMP_ADDRESS_NONE},
-		{"nonsense", NATPMP_ADDRESS_NONE},  {"::1", NATPMP_ADDRESS_NONE},
-		{"8.8.8.8", NATPMP_ADDRESS_PUBLIC}, {"10.1.2.3", NATPMP_ADDRESS_PRIVATE},
-		{"100.64.9.7", NATPMP_ADDRESS_SHARED}, {"169.254.7.7", NATPMP_ADDRESS_LINK_LOCAL},
-		{"127.0.0.1", NATPMP_ADDRESS_RESERVED}, {"203.0.113.5", NATPMP_ADDRESS_RESERVED},
+		{NULL, NATPMP_ADDRESS_NONE},
+		{"", NATPMP_ADDRESS_NONE},
+		{"nonsense", NATPMP_ADDRESS_NONE},
+		{"::1", NATPMP_ADDRESS_NONE},
+		{"8.8.8.8", NATPMP_ADDRESS_PUBLIC},
+		{"10.1.2.3", NATPMP_ADDRESS_PRIVATE},
+		{"100.64.9.7", NATPMP_ADDRESS_SHARED},
+		{"169.254.7.7", NATPMP_ADDRESS_LINK_LOCAL},
+		{"127.0.0.1", NATPMP_ADDRESS_RESERVED},
+		{"203.0.113.5", NATPMP_ADDRESS_RESERVED},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

@@ -126,10 +126,10 @@ START_TEST(N19_map_fails_with_the_result)
 		uint16_t result;
 		int status;
 	} table[] = {
-		{1, NATPMP_E_VERSION},	      {2, NATPMP_E_NOT_AUTHORIZED},
+		{1, NATPMP_E_VERSION},         {2, NATPMP_E_NOT_AUTHORIZED},
 		{3, NATPMP_E_NETWORK_FAILURE}, {4, NATPMP_E_NO_RESOURCES},
-		{5, NATPMP_E_OPCODE},	      {6, NATPMP_E_RESULT},
-		{256, NATPMP_E_RESULT},	      {65535, NATPMP_E_RESULT},
+		{5, NATPMP_E_OPCODE},          {6, NATPMP_E_RESULT},
+		{256, NATPMP_E_RESULT},        {65535, NATPMP_E_RESULT},
 	};
 	struct responder *r = responder_start();
 	natpmp_ctx *ctx = client(responder_port(r), SOON);

@@ -65,7 +65,8 @@ bool drive_to(natpmp_ctx *ctx, natpmp_lease *lease, int status, unsigned ms)
 	return state.status == status;
 }
 
-natpmp_lease *hold_up(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t port, struct events *events)
+natpmp_lease *hold_up(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t port,
+		      struct events *events)
 {
 	natpmp_mapping mapping = wanted(protocol, port, 7200);
 	natpmp_lease *lease;

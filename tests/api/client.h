@@ -23,7 +23,8 @@ struct events {
 };
 
 /* An event callback; arg is a struct events. */
-void note_event(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now, void *arg);
+void note_event(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
+		void *arg);
 
 /* poll() and natpmp_process() until there are that many events, or for that long. Is it so? */
 bool drive(natpmp_ctx *ctx, const struct events *events, size_t count, unsigned ms);
@@ -31,7 +32,8 @@ bool drive(natpmp_ctx *ctx, const struct events *events, size_t count, unsigned 
 bool drive_to(natpmp_ctx *ctx, natpmp_lease *lease, int status, unsigned ms);
 
 /* A hold, driven until it is up. */
-natpmp_lease *hold_up(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t port, struct events *events);
+natpmp_lease *hold_up(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t port,
+		      struct events *events);
 
 natpmp_mapping wanted(natpmp_protocol protocol, uint16_t internal_port, uint32_t lifetime);
 

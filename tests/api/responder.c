@@ -201,7 +201,8 @@ static void hear(struct responder *r)
 static void *listen_on(void *arg)
 {
 	struct responder *r = arg;
-	struct pollfd fds[2] = {{.fd = r->fd, .events = POLLIN}, {.fd = r->stop[0], .events = POLLIN}};
+	struct pollfd fds[2] = {{.fd = r->fd, .events = POLLIN},
+				{.fd = r->stop[0], .events = POLLIN}};
 
 	while (poll(fds, 2, -1) >= 0 && !fds[1].revents)
 		if (fds[0].revents)

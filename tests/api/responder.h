@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* responder - a small gateway in a thread of the test, on a loopback port of the kernel's choice. It
- * remembers all it heard. */
+/* responder - a small gateway in a thread of the test, on a loopback port of the kernel's choice.
+ * It remembers all it heard. */
 #ifndef RESPONDER_H
 #define RESPONDER_H
 
@@ -17,11 +17,11 @@ struct manner {
 	uint16_t external_port; /* instead of what is suggested */
 	uint16_t result;        /* of mappings and deletions */
 	uint16_t address_result;
-	uint32_t address;       /* host order; 0 = 203.0.113.5 */
-	bool no_address;        /* tells 0.0.0.0 */
-	bool pcp;               /* speaks it */
+	uint32_t address;                         /* host order; 0 = 203.0.113.5 */
+	bool no_address;                          /* tells 0.0.0.0 */
+	bool pcp;                                 /* speaks it */
 	bool from_other_port, from_other_address; /* a wrong answer from there comes first */
-	size_t padded_to;       /* bytes */
+	size_t padded_to;                         /* bytes */
 };
 
 struct heard {

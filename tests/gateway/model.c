@@ -108,7 +108,8 @@ static bool is_free(struct model *model, const struct request *request, uint16_t
 {
 	const struct model_mapping *companion;
 
-	if (port == 0 || table_external(&model->table, request->opcode, port))
+	if (port == 0 || port < model->profile.lowest_port ||
+	    table_external(&model->table, request->opcode, port))
 		return false;
 	if (!model->profile.reserves_companion)
 		return true;
@@ -483,12 +484,15 @@ static size_t put_pcp(const struct model *model, uint64_t now, uint8_t version, 
 	return 24;
 }
 
-/* RFC 6887 section 8.2: ANNOUNCE, and errors for all the rest. */
+/* RFC 6887 section 8.2: ANNOUNCE, and errors for all the rest. Beside NAT-PMP as
+ * miniupnpd does it: answers ANNOUNCE from any address, errors last 0 s. */
 static size_t answer_pcp(const struct model *model, uint64_t now, uint32_t client,
 			 const uint8_t *bytes, size_t len, uint8_t *answer)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	enum { MALFORMED = 3, OPCODE = 4, ADDRESS_MISMATCH = 12, LONG = 1800 };
+	enum { ANNOUNCE = 0, MALFORMED = 3, OPCODE = 4, ADDRESS_MISMATCH = 12 };
+	bool strict = model->profile.pcp == MODEL_PCP_ONLY;
+	uint32_t lasting = strict ? 1800 : 0;
 
 	if (len < 4 || bytes[1] & 0x80)
 		return 0;
@@ -496,11 +500,12 @@ static size_t answer_pcp(const struct model *model, uint64_t now, uint32_t clien
 		return put_pcp(model, now, 0, 0, MALFORMED, 0, answer);
 	if (bytes[0] != 2)
 		return put_pcp(model, now, 2, bytes[1], MODEL_UNSUPPORTED_VERSION, 0, answer);
-	if (memcmp(bytes + 8, mapped, sizeof(mapped)) != 0 || get32(bytes + 20) != client)
-		return put_pcp(model, now, 2, bytes[1], ADDRESS_MISMATCH, LONG, answer);
-	if (bytes[1] != 0)
-		return put_pcp(model, now, 2, bytes[1], OPCODE, LONG, answer);
-	return put_pcp(model, now, 2, 0, 0, 0, answer);
+	if (strict &&
+	    (memcmp(bytes + 8, mapped, sizeof(mapped)) != 0 || get32(bytes + 20) != client))
+		return put_pcp(model, now, 2, bytes[1], ADDRESS_MISMATCH, lasting, answer);
+	if (bytes[1] != ANNOUNCE)
+		return put_pcp(model, now, 2, bytes[1], OPCODE, lasting, answer);
+	return put_pcp(model, now, 2, ANNOUNCE, 0, 0, answer);
 }
 
 /* RFC 6887 appendix A: a PCP server and a packet of version 0. The answer is

@@ -64,6 +64,7 @@ struct model_profile {
 	uint32_t clock_permille;   /* the speed of its clock; 1000 = true */
 	uint16_t random_low;       /* the ports it picks from, both ends included */
 	uint16_t random_high;
+	uint16_t lowest_port; /* external ports below this one are nobody's */
 	enum model_refusal refusal;
 	enum model_pcp pcp;
 	enum model_vpn vpn;

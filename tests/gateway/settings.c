@@ -37,6 +37,7 @@ static const struct setting {
 	FIELD("clock-permille", NUMBER, clock_permille),
 	FIELD("random-low", PORT, random_low),
 	FIELD("random-high", PORT, random_high),
+	FIELD("lowest-port", PORT, lowest_port),
 	FIELD("split-up-to", PORT, split_up_to),
 	WORDS("refusal", REFUSALS, refusal),
 	WORDS("pcp", PCPS, pcp),

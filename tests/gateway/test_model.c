@@ -209,6 +209,12 @@ static const struct line {
 	{"pcponly", 1, 0x15180, -1, 0, NULL,
 	 "02 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ff ff 0a 02 00 02",
 	 "02 80 00 0c 00 00 07 08 00 01 51 80 00 00 00 00 00 00 00 00 00 00 00 00"},
+	{"miniupnpd", 1, 1, -1, 0, NULL,
+	 "02 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ff ff 0a 02 00 02",
+	 "02 80 00 00 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 00"},
+	{"miniupnpd", 1, 1, -1, 0, NULL,
+	 "02 05 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ff ff 0a 00 00 02",
+	 "02 85 00 04 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 00"},
 	{"pcponly", 1, 1, -1, 0, NULL,
 	 "02 01 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ff ff 0a 00 00 02",
 	 "02 81 00 04 00 00 07 08 00 00 00 01 00 00 00 00 00 00 00 00 00 00 00 00"},
@@ -620,7 +626,17 @@ START_TEST(profile_miniupnpd)
 	/* a taken port: the next one, and that one again */
 	ck_assert_uint_eq(map_as(OTHER, MODEL_TCP, 80, 80, 60).external_port, 81);
 	ck_assert_uint_eq(map_as(OTHER, MODEL_TCP, 80, 80, 60).external_port, 81);
+	/* from the last port on to the first */
+	ck_assert_uint_eq(map_as(OTHER, MODEL_UDP, 80, 65535, 60).external_port, 65535);
+	ck_assert_uint_eq(map_as(OTHER, MODEL_UDP, 80, 65535, 60).external_port, 65535);
+	ck_assert_uint_eq(map(MODEL_TCP, 70, 65535, 60).external_port, 1);
+	/* from a forbidden port on to the first allowed one */
+	model.profile.lowest_port = 1024;
+	ck_assert_uint_eq(map(MODEL_TCP, 50, 50, 60).external_port, 1024);
+	ck_assert_uint_eq(map(MODEL_TCP, 50, 50, 60).external_port, 1024);
 	/* delete-all of one protocol */
+	model.profile.lowest_port = 0;
+	ck_assert_uint_eq(map_as(OTHER, MODEL_UDP, 80, 0, 0).result, 0);
 	ck_assert_uint_eq(map(MODEL_UDP, 80, 0, 60).external_port, 80);
 	ck_assert_uint_eq(map(MODEL_UDP, 0, 0, 0).result, 0);
 	ck_assert_uint_eq(model_count(&model, now), 1);
@@ -683,6 +699,15 @@ START_TEST(profile_highport)
 				  granted.external_port);
 	}
 	ck_assert_uint_eq(model_count(&model, now), SLOTS);
+}
+END_TEST
+
+START_TEST(a_denied_suggestion_is_not_drawn_either)
+{
+	begin_with("highport", SLOTS, (uint64_t)_i);
+	model.profile.random_low = 50000;
+	model.profile.random_high = 50001;
+	ck_assert_uint_eq(map(MODEL_UDP, 1, 50000, 60).external_port, 50001);
 }
 END_TEST
 
@@ -779,6 +804,20 @@ START_TEST(seeds)
 	for (unsigned i = 0; i < 8; i++)
 		differ += map(MODEL_UDP, 1000 + i, 0, 60).external_port != first[i];
 	ck_assert_uint_ge(differ, 7);
+}
+END_TEST
+
+/* Everything collides in it. */
+START_TEST(a_tiny_table)
+{
+	begin_with("rfc", 2, 1);
+	ck_assert_uint_eq(map(MODEL_TCP, 80, 80, 10).external_port, 80);
+	ck_assert_uint_eq(map(MODEL_UDP, 80, 80, 60).external_port, 80);
+	ck_assert_uint_eq(model_next_expiry(&model), now + 10 * SECOND);
+	model_expire(&model, now + 10 * SECOND);
+	ck_assert_uint_eq(model_next_expiry(&model), now + 60 * SECOND);
+	ck_assert_uint_eq(port_of(MODEL_TCP, 80), 0);
+	ck_assert_uint_eq(port_of(MODEL_UDP, 80), 80);
 }
 END_TEST
 
@@ -949,6 +988,7 @@ static Suite *suite(void)
 	tcase_add_test(profiles, private_addresses);
 	tcase_add_test(profiles, profile_echo);
 	tcase_add_test(profiles, profile_highport);
+	tcase_add_loop_test(profiles, a_denied_suggestion_is_not_drawn_either, 0, 8);
 	tcase_add_test(profiles, profile_splitports);
 	tcase_add_test(profiles, profile_vpn);
 	tcase_add_test(profiles, profile_vpn_named);
@@ -956,6 +996,7 @@ static Suite *suite(void)
 	tcase_add_test(profiles, profile_names);
 	suite_add_tcase(s, profiles);
 	tcase_add_test(table, seeds);
+	tcase_add_test(table, a_tiny_table);
 	tcase_add_test(table, changes_are_told);
 	tcase_add_loop_test(table, a_long_random_life, 0, 5);
 	tcase_add_test(table, four_thousand_mappings);

@@ -8,6 +8,8 @@
 
 #define WEEK (7 * DAY)
 
+enum { SQUATTERS_MAX = 100 };
+
 enum move {
 	/* the program's */
 	OPEN,
@@ -77,20 +79,19 @@ static uint32_t some_lifetime(struct world *w)
 static void open_slot(struct world *w, unsigned at)
 {
 	struct slot *slot = &w->slots[at];
-	natpmp_protocol protocol = slot->protocol;
 	uint32_t lifetime = some_lifetime(w);
 	uint16_t suggested = dice_chance(&w->dice, 200) ? (uint16_t)dice_between(&w->dice, 1, 65535) : 0;
 
 	if (slot->hold)
 		return;
-	slot->hold = world_hold(w, at, protocol, slot->port, suggested, lifetime);
+	slot->hold = world_hold(w, at, suggested, lifetime);
 	if (!slot->hold)
 		return;
 	/* Some tens of renewals are enough. */
 	uint64_t most = (uint64_t)lifetime * SECOND * 30;
 	later(w, dice_scale(&w->dice, 10, most < WEEK ? most : WEEK), RELEASE, at, slot->hold->serial);
 	if (dice_chance(&w->dice, 50))
-		CHECK(w, !world_hold(w, at, protocol, slot->port, 0, lifetime), "held twice");
+		CHECK(w, !world_hold(w, at, 0, lifetime), "held twice");
 }
 
 static void release_slot(struct world *w, unsigned at)
@@ -135,20 +136,14 @@ static void block(struct world *w, enum move move)
 {
 	static const uint64_t deadlines[] = {100, 1000, 7750, 7750, 127750};
 	uint64_t deadline = deadlines[dice_roll(&w->dice, 5)];
-	const struct slot *slot = &w->slots[dice_roll(&w->dice, w->slot_count)];
+	unsigned slot = (unsigned)dice_roll(&w->dice, w->slot_count);
 
-	if (move == UNMAP_ALL) {
-		if (!any_held(w) && !w->deleting_all)
-			world_unmap(w, 0, slot->protocol, deadline);
-	} else if (!slot->hold && w->vpn) {
-		if (move == MAP)
-			world_map(w, slot->port, slot->protocol, some_lifetime(w), deadline);
-	} else if (!slot->hold) {
-		if (move == MAP)
-			world_map(w, slot->port, slot->protocol, some_lifetime(w), deadline);
-		else
-			world_unmap(w, slot->port, slot->protocol, deadline);
-	}
+	if (move == UNMAP_ALL && !any_held(w) && !w->deleting_all)
+		world_unmap(w, slot, true, deadline);
+	else if (move == MAP && !w->slots[slot].hold)
+		world_map(w, slot, some_lifetime(w), deadline);
+	else if (move == UNMAP && !w->slots[slot].hold && !w->vpn)
+		world_unmap(w, slot, false, deadline);
 }
 
 /* --- the gateway --- */
@@ -198,8 +193,8 @@ static void be_deaf(struct world *w, bool deaf)
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < w->key_count; k++) {
 			struct key *key = &w->keys[i][k];
-			if (key->ignored && !deaf)
-				key->heeded = w->now;
+			if (key->ignored)
+				w->changed_at = key->heeded = w->now;
 			key->ignored = deaf && dice_chance(&w->dice, permille);
 			w->ignored += key->ignored;
 		}
@@ -243,7 +238,8 @@ static void squat(struct world *w)
 	model_restart(model, w->now, false, keep_clock);
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < w->key_count && k < 64; k++)
-			if (w->keys[i][k].external_port && dice_chance(&w->dice, 500))
+			if (w->keys[i][k].external_port && dice_chance(&w->dice, 500) &&
+			    w->squatters++ < SQUATTERS_MAX)
 				model_add_manual(model, w->now, 0xc0a80163, i ? MODEL_TCP : MODEL_UDP, 9,
 						 w->keys[i][k].external_port);
 }
@@ -411,6 +407,7 @@ static void start(struct world *w, enum trouble trouble)
 	case SHORT_LIFETIMES:
 		for (unsigned i = 0; i < GATEWAYS && !w->vpn; i++)
 			w->gateway[i].profile.max_lifetime = (uint32_t)dice_scale(&w->dice, 20, 4000);
+		w->changed_at = NEVER / 2;
 		later(w, length / (1 + w->slot_count / 8), CALM, trouble, 0);
 		break;
 	case DEAF_TO_SOME:
@@ -499,6 +496,7 @@ static void settle(struct world *w, enum trouble trouble)
 	case SHORT_LIFETIMES:
 		for (unsigned i = 0; i < GATEWAYS && !w->vpn; i++)
 			w->gateway[i].profile.max_lifetime = 0;
+		w->changed_at = w->now + 2000 * SECOND; /* what was granted last lasts on */
 		return;
 	case DEAF_TO_SOME:
 		be_deaf(w, false);
@@ -616,7 +614,7 @@ static void set_up_gateways(struct world *w)
 					    "rfc",      "miniupnpd",  "miniupnpd", "echo",
 					    "highport", "splitports", "noaddress", "pcponly"};
 	const char *name = names[dice_roll(&w->dice, sizeof(names) / sizeof(names[0]))];
-	size_t room = 4 * w->key_count + 256;
+	size_t room = 4 * w->key_count + 2 * SQUATTERS_MAX;
 
 	if (w->vpn)
 		name = dice_chance(&w->dice, 500) ? "vpn" : "vpn-named";

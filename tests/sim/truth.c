@@ -7,8 +7,8 @@
  *   up     the gateway has that mapping; or nothing that shows its loss has reached the client and
  *          the lifetime, counted from the first send, is not over; or the loss was shown not
  *          longer than G + D + W + T ago, the gateway answering
- *   down   ends within 2 G + D + W + T (silence), 30 s (no network) or 30 min (other failures)
- *          more, once the gateway answers
+ *   down   ends within 2 G + D + W + T (silence), G + 30 s + D + W + T (no network) or
+ *          G + 30 min + D + W + T (other failures) once the gateway answers
  */
 #include "world.h"
 
@@ -294,6 +294,7 @@ static void went_down(struct world *w, const struct hold *hold)
 
 void truth_event(struct world *w, struct hold *hold, const struct lease_view *before)
 {
+	hold->down_since = w->now;
 	if (hold->core.told.status == NATPMP_OK) {
 		came_up(w, hold);
 		w->ups++;
@@ -333,7 +334,8 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 	/* On a new link the event waits for the external address. */
 	if (!w->leases.address_settled && w->now < key->granted + FIVE_SENDS)
 		return;
-	CHECK(w, key->external_port == hold->core.view.external_port || key->shown,
+	bool moving = hold->core.halves == 2 && key_of(w, hold, !i)->shown;
+	CHECK(w, key->external_port == hold->core.view.external_port || key->shown || moving,
 	      "port %u is up on %u, which was not granted", port, hold->core.view.external_port);
 	if (key->shown && !w->disturbances && !key->ignored && key->heeded < since)
 		CHECK(w, w->now <= allowed, "port %u is up, though known to be lost for %" PRIu64 " ms", port,
@@ -343,7 +345,7 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 static uint64_t policy(int status)
 {
 	if (status == NATPMP_PENDING || (status <= NATPMP_E_TIMEOUT && status >= NATPMP_E_REFUSED))
-		return 2 * GAP;
+		return GAP;
 	return status == NATPMP_E_NETWORK_FAILURE ? 30 * SECOND : 30 * MINUTE;
 }
 
@@ -360,7 +362,7 @@ static bool can_be_up(struct world *w, const struct hold *hold)
 
 static void check_down(struct world *w, const struct hold *hold)
 {
-	uint64_t since = w->calm_since > hold->opened ? w->calm_since : hold->opened;
+	uint64_t since = w->calm_since > hold->down_since ? w->calm_since : hold->down_since;
 	int status = hold->core.view.status;
 
 	if (w->disturbances || w->link == NO_LINK || !can_be_up(w, hold))
@@ -374,7 +376,7 @@ static void check_down(struct world *w, const struct hold *hold)
 		if (key->over > since && key->over < w->now) /* too short to be kept: flaps */
 			since = key->over;
 	}
-	uint64_t bound = policy(status) + DELAY + WINDOW + FIVE_SENDS + truth_turns(w);
+	uint64_t bound = policy(status) + GAP + DELAY + WINDOW + FIVE_SENDS + truth_turns(w);
 	CHECK(w, w->now <= since + bound, "port %u is down (%d) for %" PRIu64 " ms, bound %" PRIu64,
 	      hold->core.internal_port, status, w->now - since, bound);
 }
@@ -387,10 +389,13 @@ void truth_check(struct world *w, struct hold *hold)
 		check_down(w, hold);
 		return;
 	}
-	for (unsigned i = 0; i < hold->core.halves; i++)
+	bool shown = false;
+	for (unsigned i = 0; i < hold->core.halves; i++) {
 		check_up(w, hold, i);
+		shown |= key_of(w, hold, i)->shown;
+	}
 	if (w->address_last && w->leases.address_settled && w->link != NO_LINK)
-		CHECK(w, hold->core.view.external_address == w->address_last || key_of(w, hold, 0)->shown,
+		CHECK(w, hold->core.view.external_address == w->address_last || shown,
 		      "port %u at %08x, but the gateway said %08x", hold->core.internal_port,
 		      hold->core.view.external_address, w->address_last);
 }
@@ -414,10 +419,11 @@ void truth_hour(struct world *w)
 	CHECK(w, sent <= 2800 + 2 * answered + w->slot_count * 8, "%" PRIu64 " packets in an hour", sent);
 	if (w->last_user + HOUR + 5 * MINUTE > w->now)
 		return;
-	if (w->silent && w->silent_since + HOUR + 5 * MINUTE < w->now)
+	if (w->silent && w->disturbances == w->silent && w->calm_since + HOUR + 5 * MINUTE < w->now)
 		CHECK(w, sent <= silent, "%" PRIu64 " packets in an hour of silence, bound %" PRIu64, sent,
 		      silent);
-	if (w->disturbances || w->ignored || w->calm_since + HOUR + 35 * MINUTE > w->now)
+	if (w->disturbances || w->ignored || w->calm_since + HOUR + 35 * MINUTE > w->now ||
+	    w->changed_at + HOUR + 5 * MINUTE > w->now)
 		return;
 	for (const struct hold *hold = w->holds; hold; hold = hold->next)
 		for (unsigned i = 0; i < hold->core.halves; i++) {
@@ -431,20 +437,31 @@ void truth_hour(struct world *w)
 
 /* --- the end --- */
 
+static bool closed_by_another(const struct world *w, const struct hold *hold, unsigned i)
+{
+	for (const struct hold *other = w->holds; other; other = other->next)
+		if (other != hold && other->core.internal_port == hold->core.internal_port &&
+		    other->core.protocol & hold->core.half[i].request.wire.opcode && !other->core.finished)
+			return true;
+	return false;
+}
+
 void truth_finished(struct world *w, struct hold *hold)
 {
 	bool strict = !hold->link_changed && !w->disturbances && w->link != NO_LINK &&
 		      w->calm_since + 10 * SECOND < hold->closed && !w->vpn;
 
-	for (unsigned i = 0; i < hold->core.halves; i++) {
+	for (unsigned i = 0; i < hold->core.halves && !w->vpn; i++) {
 		struct key *key = key_of(w, hold, i);
 		uint16_t port = hold->core.internal_port, external;
-		if (key->wanted || w->link == NO_LINK)
+		if (w->link == NO_LINK || hold->core.close_status)
+			key->leftover[w->socket] = true; /* that could not be told */
+		if (key->wanted || w->link == NO_LINK || closed_by_another(w, hold, i))
 			continue;
 		if (!model_lookup(world_gateway(w, w->link), w->now, w->links[w->link].own,
 				  hold->core.half[i].request.wire.opcode, port, &external, 1))
 			continue;
-		CHECK(w, !strict || key->leftover[w->link] || key->ignored,
+		CHECK(w, !strict || key->leftover[w->link] || key->ignored || w->now >= key->over,
 		      "port %u was let go, and external port %u is left over", port, external);
 		/* Else it could not be told; was that tried for long enough? */
 		CHECK(w,
@@ -461,7 +478,9 @@ void truth_nothing_left(struct world *w)
 	const struct model_mapping *mapping;
 	size_t cursor = 0;
 
-	CHECK(w, !w->holds && !w->leases.all && !w->leases.count, "a lease is not finished");
+	CHECK(w, !w->holds && !w->leases.all && !w->leases.count,
+	      "port %u is not finished, stage %d, goal %d", w->holds->core.internal_port, w->holds->stage,
+	      w->holds->core.goal);
 	CHECK(w, leases_deadline(&w->leases) == NEVER, "nothing to do, yet a deadline");
 	while (!w->vpn && (mapping = model_next(world_gateway(w, w->link), w->now, &cursor)))
 		CHECK(w,

@@ -30,17 +30,31 @@ static bool same(const struct watch *watch, const uint8_t *bytes, size_t len)
 	return watch->len == len && memcmp(watch->bytes, bytes, len) == 0;
 }
 
+/* The step of the series that begins at first which is due now, after that one; 0: none is. */
+static unsigned next_step(uint64_t first, unsigned after, uint64_t now, uint64_t late)
+{
+	unsigned step = after;
+
+	while (step + 1 < SENDS && first + series(step + 1) <= now)
+		step++;
+	return step == after || now - first - series(step) > late ? 0 : step;
+}
+
 /* Is it the next one of the series? */
 static bool retransmitted(struct watch *watch, uint64_t now, uint64_t late)
 {
-	uint64_t elapsed = now - watch->first;
-	unsigned step = watch->step;
+	unsigned step = next_step(watch->first, watch->step, now, late);
 
-	while (step + 1 < SENDS && series(step + 1) <= elapsed)
-		step++;
-	if (step == watch->step || elapsed - series(step) > late)
+	if (!step && watch->again) {
+		step = next_step(watch->again, 0, now, late);
+		watch->first = step ? watch->again : watch->first;
+		watch->again = 0;
+	}
+	if (!step)
 		return false;
 	watch->step = step;
+	if (now - watch->first >= FIVE_SENDS)
+		watch->again = now;
 	return true;
 }
 
@@ -62,6 +76,24 @@ void watch_sent(struct watch *watch, uint64_t now, uint64_t late, const uint8_t 
 	watch->len = len;
 	watch->first = now;
 	watch->step = 0;
+	watch->again = 0;
+}
+
+/* Can that be the answer to the map request? Late ones to a deletion are none to a creation. */
+static bool is_map_answer(const struct watch *watch, const uint8_t *bytes, size_t len)
+{
+	static const uint8_t none[4];
+	const uint8_t *request = watch->bytes;
+	bool error = bytes[2] | bytes[3];
+
+	if (len < (error ? 10 : 16))
+		return false;
+	bool deleted = memcmp(bytes + 12, none, 4) == 0, nowhere = memcmp(bytes + 10, none, 2) == 0;
+	/* VPN gateways name the external port where 0 was asked for. */
+	bool named = !(request[4] | request[5]) && !deleted && memcmp(bytes + 8, bytes + 10, 2) == 0;
+	if (!named && memcmp(bytes + 8, request + 4, 2) != 0)
+		return false;
+	return error || (is_deletion(watch) ? deleted : !deleted && !nowhere);
 }
 
 void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len)
@@ -77,10 +109,11 @@ void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len)
 		bool is_ours = request[0] == 0 && bytes[1] == (request[1] | 0x80);
 		bool no_version = bytes[2] == 0 && bytes[3] == 1;
 		bool no_opcode = bytes[2] == 0 && bytes[3] == 5;
-		bool no_port = len < 10 || request[1] == 0;
-		if (no_version || (is_ours && (no_opcode || no_port)))
+		if (no_version || (is_ours && no_opcode))
 			watch->open = false;
-		else if (is_ours && (memcmp(bytes + 8, request + 4, 2) == 0 || !(request[4] | request[5])))
+		else if (is_ours && request[1] == 0)
+			watch->open = len < (bytes[2] | bytes[3] ? 8 : 12);
+		else if (is_ours && is_map_answer(watch, bytes, len))
 			watch->open = false;
 	}
 }

@@ -21,7 +21,8 @@ struct watch {
 	uint8_t bytes[WIRE_REQUEST_MAX];
 	size_t len;
 	uint64_t first;
-	unsigned step; /* of the series, from 0 */
+	unsigned step;  /* of the series, from 0 */
+	uint64_t again; /* it may also be that a new series began then; 0 = no */
 
 	uint64_t recovered_at;
 };

@@ -136,6 +136,15 @@ void world_announce(struct world *w, bool pcp, uint64_t delay)
 
 /* --- the client: as lib/ctx.c has it --- */
 
+static void unlist(struct world *w, struct hold *hold)
+{
+	*hold->here = hold->next;
+	if (hold->next)
+		hold->next->here = hold->here;
+	w->halves -= hold->core.halves;
+	free(hold);
+}
+
 static void pump(struct world *w, uint64_t late)
 {
 	uint8_t bytes[WIRE_REQUEST_MAX];
@@ -159,11 +168,7 @@ static void pump(struct world *w, uint64_t late)
 	while ((done = leases_reap(&w->leases))) {
 		struct hold *hold = done->owner;
 		truth_finished(w, hold);
-		*hold->here = hold->next;
-		if (hold->next)
-			hold->next->here = hold->here;
-		w->halves -= hold->core.halves;
-		free(hold);
+		unlist(w, hold);
 	}
 }
 
@@ -225,6 +230,13 @@ static void receive(struct world *w, struct event *event)
 	free(exact);
 }
 
+static void forget(struct world *w, struct hold *hold)
+{
+	leases_drop(&w->leases, &hold->core);
+	watch_taken_back(&w->watch, &w->leases);
+	unlist(w, hold);
+}
+
 static void end_map(struct world *w, struct hold *hold, bool done)
 {
 	struct lease *core = &hold->core;
@@ -242,19 +254,14 @@ static void end_map(struct world *w, struct hold *hold, bool done)
 	if ((core->down || !lease_granted(core)) && core->halves == 2) {
 		leases_close(&w->leases, core, w->now);
 		core->once = false;
+		core->released = true;
 		hold->stage = CLOSING;
 		hold->closed = w->now;
-		core->released = true;
 		watch_taken_back(&w->watch, &w->leases);
-		return;
+		if (!core->finished)
+			return;
 	}
-	leases_drop(&w->leases, core);
-	watch_taken_back(&w->watch, &w->leases);
-	*hold->here = hold->next;
-	if (hold->next)
-		hold->next->here = hold->here;
-	w->halves -= core->halves;
-	free(hold);
+	forget(w, hold);
 }
 
 static void end_unmap(struct world *w, struct hold *hold)
@@ -268,13 +275,7 @@ static void end_unmap(struct world *w, struct hold *hold)
 		w->deleting_all &= ~(unsigned)core->protocol;
 	else
 		w->slots[hold->slot].hold = NULL;
-	leases_drop(&w->leases, core);
-	watch_taken_back(&w->watch, &w->leases);
-	*hold->here = hold->next;
-	if (hold->next)
-		hold->next->here = hold->here;
-	w->halves -= core->halves;
-	free(hold);
+	forget(w, hold);
 }
 
 /* What natpmp_map() and natpmp_unmap() wait for; hold->closed is their deadline. */
@@ -327,17 +328,17 @@ void world_process(struct world *w)
 
 /* --- what the program does --- */
 
-static struct hold *new_hold(struct world *w, unsigned slot, natpmp_protocol protocol, uint16_t port)
+static struct hold *new_hold(struct world *w, unsigned slot)
 {
 	struct hold *hold = calloc(1, sizeof(*hold));
 
 	if (!hold)
 		abort();
 	hold->core.owner = hold;
-	hold->core.protocol = protocol;
-	hold->core.internal_port = port;
+	hold->core.protocol = w->slots[slot].protocol;
+	hold->core.internal_port = w->slots[slot].port;
 	hold->slot = slot;
-	hold->opened = w->now;
+	hold->opened = hold->down_since = w->now;
 	hold->serial = ++w->serial;
 	hold->told.status = NATPMP_PENDING;
 	return hold;
@@ -370,12 +371,11 @@ static void want(struct world *w, struct hold *hold)
 	}
 }
 
-struct hold *world_hold(struct world *w, unsigned slot, natpmp_protocol protocol, uint16_t port,
-			uint16_t suggested, uint32_t lifetime)
+struct hold *world_hold(struct world *w, unsigned slot, uint16_t suggested, uint32_t lifetime)
 {
-	struct hold *hold = new_hold(w, slot, protocol, port);
+	struct hold *hold = new_hold(w, slot);
 
-	TRACE(w, "hold %d port %u, %u s", protocol, port, lifetime);
+	TRACE(w, "hold %d port %u, %u s", hold->core.protocol, hold->core.internal_port, lifetime);
 	hold->stage = HELD;
 	hold->core.suggested = suggested;
 	hold->core.asked = lifetime;
@@ -402,15 +402,11 @@ void world_release(struct world *w, struct hold *hold)
 	w->wake_at = w->last_user = w->now;
 }
 
-void world_map(struct world *w, uint16_t port, natpmp_protocol protocol, uint32_t lifetime,
-	       uint64_t deadline)
+void world_map(struct world *w, unsigned slot, uint32_t lifetime, uint64_t deadline)
 {
-	unsigned slot = 0;
+	struct hold *hold = new_hold(w, slot);
 
-	while (w->slots[slot].port != port)
-		slot++;
-	struct hold *hold = new_hold(w, slot, protocol, port);
-	TRACE(w, "map %d port %u, %u s", protocol, port, lifetime);
+	TRACE(w, "map %d port %u, %u s", hold->core.protocol, hold->core.internal_port, lifetime);
 	hold->stage = MAPPING;
 	hold->closed = w->now + deadline;
 	hold->core.asked = lifetime;
@@ -422,21 +418,21 @@ void world_map(struct world *w, uint16_t port, natpmp_protocol protocol, uint32_
 	w->onces++;
 }
 
-void world_unmap(struct world *w, uint16_t port, natpmp_protocol protocol, uint64_t deadline)
+void world_unmap(struct world *w, unsigned slot, bool all, uint64_t deadline)
 {
-	unsigned slot = 0;
+	struct hold *hold = new_hold(w, slot);
 
-	while (port && w->slots[slot].port != port)
-		slot++;
-	struct hold *hold = new_hold(w, slot, protocol, port);
-	TRACE(w, "unmap %d port %u", protocol, port);
+	if (all)
+		hold->core.internal_port = 0;
+	uint16_t port = hold->core.internal_port;
+	TRACE(w, "unmap %d port %u", hold->core.protocol, port);
 	hold->stage = UNMAPPING;
 	hold->closed = w->now + deadline;
 	hold->core.once = true;
 	if (!add(w, hold, LEASE_CLOSE))
 		return;
 	if (!port)
-		w->deleting_all |= (unsigned)protocol;
+		w->deleting_all |= (unsigned)hold->core.protocol;
 	else
 		w->slots[slot].hold = hold;
 	for (unsigned i = 0; port && i < hold->core.halves; i++)

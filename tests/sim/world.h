@@ -55,7 +55,7 @@ struct hold {
 	struct hold *next, **here;
 	enum { HELD, CLOSING, MAPPING, UNMAPPING } stage;
 	unsigned slot;
-	uint64_t opened, closed; /* ms */
+	uint64_t opened, closed, down_since; /* ms */
 	uint64_t serial;         /* of its opening, among the world's */
 	struct lease_view told;
 	bool link_changed; /* since it was closed */
@@ -119,6 +119,7 @@ struct world {
 	struct model gateway[GATEWAYS];
 	struct model_slot *table[GATEWAYS];
 	unsigned silent, refuses; /* how many disturbances say so */
+	unsigned squatters; /* ports that others have for good */
 	unsigned hints;           /* permille of lost packets that an ICMP hint comes back for */
 
 	/* what the client can know */
@@ -133,7 +134,8 @@ struct world {
 	unsigned disturbances;
 	uint64_t calm_since, silent_since;
 	size_t ignored;
-	uint64_t last_user; /* ms, the program did something */
+	uint64_t last_user;  /* ms, the program did something */
+	uint64_t changed_at; /* ms, what is no disturbance changed */
 
 	/* counted */
 	uint64_t sent, answered, refused, moves, events, steps;
@@ -166,12 +168,11 @@ void world_run(struct world *w, uint64_t until);
 struct model *world_gateway(struct world *w, unsigned link);
 
 /* What the program does. NULL: the core said no. */
-struct hold *world_hold(struct world *w, unsigned slot, natpmp_protocol protocol, uint16_t port,
-			uint16_t suggested, uint32_t lifetime);
+struct hold *world_hold(struct world *w, unsigned slot, uint16_t suggested, uint32_t lifetime);
 void world_release(struct world *w, struct hold *hold);
-void world_map(struct world *w, uint16_t port, natpmp_protocol protocol, uint32_t lifetime,
-	       uint64_t deadline);
-void world_unmap(struct world *w, uint16_t port, natpmp_protocol protocol, uint64_t deadline);
+void world_map(struct world *w, unsigned slot, uint32_t lifetime, uint64_t deadline);
+/* Of this slot, or all of its protocol. */
+void world_unmap(struct world *w, unsigned slot, bool all, uint64_t deadline);
 /* Another link, or none (then a status). */
 void world_relink(struct world *w, unsigned link, int status, bool old_reachable);
 /* Let the client do what is due. */

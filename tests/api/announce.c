@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* Announcements to 224.0.0.1:5350: RFC 6886 section 3.2.1. The port is the protocol's, so all of
+ * this happens in a network namespace of its own. */
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+
+enum { SKIPPED = 77, ANNOUNCEMENT_PORT = 5350 };
+
+#define ALL_HOSTS 0xe0000001U /* 224.0.0.1 */
+
+static struct sockaddr_in at(uint32_t address, uint16_t port)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(address), .sin_port = htons(port)};
+}
+
+static void announce(uint32_t source, const void *bytes, size_t len)
+{
+	struct sockaddr_in from = at(source, 0), to = at(ALL_HOSTS, ANNOUNCEMENT_PORT);
+	struct in_addr interface = {htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)),
+			 0);
+	ck_assert_int_eq(sendto(fd, bytes, len, 0, (struct sockaddr *)&to, sizeof(to)),
+			 (ssize_t)len);
+	close(fd);
+}
+
+/* 203.0.113.last, with the responder's clock as it is. */
+static void announce_address(struct responder *r, uint32_t source, uint8_t last)
+{
+	uint32_t clock = responder_clock(r);
+	uint8_t bytes[12] = {0,
+			     0x80,
+			     0,
+			     0,
+			     (uint8_t)(clock >> 24),
+			     (uint8_t)(clock >> 16),
+			     (uint8_t)(clock >> 8),
+			     (uint8_t)clock,
+			     203,
+			     0,
+			     113,
+			     last};
+
+	announce(source, bytes, sizeof(bytes));
+}
+
+static int listener(uint32_t address, int option)
+{
+	struct sockaddr_in here = at(address, ANNOUNCEMENT_PORT);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+
+	ck_assert_int_ge(fd, 0);
+	if (option)
+		ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, option, &on, sizeof(on)), 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&here, sizeof(here)), 0);
+	return fd;
+}
+
+START_TEST(N48_all_listeners_hear_it)
+{
+	static const int options[] = {SO_REUSEADDR, SO_REUSEPORT};
+
+	for (int i = 0; i < 2; i++) {
+		struct responder *r = responder_start();
+		int foreign = listener(ALL_HOSTS, options[i]);
+		natpmp_ctx *one = client(responder_port(r), 0), *two = client(responder_port(r), 0);
+		struct events first = {0}, second = {0};
+		uint8_t bytes[64];
+
+		hold_up(one, NATPMP_TCP, 80, &first);
+		hold_up(two, NATPMP_TCP, 81, &second);
+		announce_address(r, INADDR_LOOPBACK, 77);
+		ck_assert(drive(one, &first, 2, SOON));
+		ck_assert(drive(two, &second, 2, SOON));
+		ck_assert_str_eq(first.at[1].now.mapping.external_address, "203.0.113.77");
+		ck_assert_str_eq(first.at[1].before.mapping.external_address, "203.0.113.5");
+		ck_assert_str_eq(second.at[1].now.mapping.external_address, "203.0.113.77");
+		ck_assert_int_eq(recv(foreign, bytes, sizeof(bytes), MSG_DONTWAIT), 12);
+		close(foreign);
+		natpmp_free(one);
+		natpmp_free(two);
+		responder_stop(r);
+	}
+}
+
+/* It has the port for itself: then without announcements. */
+START_TEST(N48_exclusive_listener)
+{
+	struct responder *r = responder_start();
+	int foreign = listener(INADDR_ANY, 0);
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	struct events events = {0};
+
+	hold_up(ctx, NATPMP_TCP, 80, &events);
+	announce_address(r, INADDR_LOOPBACK, 77);
+	ck_assert(!drive(ctx, &events, 2, 200));
+	natpmp_free(ctx);
+	close(foreign);
+	responder_stop(r);
+}
+
+START_TEST(N49_other_sources_are_ignored)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	struct events events = {0};
+
+	hold_up(ctx, NATPMP_TCP, 80, &events);
+	announce_address(r, INADDR_LOOPBACK + 1, 66);
+	announce(INADDR_LOOPBACK + 1, "\0\200\0\0\0\0\0\0\xcb\0\x71\x42", 12);
+	ck_assert(!drive(ctx, &events, 2, 200));
+	announce_address(r, INADDR_LOOPBACK, 77);
+	ck_assert(drive(ctx, &events, 2, SOON));
+	ck_assert_str_eq(events.at[1].now.mapping.external_address, "203.0.113.77");
+	ck_assert_uint_eq(responder_asked(r, NATPMP_TCP, 80), 1);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+START_TEST(N52_junk_is_ignored_and_pcp_is_a_hint)
+{
+	static const uint8_t pcp[24] = {2, 0x80};
+	static const uint8_t map[16] = {0, 0x82, 0, 0, 0, 0, 0, 1, 0, 80, 0, 80, 0, 0, 1, 0};
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	struct events events = {0};
+
+	hold_up(ctx, NATPMP_TCP, 80, &events);
+	announce(INADDR_LOOPBACK, "", 0);
+	announce(INADDR_LOOPBACK, "\0\200", 2);
+	announce(INADDR_LOOPBACK, map, sizeof(map));
+	announce(INADDR_LOOPBACK, "\3\200\0\0\0\0\0\0\xcb\0\x71\x42", 12);
+	ck_assert(!drive(ctx, &events, 2, 200));
+	ck_assert_uint_eq(responder_heard(r), 2);
+	responder_be(r, &(struct manner){.address = 0xcb00714d});
+	announce(INADDR_LOOPBACK, pcp, sizeof(pcp));
+	ck_assert(drive(ctx, &events, 2, SOON));
+	ck_assert_str_eq(events.at[1].now.mapping.external_address, "203.0.113.77");
+	ck_assert_uint_eq(responder_asked(r, NATPMP_TCP, 80), 1);
+	ck_assert_uint_eq(responder_asked_address(r), 2);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* Both of two contexts make theirs anew, within 5 s, each by itself. */
+START_TEST(N44_restart_is_heard_by_all)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *one = client(responder_port(r), 0), *two = client(responder_port(r), 0);
+	struct events none = {0};
+
+	hold_up(one, NATPMP_TCP, 80, NULL);
+	hold_up(two, NATPMP_TCP, 81, NULL);
+	responder_reboot(r);
+	announce_address(r, INADDR_LOOPBACK, 5);
+	uint64_t began = now_ms();
+	while (now_ms() - began < 5500 &&
+	       (responder_asked(r, NATPMP_TCP, 80) < 2 || responder_asked(r, NATPMP_TCP, 81) < 2)) {
+		drive(one, &none, 1, 10);
+		drive(two, &none, 1, 10);
+	}
+	ck_assert_uint_eq(responder_asked(r, NATPMP_TCP, 80), 2);
+	ck_assert_uint_eq(responder_asked(r, NATPMP_TCP, 81), 2);
+	natpmp_free(one);
+	natpmp_free(two);
+	responder_stop(r);
+}
+
+/* Refused twice, so that it pauses for 2 s; the announcement says that it is back. */
+START_TEST(N11_announcement_ends_the_pause)
+{
+	uint16_t port = closed_port();
+	natpmp_ctx *ctx = client(port, 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	struct events events = {0};
+	natpmp_lease *lease;
+
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	ck_assert(drive(ctx, &events, 1, SOON));
+	ck_assert_int_eq(events.at[0].now.status, NATPMP_E_REFUSED);
+	drive(ctx, &events, 2, 1200);
+	struct responder *r = responder_start_at(port);
+	ck_assert_ptr_nonnull(r);
+	uint64_t began = now_ms();
+	announce_address(r, INADDR_LOOPBACK, 5);
+	ck_assert(drive(ctx, &events, 2, SOON));
+	ck_assert_int_eq(events.at[1].now.status, NATPMP_OK);
+	ck_assert_uint_lt(now_ms() - began, 1000);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+static bool enter_namespace(void)
+{
+	struct ifreq lo = {.ifr_name = "lo"};
+
+	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return false;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	bool up = fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &lo) == 0;
+	lo.ifr_flags |= IFF_UP | IFF_RUNNING;
+	up = up && ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
+	close(fd);
+	return up;
+}
+
+int main(void)
+{
+	const char *no_skip = getenv("NATPMPC_NO_SKIP");
+
+	if (!enter_namespace()) {
+		fprintf(stderr, "no network namespace to be had\n");
+		return no_skip && strcmp(no_skip, "1") == 0 ? EXIT_FAILURE : SKIPPED;
+	}
+	return RUN_TESTS("api-announce", N48_all_listeners_hear_it, N48_exclusive_listener,
+			 N49_other_sources_are_ignored, N52_junk_is_ignored_and_pcp_is_a_hint,
+			 N44_restart_is_heard_by_all, N11_announcement_ends_the_pause);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* A full descriptor table: an error or a later success, never harm. And what the descriptors are.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "os/udp.h"
+
+/* No descriptor is to be had any more, up to so many that are now free. */
+static void leave(unsigned count)
+{
+	int lowest = dup(STDIN_FILENO);
+	struct rlimit limit;
+
+	ck_assert_int_ge(lowest, 0);
+	close(lowest);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)lowest + count;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void leave_plenty(void)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max < 1024 ? limit.rlim_max : 1024;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static unsigned open_descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+START_TEST(new_with_a_full_table)
+{
+	unsigned before = open_descriptors();
+	natpmp_ctx *ctx;
+	int status, failed = 0;
+
+	for (unsigned count = 0;; count++) {
+		leave(count);
+		errno = 0;
+		status = natpmp_new(&ctx, NULL);
+		int error = errno;
+		leave_plenty();
+		if (status == NATPMP_OK)
+			break;
+		ck_assert_int_eq(status, NATPMP_E_SYSTEM);
+		ck_assert_int_eq(error, EMFILE);
+		ck_assert_ptr_null(ctx);
+		ck_assert_uint_eq(open_descriptors(), before);
+		failed++;
+	}
+	ck_assert_int_ge(failed, 1);
+	natpmp_free(ctx);
+	ck_assert_uint_eq(open_descriptors(), before);
+}
+
+START_TEST(map_with_a_full_table)
+{
+	struct responder *r = responder_start();
+	unsigned before = open_descriptors();
+	int failed = 0;
+
+	for (unsigned count = 0;; count++) {
+		natpmp_ctx *ctx = client(responder_port(r), SOON);
+		natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+
+		leave(count);
+		errno = 0;
+		int status = natpmp_map(ctx, &m), error = errno;
+		leave_plenty();
+		if (status) {
+			ck_assert_int_eq(status, NATPMP_E_SYSTEM);
+			ck_assert_int_eq(error, EMFILE);
+			failed++;
+			ok(natpmp_map(ctx, &m)); /* recovered */
+		}
+		natpmp_free(ctx);
+		ck_assert_uint_eq(open_descriptors(), before);
+		if (!status)
+			break;
+	}
+	ck_assert_int_ge(failed, 1);
+	responder_stop(r);
+}
+
+START_TEST(no_port_with_a_full_table)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+	natpmp_mapping m = wanted(NATPMP_TCP, 0, 60);
+	natpmp_lease *lease;
+
+	natpmp_lease *first = hold_up(ctx, NATPMP_UDP, 53, NULL); /* all is open that is needed */
+	leave(0);
+	ck_assert_int_eq(natpmp_hold(ctx, &m, NULL, NULL, &lease), NATPMP_E_NO_PORT);
+	ck_assert_ptr_null(lease);
+	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_NO_PORT);
+	leave_plenty();
+	ok(natpmp_hold(ctx, &m, NULL, NULL, &lease));
+	ok(natpmp_release(first));
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* A hold that begins with no descriptor left: down for that reason, up when there is one. */
+START_TEST(hold_with_a_full_table_recovers)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct events events = {0};
+	natpmp_lease *lease;
+
+	leave(0);
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	ck_assert(drive(ctx, &events, 1, SOON));
+	ck_assert_int_eq(events.at[0].now.status, NATPMP_E_SYSTEM);
+	leave_plenty();
+	ck_assert(drive(ctx, &events, 2, 8000)); /* looked for every 5 s */
+	ck_assert_int_eq(events.at[1].now.status, NATPMP_OK);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+static int count_runs(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	int *runs = arg;
+
+	(void)lease;
+	(void)mapping;
+	++*runs;
+	return 0;
+}
+
+START_TEST(scope_with_a_full_table)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 500);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	int runs = 0;
+
+	leave(0);
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, count_runs, &runs), NATPMP_E_SYSTEM);
+	leave_plenty();
+	ck_assert_int_eq(runs, 0);
+	ok(natpmp_with_mapping(ctx, &m, count_runs, &runs));
+	ck_assert_int_eq(runs, 1);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+START_TEST(H1_descriptors_do_not_leak_into_programs)
+{
+	struct responder *r = responder_start();
+	unsigned before = open_descriptors();
+	bool was_open[256];
+
+	for (int fd = 0; fd < 256; fd++)
+		was_open[fd] = fcntl(fd, F_GETFD) >= 0;
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	hold_up(ctx, NATPMP_TCP, 80, NULL);
+	ck_assert_uint_gt(open_descriptors(), before);
+	for (int fd = 0; fd < 256; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+		ck_assert_msg(was_open[fd] || flags < 0 || (flags & FD_CLOEXEC), "descriptor %d",
+			      fd);
+	}
+	natpmp_free(ctx);
+	ck_assert_uint_eq(open_descriptors(), before);
+	responder_stop(r);
+}
+
+/* Nobody else can have the port that answers come to, whichever options they set. */
+START_TEST(H1_request_socket_is_not_shared)
+{
+	uint32_t own;
+	int fd = udp_open(INADDR_LOOPBACK, closed_port(), 0, NULL, &own), on = 1;
+	struct sockaddr_in here;
+	socklen_t len = sizeof(here);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_uint_eq(own, INADDR_LOOPBACK);
+	ck_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&here, &len), 0);
+	for (int options = 0; options < 4; options++) {
+		int other = socket(AF_INET, SOCK_DGRAM, 0);
+		if (options & 1)
+			setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		if (options & 2)
+			setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+		ck_assert_int_eq(bind(other, (struct sockaddr *)&here, sizeof(here)), -1);
+		ck_assert_int_eq(errno, EADDRINUSE);
+		close(other);
+	}
+	close(fd);
+}
+
+/* The second send hears of the first one's error, and goes out nevertheless. */
+START_TEST(H3_error_on_the_next_send)
+{
+	uint16_t port = closed_port();
+	uint32_t own;
+	int fd = udp_open(INADDR_LOOPBACK, port, 0, NULL, &own);
+	uint8_t bytes[64];
+	size_t len;
+
+	udp_send(fd, (const uint8_t *)"first", 5);
+	struct responder *r = responder_start_at(port);
+	ck_assert_ptr_nonnull(r);
+	udp_send(fd, (const uint8_t *)"second", 6);
+	while (!responder_heard(r))
+		usleep(1000);
+	ck_assert_uint_eq(responder_nth(r, 0).len, 6);
+	ck_assert_int_eq(udp_receive(fd, INADDR_LOOPBACK, port, bytes, sizeof(bytes), &len),
+			 UDP_REFUSED);
+	ck_assert_uint_eq(len, 5); /* whose error it was */
+	ck_assert_mem_eq(bytes, "first", 5);
+	ck_assert_int_eq(udp_receive(fd, INADDR_LOOPBACK, port, bytes, sizeof(bytes), &len),
+			 UDP_NOTHING);
+	close(fd);
+	responder_stop(r);
+}
+
+START_TEST(H4_no_route)
+{
+	uint32_t own;
+
+	/* from a loopback address nothing else can be reached */
+	ck_assert_int_eq(udp_open(0xc6336401, 5351, INADDR_LOOPBACK, "no-such-thing", &own), -1);
+	ck_assert_int_eq(errno, ENODEV);
+	ck_assert_int_eq(udp_open(INADDR_LOOPBACK, 5351, 0xc6336401, NULL, &own), -1);
+	ck_assert_int_eq(errno, EADDRNOTAVAIL);
+}
+
+int main(void)
+{
+	return RUN_TESTS("api-descriptors", new_with_a_full_table, map_with_a_full_table,
+			 no_port_with_a_full_table, hold_with_a_full_table_recovers,
+			 scope_with_a_full_table, H1_descriptors_do_not_leak_into_programs,
+			 H1_request_socket_is_not_shared, H3_error_on_the_next_send, H4_no_route);
+}

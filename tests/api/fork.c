@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* After fork() the context is the parent's: the child only frees it, and nothing of that is heard.
+ */
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client.h"
+
+static void no_event(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
+		     void *arg)
+{
+	(void)lease;
+	(void)before;
+	(void)now;
+	(void)arg;
+	_exit(100);
+}
+
+static int never(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	(void)lease;
+	(void)mapping;
+	(void)arg;
+	_exit(101);
+}
+
+/* What the child may not do; the number of what it could do nevertheless. */
+static int try_all(natpmp_ctx *ctx, natpmp_lease *lease)
+{
+	natpmp_mapping m = wanted(NATPMP_UDP, 53, 60);
+	char address[NATPMP_ADDRESS_LEN];
+	natpmp_lease *another;
+	natpmp_state state;
+	natpmp_probe probe;
+	natpmp_link link;
+	const int results[] = {
+		natpmp_map(ctx, &m),
+		natpmp_unmap(ctx, &m),
+		natpmp_unmap_all(ctx, NATPMP_UDP),
+		natpmp_external_address(ctx, address),
+		natpmp_hold(ctx, &m, no_event, NULL, &another),
+		natpmp_release(lease),
+		natpmp_lease_state(lease, &state),
+		natpmp_process(ctx),
+		natpmp_with_mapping(ctx, &m, never, NULL),
+		natpmp_get_link(ctx, &link),
+		natpmp_get_probe(ctx, &probe),
+	};
+
+	for (int i = 0; i < (int)(sizeof(results) / sizeof(results[0])); i++)
+		if (results[i] != NATPMP_E_FORKED)
+			return i + 1;
+	if (natpmp_timeout(ctx) != -1)
+		return 50;
+	natpmp_free(ctx);
+	return 0;
+}
+
+static void wait_for(pid_t child)
+{
+	int status;
+
+	ck_assert_int_gt(child, 0);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child: %x", (unsigned)status);
+}
+
+START_TEST(child_gets_forked_and_sends_nothing)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+	struct events events = {0};
+	natpmp_mapping m = wanted(NATPMP_UDP, 54, 60);
+
+	natpmp_lease *lease = hold_up(ctx, NATPMP_TCP, 80, &events);
+	size_t heard = responder_heard(r);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(try_all(ctx, lease));
+	wait_for(child);
+	poll(NULL, 0, 50);
+	ck_assert_uint_eq(responder_heard(r), heard);
+
+	/* The parent's is as it was. */
+	ok(natpmp_map(ctx, &m));
+	hold_up(ctx, NATPMP_TCP, 81, &events);
+	ok(natpmp_release(lease));
+	natpmp_free(ctx);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 1);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 81), 1);
+	responder_stop(r);
+}
+
+struct scope {
+	natpmp_ctx *ctx;
+	struct responder *r;
+	pid_t child, parent;
+	size_t heard;
+};
+
+static int fork_in_scope(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	struct scope *scope = arg;
+	natpmp_state state;
+
+	(void)mapping;
+	scope->heard = responder_heard(scope->r);
+	scope->child = fork();
+	if (scope->child == 0)
+		return natpmp_lease_state(lease, &state) == NATPMP_E_FORKED ? 17 : 18;
+	wait_for(scope->child);
+	poll(NULL, 0, 50);
+	ck_assert_uint_eq(responder_heard(scope->r), scope->heard);
+	return 5;
+}
+
+/* The child comes out of natpmp_with_mapping() as well: with its body's value, and in silence. */
+START_TEST(child_leaves_a_scope)
+{
+	struct scope scope = {.r = responder_start(), .parent = getpid()};
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+
+	scope.ctx = client(responder_port(scope.r), 0);
+	int result = natpmp_with_mapping(scope.ctx, &m, fork_in_scope, &scope);
+	if (getpid() != scope.parent) {
+		natpmp_free(scope.ctx);
+		_exit(result == 17 ? 0 : 1);
+	}
+	ck_assert_int_eq(result, 5);
+	ck_assert_uint_eq(responder_deleted(scope.r, NATPMP_TCP, 80), 1);
+	natpmp_free(scope.ctx);
+	responder_stop(scope.r);
+}
+
+/* A child of its own can have contexts of its own. */
+START_TEST(child_makes_a_context_of_its_own)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+
+	hold_up(ctx, NATPMP_TCP, 80, NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+		natpmp_free(ctx);
+		ctx = client(responder_port(r), SOON);
+		int status = natpmp_map(ctx, &m);
+		natpmp_free(ctx);
+		_exit(-status);
+	}
+	wait_for(child);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+int main(void)
+{
+	return RUN_TESTS("api-fork", child_gets_forked_and_sends_nothing, child_leaves_a_scope,
+			 child_makes_a_context_of_its_own);
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* Holds in a loop of the program's own. */
+#include <poll.h>
+#include <string.h>
+
+#include "client.h"
+
+START_TEST(H8_first_event_tells_how_it_went)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct events events = {0};
+	natpmp_lease *lease;
+	natpmp_state state;
+
+	m.external_port = 8080;
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	ck_assert_uint_eq(events.count, 0); /* never from within */
+	ok(natpmp_lease_state(lease, &state));
+	ck_assert_int_eq(state.status, NATPMP_PENDING);
+	ck_assert_uint_eq(state.mapping.external_port, 8080); /* as wanted */
+	ck_assert_uint_eq(state.mapping.lifetime, 600);
+	responder_be(r, &(struct manner){.external_port = 51234, .most = 300});
+	ck_assert(drive(ctx, &events, 1, SOON));
+	ck_assert_ptr_eq(events.at[0].lease, lease);
+	ck_assert_int_eq(events.at[0].before.status, NATPMP_PENDING);
+	ck_assert_int_eq(events.at[0].now.status, NATPMP_OK);
+	ok(natpmp_lease_state(lease, &state));
+	ck_assert_mem_eq(&state.mapping, &events.at[0].now.mapping, sizeof(state.mapping));
+	ck_assert_str_eq(state.mapping.internal_address, "127.0.0.1");
+	ck_assert_str_eq(state.mapping.external_address, "203.0.113.5");
+	ck_assert_int_eq(state.mapping.protocol, NATPMP_TCP);
+	ck_assert_uint_eq(state.mapping.internal_port, 80);
+	ck_assert_int_gt(natpmp_timeout(ctx), 100 * 1000); /* until the renewal */
+	ck_assert_int_le(natpmp_timeout(ctx), 150 * 1000);
+	natpmp_free(ctx);
+	ck_assert_uint_eq(events.count, 1);
+	responder_stop(r);
+}
+
+START_TEST(refused_hold_is_down_and_comes_up)
+{
+	uint16_t port = closed_port();
+	natpmp_ctx *ctx = client(port, 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct events events = {0};
+	natpmp_lease *lease;
+
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	ck_assert(drive(ctx, &events, 1, SOON));
+	ck_assert_int_eq(events.at[0].now.status, NATPMP_E_REFUSED);
+	struct responder *r = responder_start_at(port);
+	ck_assert_ptr_nonnull(r);
+	ck_assert(drive(ctx, &events, 2, SOON)); /* tried again after a second */
+	ck_assert_int_eq(events.at[1].before.status, NATPMP_E_REFUSED);
+	ck_assert_int_eq(events.at[1].now.status, NATPMP_OK);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+START_TEST(timeout_is_never_without_holds)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+
+	ck_assert_int_eq(natpmp_timeout(ctx), -1);
+	ck_assert_int_ge(natpmp_fd(ctx), 0);
+	ok(natpmp_process(ctx));
+	natpmp_lease *lease = hold_up(ctx, NATPMP_TCP, 80, NULL);
+	ck_assert_int_gt(natpmp_timeout(ctx), 0);
+	int fd = natpmp_fd(ctx);
+	ok(natpmp_release(lease));
+	while (natpmp_timeout(ctx) != -1) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		poll(&p, 1, natpmp_timeout(ctx));
+		ok(natpmp_process(ctx));
+	}
+	ck_assert_int_eq(natpmp_fd(ctx), fd); /* for its life */
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 1);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* The descriptor alone is enough for a loop that knows no time-outs. */
+START_TEST(descriptor_tells_time_too)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct events events = {0};
+	struct pollfd p = {.fd = natpmp_fd(ctx), .events = POLLIN};
+	natpmp_lease *lease;
+
+	responder_be(r, &(struct manner){.lose = 1});
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	while (!events.count) {
+		ck_assert_int_eq(poll(&p, 1, SOON), 1);
+		ok(natpmp_process(ctx));
+	}
+	ck_assert_int_eq(poll(&p, 1, 50), 0); /* and quiet when nothing is to do */
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+START_TEST(N32_event_when_the_port_changes)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 2);
+	struct events events = {0};
+	natpmp_lease *lease;
+
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	ck_assert(drive(ctx, &events, 1, SOON));
+	responder_be(r, &(struct manner){.external_port = 4711});
+	ck_assert(drive(ctx, &events, 2, SOON));
+	ck_assert_int_eq(events.at[1].before.status, NATPMP_OK);
+	ck_assert_uint_eq(events.at[1].before.mapping.external_port, 80);
+	ck_assert_int_eq(events.at[1].now.status, NATPMP_OK);
+	ck_assert_uint_eq(events.at[1].now.mapping.external_port, 4711);
+	ck_assert(!drive(ctx, &events, 3, 1500)); /* renewed, and nothing told */
+	ck_assert_uint_ge(responder_asked(r, NATPMP_TCP, 80), 3);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* --- what is allowed in a callback --- */
+
+struct visitor {
+	natpmp_ctx *ctx;
+	natpmp_lease *lease, *another;
+	struct events events;
+	size_t heard;
+	struct responder *r;
+	int calls;
+};
+
+static int never(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	(void)lease;
+	(void)mapping;
+	(void)arg;
+	ck_abort_msg("the body ran");
+	return 0;
+}
+
+static void try_blocking(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
+			 void *arg)
+{
+	struct visitor *v = arg;
+	natpmp_mapping m = wanted(NATPMP_UDP, 53, 60);
+	natpmp_state state;
+	natpmp_probe probe;
+	natpmp_link link;
+	char address[NATPMP_ADDRESS_LEN];
+
+	(void)before;
+	ck_assert_int_eq(now->status, NATPMP_OK);
+	v->heard = responder_heard(v->r);
+	ck_assert_int_eq(natpmp_map(v->ctx, &m), NATPMP_E_BUSY);
+	ck_assert_int_eq(natpmp_unmap(v->ctx, &m), NATPMP_E_BUSY);
+	ck_assert_int_eq(natpmp_unmap_all(v->ctx, NATPMP_UDP), NATPMP_E_BUSY);
+	ck_assert_int_eq(natpmp_external_address(v->ctx, address), NATPMP_E_BUSY);
+	ck_assert_int_eq(natpmp_get_probe(v->ctx, &probe), NATPMP_E_BUSY);
+	ck_assert_int_eq(natpmp_process(v->ctx), NATPMP_E_BUSY);
+	ck_assert_int_eq(natpmp_with_mapping(v->ctx, &m, never, NULL), NATPMP_E_BUSY);
+	ok(natpmp_lease_state(lease, &state));
+	ok(natpmp_get_link(v->ctx, &link));
+	(void)natpmp_timeout(v->ctx);
+	ck_assert_int_ge(natpmp_fd(v->ctx), 0);
+	v->calls++;
+}
+
+START_TEST(blocking_calls_in_a_callback_are_busy)
+{
+	struct visitor v = {.r = responder_start()};
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+
+	v.ctx = client(responder_port(v.r), 0);
+	ok(natpmp_hold(v.ctx, &m, try_blocking, &v, &v.lease));
+	while (!v.calls)
+		drive(v.ctx, &v.events, 1, 50);
+	drive(v.ctx, &v.events, 1, 300);
+	ck_assert_uint_eq(responder_heard(v.r), v.heard); /* nothing was sent because of them */
+	natpmp_free(v.ctx);
+	ck_assert_int_eq(v.calls, 1);
+	responder_stop(v.r);
+}
+
+static void hold_another(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
+			 void *arg)
+{
+	struct visitor *v = arg;
+	natpmp_mapping m = wanted(NATPMP_UDP, 53, 600);
+
+	(void)before;
+	(void)now;
+	ck_assert_ptr_eq(lease, v->lease);
+	v->calls++;
+	ok(natpmp_hold(v->ctx, &m, note_event, &v->events, &v->another));
+	ok(natpmp_release(lease)); /* this very one */
+}
+
+START_TEST(hold_and_release_in_a_callback)
+{
+	struct visitor v = {.r = responder_start()};
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+
+	v.ctx = client(responder_port(v.r), 0);
+	ok(natpmp_hold(v.ctx, &m, hold_another, &v, &v.lease));
+	ck_assert(drive(v.ctx, &v.events, 1, SOON));
+	ck_assert_ptr_eq(v.events.at[0].lease, v.another);
+	ck_assert_int_eq(v.events.at[0].now.status, NATPMP_OK);
+	ck_assert_int_eq(v.calls, 1);
+	ck_assert_uint_eq(responder_deleted(v.r, NATPMP_TCP, 80), 1);
+	natpmp_free(v.ctx);
+	ck_assert_uint_eq(responder_deleted(v.r, NATPMP_UDP, 53), 1);
+	responder_stop(v.r);
+}
+
+static void release_another(natpmp_lease *lease, const natpmp_state *before,
+			    const natpmp_state *now, void *arg)
+{
+	struct visitor *v = arg;
+
+	(void)lease;
+	(void)before;
+	(void)now;
+	v->calls++;
+	ok(natpmp_release(v->another)); /* which has an event to be told, too */
+	v->another = NULL;
+}
+
+/* Two leases whose events are due at once: the first one's callback releases the other. */
+START_TEST(no_event_of_a_lease_released_in_a_callback)
+{
+	struct visitor v = {.r = responder_start()};
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600), n = wanted(NATPMP_TCP, 81, 600);
+
+	v.ctx = client(closed_port(), 0);
+	ok(natpmp_hold(v.ctx, &m, release_another, &v, &v.lease));
+	ok(natpmp_hold(v.ctx, &n, note_event, &v.events, &v.another));
+	while (!v.calls)
+		drive(v.ctx, &v.events, EVENTS_MAX, 20);
+	drive(v.ctx, &v.events, EVENTS_MAX, 100);
+	for (size_t i = 0; i < v.events.count; i++) /* told before it was released, if at all */
+		ck_assert_ptr_nonnull(v.events.at[i].lease);
+	ck_assert_int_eq(v.calls, 1);
+	natpmp_free(v.ctx);
+	responder_stop(v.r);
+}
+
+/* --- the end --- */
+
+START_TEST(N12_free_deletes_what_is_held)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	struct events events = {0};
+
+	for (uint16_t port = 1000; port < 1020; port++)
+		hold_up(ctx, NATPMP_TCP, port, &events);
+	hold_up(ctx, NATPMP_TCP_UDP, 53, &events);
+	events.count = 0;
+	uint64_t began = now_ms();
+	natpmp_free(ctx);
+	ck_assert_uint_lt(now_ms() - began, 1000);
+	for (uint16_t port = 1000; port < 1020; port++)
+		ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, port), 1);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 53), 1);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_UDP, 53), 1);
+	ck_assert_uint_eq(events.count, 0);
+	responder_stop(r);
+}
+
+/* Answered by nobody: a deletion each nevertheless, and 2 s at most. */
+START_TEST(N12_free_with_a_silent_gateway)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+
+	for (uint16_t port = 1000; port < 1020; port++)
+		hold_up(ctx, NATPMP_TCP, port, NULL);
+	responder_be(r, &(struct manner){.silent = true});
+	uint64_t began = now_ms();
+	natpmp_free(ctx);
+	uint64_t took = now_ms() - began;
+	ck_assert_uint_le(took, 2300);
+	for (int i = 0; i < 50 && !responder_deleted(r, NATPMP_TCP, 1019); i++)
+		poll(NULL, 0, 20);
+	poll(NULL, 0, 20);
+	for (uint16_t port = 1000; port < 1020; port++)
+		ck_assert_msg(responder_deleted(r, NATPMP_TCP, port) >= 1, "port %u", port);
+	size_t first = 0; /* one of them was sent as any request is, the others once */
+	for (uint16_t port = 1000; port < 1020; port++)
+		first += responder_deleted(r, NATPMP_TCP, port) > 1;
+	ck_assert_uint_le(first, 1);
+	responder_stop(r);
+}
+
+START_TEST(N12_free_with_a_closed_gateway)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+
+	for (uint16_t port = 1000; port < 1010; port++)
+		hold_up(ctx, NATPMP_TCP, port, NULL);
+	responder_stop(r);
+	uint64_t began = now_ms();
+	natpmp_free(ctx);
+	ck_assert_uint_lt(now_ms() - began, 2300);
+}
+
+START_TEST(N12_free_while_pending)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	natpmp_lease *lease;
+
+	responder_be(r, &(struct manner){.silent = true});
+	ok(natpmp_hold(ctx, &m, NULL, NULL, &lease));
+	uint64_t began = now_ms();
+	natpmp_free(ctx);
+	ck_assert_uint_le(now_ms() - began, 2300);
+	ck_assert_uint_ge(responder_deleted(r, NATPMP_TCP, 80), 1); /* it may have been granted */
+	responder_stop(r);
+}
+
+/* A blocking call drives the holds, too. */
+START_TEST(blocking_calls_process_holds)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600), n = wanted(NATPMP_TCP, 81, 600);
+	struct events events = {0};
+	natpmp_lease *lease;
+	natpmp_state state;
+
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	ok(natpmp_map(ctx, &n));
+	ok(natpmp_lease_state(lease, &state));
+	ck_assert_int_eq(state.status, NATPMP_OK);
+	ck_assert_uint_eq(events.count, 1);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+int main(void)
+{
+	return RUN_TESTS("api-holding", H8_first_event_tells_how_it_went,
+			 refused_hold_is_down_and_comes_up, timeout_is_never_without_holds,
+			 descriptor_tells_time_too, N32_event_when_the_port_changes,
+			 blocking_calls_in_a_callback_are_busy, hold_and_release_in_a_callback,
+			 no_event_of_a_lease_released_in_a_callback, N12_free_deletes_what_is_held,
+			 N12_free_with_a_silent_gateway, N12_free_with_a_closed_gateway,
+			 N12_free_while_pending, blocking_calls_process_holds);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* Every allocation of the library fails once, each in its turn; so does the making of a thread.
+ * Linked with --wrap: all calls in this program come by here. */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "client.h"
+
+static atomic_int until_failure = -1; /* counts down; the one that finds 0 fails */
+static atomic_bool threads_fail;
+
+static bool denied(void)
+{
+	if (atomic_load(&until_failure) < 0 || atomic_fetch_sub(&until_failure, 1) > 0)
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+/* Names that the linker makes. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+			  void *(*start)(void *), void *arg);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+			  void *(*start)(void *), void *arg);
+
+void *__wrap_malloc(size_t size)
+{
+	return denied() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return denied() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	return denied() ? NULL : __real_realloc(old, size);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+			  void *(*start)(void *), void *arg)
+{
+	return atomic_load(&threads_fail) ? EAGAIN
+					  : __real_pthread_create(thread, attributes, start, arg);
+}
+
+/* The nth allocation from now on fails. No assertions in the meantime, they allocate, too. */
+static void deny(int n)
+{
+	atomic_store(&until_failure, n);
+}
+
+/* No more; did one? */
+static bool was_denied(void)
+{
+	return atomic_exchange(&until_failure, -1) < 0;
+}
+
+static int run_once(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	int *runs = arg;
+
+	(void)lease;
+	(void)mapping;
+	++*runs;
+	return 11;
+}
+
+START_TEST(new_out_of_memory)
+{
+	natpmp_ctx *ctx;
+	int n = 0;
+
+	for (;; n++) {
+		deny(n);
+		int status = natpmp_new(&ctx, NULL);
+		if (!was_denied()) {
+			ok(status);
+			break;
+		}
+		ck_assert_int_eq(status, NATPMP_E_NO_MEMORY);
+		ck_assert_ptr_null(ctx);
+	}
+	ck_assert_int_ge(n, 1);
+	natpmp_free(ctx);
+}
+
+enum { STRANGE = -999, HOLDS = 100 };
+
+static int call(natpmp_ctx *ctx, int which)
+{
+	natpmp_mapping m = wanted(NATPMP_TCP_UDP, 80, 60);
+	char address[NATPMP_ADDRESS_LEN];
+	natpmp_probe probe;
+	natpmp_link link;
+	natpmp_lease *lease;
+	int runs = 0, status;
+
+	switch (which) {
+	case 0:
+		return natpmp_map(ctx, &m);
+	case 1:
+		return natpmp_unmap(ctx, &m);
+	case 2:
+		return natpmp_unmap_all(ctx, NATPMP_TCP);
+	case 3:
+		return natpmp_external_address(ctx, address);
+	case 4:
+		return natpmp_get_link(ctx, &link);
+	case 5:
+		return natpmp_get_probe(ctx, &probe);
+	case 6:
+		status = natpmp_hold(ctx, &m, NULL, NULL, &lease);
+		if ((status == NATPMP_OK) != (lease != NULL) || natpmp_release(lease))
+			return STRANGE;
+		return status;
+	default:
+		status = natpmp_with_mapping(ctx, &m, run_once, &runs);
+		if (status != (runs ? 11 : NATPMP_E_NO_MEMORY))
+			return STRANGE;
+		return runs ? NATPMP_OK : status;
+	}
+}
+
+/* With the nth allocation failed: success, or NO_MEMORY and success the next time. */
+START_TEST(every_call_out_of_memory)
+{
+	struct responder *r = responder_start();
+	int failures = 0;
+
+	for (int which = 0; which < 8; which++) {
+		bool any = true;
+		for (int n = 0; any; n++) {
+			natpmp_ctx *ctx = client(responder_port(r), SOON);
+			deny(n);
+			int status = call(ctx, which);
+			any = was_denied();
+			failures += any;
+			ck_assert_msg(status == NATPMP_OK || (any && status == NATPMP_E_NO_MEMORY),
+				      "call %d, allocation %d: %d", which, n, status);
+			ok(call(ctx, which)); /* as if nothing had been */
+			natpmp_free(ctx);
+		}
+	}
+	ck_assert_int_ge(failures, 5);
+	responder_stop(r);
+}
+
+/* Many holds, so that what grows has to grow. */
+START_TEST(holds_out_of_memory)
+{
+	struct responder *r = responder_start();
+	int failures = 0;
+
+	for (int n = 0; n < HOLDS + 20; n += n < 20 ? 1 : 7) {
+		natpmp_ctx *ctx = client(responder_port(r), SOON);
+		natpmp_lease *leases[HOLDS];
+
+		int unexpected = 0;
+
+		deny(n);
+		for (int i = 0; i < HOLDS; i++) {
+			natpmp_mapping m = wanted(NATPMP_UDP, (uint16_t)(1000 + i), 60);
+			int status = natpmp_hold(ctx, &m, NULL, NULL, &leases[i]);
+			if (status == NATPMP_E_NO_MEMORY)
+				status = natpmp_hold(ctx, &m, NULL, NULL, &leases[i]);
+			unexpected |= status;
+		}
+		failures += was_denied();
+		for (int i = 0; i < HOLDS; i++)
+			unexpected |= natpmp_release(leases[i]);
+		ok(unexpected);
+		natpmp_free(ctx);
+	}
+	ck_assert_int_ge(failures, 20 + HOLDS / 7);
+	responder_stop(r);
+}
+
+/* Up and running, nothing is allocated any more. */
+START_TEST(running_needs_no_memory)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 2);
+	struct pollfd fd = {.fd = natpmp_fd(ctx), .events = POLLIN};
+	uint64_t until = now_ms() + 1500;
+	natpmp_lease *lease;
+	natpmp_state state;
+	int failures = 0;
+
+	ok(natpmp_hold(ctx, &m, NULL, NULL, &lease));
+	deny(0);
+	while (now_ms() < until) { /* a renewal, too */
+		poll(&fd, 1, 100);
+		failures |= natpmp_process(ctx);
+	}
+	failures |= natpmp_lease_state(lease, &state) | natpmp_release(lease);
+	natpmp_free(ctx);
+	ck_assert(!was_denied());
+	ok(failures);
+	ok(state.status);
+	ck_assert_uint_ge(responder_asked(r, NATPMP_TCP, 80), 2);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 1);
+	responder_stop(r);
+}
+
+START_TEST(no_thread_for_the_keeper)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	int runs = 0;
+
+	atomic_store(&threads_fail, true);
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, run_once, &runs), NATPMP_E_NO_MEMORY);
+	atomic_store(&threads_fail, false);
+	ck_assert_int_eq(runs, 0);
+	ck_assert_uint_eq(responder_asked(r, NATPMP_TCP, 80), 1);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 1);
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, run_once, &runs), 11);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+int main(void)
+{
+	return RUN_TESTS("api-memory", new_out_of_memory, every_call_out_of_memory,
+			 holds_out_of_memory, running_needs_no_memory, no_thread_for_the_keeper);
+}

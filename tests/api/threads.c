@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* Several threads in calls on one context: worth most under the thread sanitizer. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "client.h"
+
+enum { THREADS = 8, ROUNDS = 10 };
+
+struct worker {
+	natpmp_ctx *ctx;
+	pthread_t thread;
+	uint16_t port;
+	int failed;
+	atomic_bool *stop;
+};
+
+static void *map_and_unmap(void *arg)
+{
+	struct worker *w = arg;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		natpmp_mapping m = wanted(NATPMP_TCP, w->port, 60);
+		char address[NATPMP_ADDRESS_LEN];
+		natpmp_link link;
+
+		w->failed |= natpmp_map(w->ctx, &m) || m.external_port != w->port;
+		w->failed |= natpmp_external_address(w->ctx, address);
+		w->failed |= natpmp_get_link(w->ctx, &link);
+		w->failed |= natpmp_unmap(w->ctx, &m);
+	}
+	return NULL;
+}
+
+static void run(struct worker *workers, natpmp_ctx *ctx, void *(*work)(void *), atomic_bool *stop)
+{
+	for (int i = 0; i < THREADS; i++) {
+		workers[i] =
+			(struct worker){.ctx = ctx, .port = (uint16_t)(1000 + i), .stop = stop};
+		ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+}
+
+static void join(struct worker *workers)
+{
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].thread, NULL);
+		ck_assert_int_eq(workers[i].failed, 0);
+	}
+}
+
+START_TEST(calls_of_many_threads_take_turns)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 5000);
+	struct worker workers[THREADS];
+
+	run(workers, ctx, map_and_unmap, NULL);
+	join(workers);
+	for (uint16_t i = 0; i < THREADS; i++) {
+		ck_assert_uint_ge(responder_asked(r, NATPMP_TCP, (uint16_t)(1000 + i)), ROUNDS);
+		ck_assert_uint_ge(responder_deleted(r, NATPMP_TCP, (uint16_t)(1000 + i)), ROUNDS);
+	}
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+static int work_in_scope(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	struct worker workers[THREADS];
+	natpmp_state state;
+
+	run(workers, arg, map_and_unmap, NULL);
+	for (int i = 0; i < 100; i++)
+		ok(natpmp_lease_state(lease, &state));
+	join(workers);
+	ck_assert_uint_eq(state.mapping.internal_port, mapping->internal_port);
+	return 3;
+}
+
+START_TEST(calls_of_many_threads_beside_the_keeper)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 5000);
+	natpmp_mapping m = wanted(NATPMP_UDP, 53, 2);
+
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, work_in_scope, ctx), 3);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* Deadlines of different threads, in any order of arrival, while one of them drives. */
+static void *time_out(void *arg)
+{
+	struct worker *w = arg;
+	natpmp_mapping m = wanted(NATPMP_TCP, w->port, 60);
+
+	usleep((unsigned)(w->port - 1000) * 20000);
+	uint64_t began = now_ms();
+	w->failed = natpmp_map(w->ctx, &m) != NATPMP_E_TIMEOUT;
+	w->failed |= now_ms() - began > 300 + 200 || now_ms() - began < 298;
+	return NULL;
+}
+
+START_TEST(each_thread_has_its_deadline)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 300);
+	struct worker workers[THREADS];
+
+	responder_be(r, &(struct manner){.silent = true});
+	run(workers, ctx, time_out, NULL);
+	join(workers);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+static void *hold_and_release(void *arg)
+{
+	struct worker *w = arg;
+
+	while (!atomic_load(w->stop)) {
+		natpmp_mapping m = wanted(NATPMP_TCP, w->port, 60);
+		natpmp_lease *lease;
+		natpmp_state state;
+
+		w->failed |= natpmp_hold(w->ctx, &m, NULL, NULL, &lease);
+		if (w->failed)
+			break;
+		w->failed |= natpmp_lease_state(lease, &state);
+		usleep(2000);
+		w->failed |= natpmp_release(lease);
+	}
+	return NULL;
+}
+
+/* One thread has the loop, the others come and go. */
+START_TEST(holds_of_other_threads)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	struct worker workers[THREADS];
+	struct events none = {0};
+	atomic_bool stop = false;
+
+	run(workers, ctx, hold_and_release, &stop);
+	drive(ctx, &none, 1, 700);
+	atomic_store(&stop, true);
+	join(workers);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+int main(void)
+{
+	return RUN_TESTS("api-threads", calls_of_many_threads_take_turns,
+			 calls_of_many_threads_beside_the_keeper, each_thread_has_its_deadline,
+			 holds_of_other_threads);
+}
