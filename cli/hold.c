@@ -43,11 +43,15 @@ static void say_down(struct hold *hold, const natpmp_state *before)
 	}
 	hold->failures++;
 	output_event(output, "down", &hold->now.mapping, status);
-	if (news(hold, status))
-		output_error(output, "%s is %s: %s; still trying, and if that lasts: %s",
-			     output_name(&hold->now.mapping, name),
-			     was_granted(&hold->now) ? "down" : "not open yet",
-			     natpmp_strerror(status), failure_find(status)->advice);
+	if (!news(hold, status))
+		return;
+	output_name(&hold->now.mapping, name);
+	if (was_granted(&hold->now))
+		output_error(output, "%s is down: %s; nothing to do, it is being brought back",
+			     name, natpmp_strerror(status));
+	else
+		output_error(output, "%s is not open yet: %s; still trying, and if that lasts: %s",
+			     name, natpmp_strerror(status), failure_find(status)->advice);
 }
 
 static void say_up(struct hold *hold, const natpmp_state *before)
@@ -138,8 +142,11 @@ void holds_work(struct holds *holds)
 {
 	bool first_ready = !holds->ready && holds_worst(holds)->status == NATPMP_OK;
 
-	if (first_ready)
+	if (first_ready) {
 		holds->ready = true;
+		if (!holds->options->command && holds->output->align)
+			output_note(holds->output, "held until Ctrl-C");
+	}
 	if (holds->changed) {
 		notify_status(holds, first_ready);
 		/* The ports as last granted: through an outage, too. */

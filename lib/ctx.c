@@ -226,7 +226,7 @@ int ctx_link(natpmp_ctx *ctx)
 
 void ctx_watch(natpmp_ctx *ctx)
 {
-	if (ctx->watched)
+	if (ctx->watched && ctx->relink_at == NEVER)
 		return;
 	ctx->watched = true;
 	relink(ctx);

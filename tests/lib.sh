@@ -89,10 +89,13 @@ seen() { [ "$(grep -c -E "$2" "$work/log")" -ge "$1" ]; }
 
 # ------------------------------------------------------------------- natpmp --
 
-# run ARGUMENT...: natpmp to its end; $status, $work/out and $work/err tell.
+# natpmp ARGUMENT...: to its end, which has a bound.
+natpmp() { timeout -k 1 40 "$NATPMP" -g "$gateway" "$@"; }
+
+# run ARGUMENT...: the same; $status, $work/out and $work/err tell.
 run() {
 	status=0
-	timeout -k 1 40 "$NATPMP" -g "$gateway" "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+	natpmp "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
 }
 
 # start NAME ARGUMENT...: natpmp in the background as $pid; $work/NAME.out, .err.

@@ -80,6 +80,7 @@ static void end(struct engine *engine, int status, const struct wire_answer *ans
 	request->state = REQUEST_ENDED;
 	request->status = status;
 	request->answer = answer ? *answer : (struct wire_answer){0};
+	request->generation = engine->generation;
 	request->next_ended = NULL;
 	*engine->ended_tail = request;
 	engine->ended_tail = &request->next_ended;

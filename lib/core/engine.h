@@ -43,6 +43,7 @@ struct request {
 	/* once REQUEST_ENDED */
 	int status; /* natpmp_status */
 	struct wire_answer answer;
+	unsigned generation; /* the engine's, then */
 };
 
 struct engine {

@@ -140,7 +140,7 @@ static uint16_t suggestion(const struct leases *leases, const struct half *half)
 static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uint64_t now)
 {
 	const struct lease *lease = half->lease;
-	bool fresh = !half->failure && !half->expires;
+	bool fresh = !half->failure; /* a pause does not keep what may succeed from being tried once */
 
 	half->request.wire.internal_port = lease->internal_port;
 	half->request.wire.external_port = suggestion(leases, half);
@@ -303,7 +303,7 @@ static void held(struct leases *leases, struct half *half, uint64_t now)
 	half->planned = (uint64_t)lifetime * 1000;
 	half->expires = half->granted_at + half->planned;
 	half->act_at = half->granted_at + half->planned / 2;
-	half->generation = leases->engine.generation;
+	half->generation = half->request.generation;
 	half->failure = NATPMP_OK;
 	half->request.failures = 0;
 	half->maybe = !leases->vpn;
@@ -348,6 +348,9 @@ static void hold_ended(struct leases *leases, struct half *half, uint64_t now)
 		return;
 	}
 	held(leases, half, now);
+	for (unsigned i = 0; i < lease->halves; i++)
+		if (!lease->half[i].expires && lease->half[i].failure)
+			lease->down = lease->half[i].failure; /* what still stands against it */
 	if (lease->halves == 2 && trusted(leases, &lease->half[0]) &&
 	    trusted(leases, &lease->half[1]) && !lease_granted(lease)) {
 		coax(leases, lease, now);

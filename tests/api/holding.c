@@ -14,6 +14,7 @@ START_TEST(H8_first_event_tells_how_it_went)
 	natpmp_lease *lease;
 	natpmp_state state;
 
+	responder_be(r, &(struct manner){.external_port = 51234, .most = 300, .delay = 20});
 	m.external_port = 8080;
 	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
 	ck_assert_uint_eq(events.count, 0); /* never from within */
@@ -21,7 +22,6 @@ START_TEST(H8_first_event_tells_how_it_went)
 	ck_assert_int_eq(state.status, NATPMP_PENDING);
 	ck_assert_uint_eq(state.mapping.external_port, 8080); /* as wanted */
 	ck_assert_uint_eq(state.mapping.lifetime, 600);
-	responder_be(r, &(struct manner){.external_port = 51234, .most = 300});
 	ck_assert(drive(ctx, &events, 1, SOON));
 	ck_assert_ptr_eq(events.at[0].lease, lease);
 	ck_assert_int_eq(events.at[0].before.status, NATPMP_PENDING);

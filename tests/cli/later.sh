@@ -7,8 +7,6 @@
 unshare -Urn true 2>/dev/null || skip "no namespace to be had"
 command -v ip >/dev/null || skip "needs ip"
 
-# Inside, natpmp finds its gateway by a default route to an address of this very
-# namespace: a dummy interface can be routed through, and lo carries the packets.
 cat >"$work/inside" <<'END'
 set -eu
 work=$1

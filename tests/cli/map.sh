@@ -85,7 +85,6 @@ tell set maps-without-address on
 run -p 1241
 expect_status 0
 expect_line out '-:1241 -> 127\.0\.0\.1:1241 tcp 7200 s'
-expect_text err 'no'
 expect_text err 'external address is not known'
 run -p 1241 --json
 expect_json out '.event == "mapped" and .external_address == null and .external_kind == "none"'

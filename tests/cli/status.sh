@@ -73,20 +73,20 @@ expect_text err 'nosuch0'
 step "3: no gateway known"
 if unshare -Urn true 2>/dev/null; then
 	status=0
-	unshare -Urn "$NATPMP" -p 1000 >"$work/out" 2>"$work/err" || status=$?
+	timeout -k 1 20 unshare -Urn "$NATPMP" -p 1000 >"$work/out" 2>"$work/err" || status=$?
 	expect_status 3
 	expect_empty out
 	expect_text err '-g'
 	status=0
-	unshare -Urn "$NATPMP" -g 10.99.99.1 -p 1000 >"$work/out" 2>"$work/err" || status=$?
+	timeout -k 1 20 unshare -Urn "$NATPMP" -g 10.99.99.1 -p 1000 >"$work/out" 2>"$work/err" || status=$?
 	expect_status 3
 	expect_text err '10.99.99.1'
 	status=0
-	unshare -Urn "$NATPMP" --check >"$work/out" 2>"$work/err" || status=$?
+	timeout -k 1 20 unshare -Urn "$NATPMP" --check >"$work/out" 2>"$work/err" || status=$?
 	expect_status 3
 	expect_text out 'verdict: '
 	status=0
-	unshare -Urn "$NATPMP" -p 1000 true >"$work/out" 2>"$work/err" || status=$?
+	timeout -k 1 20 unshare -Urn "$NATPMP" -p 1000 true >"$work/out" 2>"$work/err" || status=$?
 	expect_status 125
 else
 	skip "no namespace to be had"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # natpmp -p PORT 'a server on %p': reached from outside for longer than the mapping's first
 # lifetime, and nothing is left at the gateway however it ends.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # run_server PORT tcp|udp|both

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Several programs on one host: each has its own mapping and hears of a restart; and one that
 # keeps the announcements' port to itself does no harm.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 all_mapped() {

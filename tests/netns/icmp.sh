@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What ICMP says about a request: port unreachable is the gateway's own word and reported at once,
 # everything else is a hint (RFC 1122 section 3.2.2.1), and asking goes on.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 port=4000

@@ -146,6 +146,9 @@ start() {
 	_name=$1 _host=$2 _input=/dev/null
 	[ ! -e "$work/$_name.in" ] || _input=$work/$_name.in
 	shift 2
+	# Now, not when the new process comes to it: nobody shall read what its namesake wrote.
+	: >"$work/$_name.out"
+	: >"$work/$_name.err"
 	ip netns exec "$_host" "$@" >"$work/$_name.out" 2>"$work/$_name.err" <"$_input" 3>&- &
 	echo $! >"$work/$_name.pid"
 }
@@ -230,7 +233,8 @@ gateway() {
 	host "$1"
 	plug "$1" "$2"
 	cable "$1" wan "$3/24" outside "$1" "$4/24"
-	on "$1" sysctl -qw net.ipv4.ip_forward=1
+	# Each refusal is to be heard: no limit on what ICMP sends.
+	on "$1" sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0
 	on "$1" nft -f - <<-'END'
 		table inet filter {
 			chain miniupnpd { }
@@ -429,26 +433,32 @@ reach() {
 
 # watch ADDRESS PORT: try over TCP again and again, note when it worked
 watch() {
+	: >"$work/traffic.probes"
 	while :; do
 		_at=$(ms)
 		_works=0
 		reach tcp "$1" "$2" && _works=1
 		echo "$_at $_works"
 		sleep 0.05
-	done >"$work/traffic.probes" 2>/dev/null 3>&- &
+	done >>"$work/traffic.probes" 2>/dev/null 3>&- &
 	watcher=$!
 	wait_for 5 "traffic through $1:$2" grep -q ' 1$' "$work/traffic.probes"
+}
+
+works_now() {
+	tail -n 1 "$work/traffic.probes" | grep -q ' 1$'
 }
 
 # unwatch: no more of it, sets $connections, $outages, and $longest: the longest outage in ms,
 # from the last success before it to the first after it
 unwatch() {
+	within 2 works_now || : # who watches may be a moment behind; else it ends with an outage
 	kill "$watcher"
 	wait "$watcher" 2>/dev/null || :
 	# shellcheck disable=SC2046 # three words
 	set -- $(awk '
 		$2 { if (bad) { n++; if ($1 - last > max) max = $1 - last }; last = $1; bad = 0; ok++ }
-		!$2 { bad = 1 }
-		END { print ok, n + bad, max + 0 }' "$work/traffic.probes")
+		!$2 { bad = ok > 0 }
+		END { print ok + 0, n + bad, max + 0 }' "$work/traffic.probes")
 	connections=$1 outages=$2 longest=$3
 }

@@ -4,6 +4,7 @@
 # Six holders of a mapping of 33 s renew three times each. Half a lifetime has room for seven
 # sends, of which all are lost once in a hundred renewals (0.51 to the 7th): more than three
 # mappings down among 18 renewals is no bad luck (1 in 60000), but a fault.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 ports='4000 4001 4002 4003 4004 4005'

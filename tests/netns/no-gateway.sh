@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # A gateway that is not there: each way of it has its own exit status, and in time.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # fails STATUS WHAT [OPTION...]: so does natpmp; with a command it ends with 125, and does not run it.

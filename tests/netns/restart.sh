@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The gateway's daemon is killed, its table gone, and it starts again, while traffic runs.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # Old enough that its restart can be told from its clock (RFC 6886 section 3.6 allows for 2 s).

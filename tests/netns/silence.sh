@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The gateway hears nothing for a while. Nothing is told of that while the lease still runs; when
 # it is over: down, once, and up again soon after the gateway answers.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # silence REQUESTS: until so many have been lost

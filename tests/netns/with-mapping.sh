@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # natpmp_with_mapping(), as in examples/with_mapping.c: the mapping lives as long as the function
 # runs, here for two and a half of its lifetimes.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 world

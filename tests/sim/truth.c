@@ -94,6 +94,13 @@ static void check_creation(struct world *w, const uint8_t *bytes)
 
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 {
+	/* Section 3.7: MUST first delay. (One that has to wait for the window holds nobody up.) */
+	uint64_t recovery = w->leases.recover_at, last = w->leases.recovered_at;
+	bool first = !last || w->shown_at >= last + WINDOW;
+	CHECK(w, w->watch.first != w->now || recovery == NEVER || !first || recovery > w->shown_at + DELAY,
+	      "something new is sent %" PRIu64 " ms after a restart was shown, %" PRIu64
+	      " ms before the recovery",
+	      w->now - w->shown_at, recovery - w->now);
 	if (!is_map(bytes, len))
 		return;
 	if (lifetime_in(bytes))
@@ -151,6 +158,8 @@ static void hear_clock(struct world *w, uint32_t seconds)
 	if (epoch->known &&
 	    ((int64_t)seconds + 2) * 8000 < epoch->seconds * 8000 + (now - epoch->at) * 7) {
 		TRACE(w, "shown: the gateway restarted");
+		if (w->leases.recover_at == NEVER)
+			w->shown_at = w->now;
 		show_loss(w);
 	}
 	*epoch = (struct epoch_seen){.known = true, .seconds = seconds, .at = now};
@@ -161,11 +170,21 @@ static void hear_grant(struct world *w, const struct event *event, const struct 
 	const uint8_t *request = w->watch.bytes;
 	bool named = w->vpn && answer->internal_port == answer->external_port;
 
+	/* An answer that was made for an earlier request passes for one to the deletion. */
+	if (w->watch.open && is_map(request, w->watch.len) && !lifetime_in(request) &&
+	    answer->opcode == request[1] && answer->internal_port == port_in(request) &&
+	    !answer->lifetime && event->asked < w->watch.first)
+		truth_key(w, answer->opcode, answer->internal_port)->leftover[event->link] = true;
 	if (!w->watch.open || !is_map(request, w->watch.len) || !lifetime_in(request) ||
 	    answer->opcode != request[1] || !answer->external_port || !answer->lifetime ||
 	    (answer->internal_port != port_in(request) && !named))
 		return;
 	CHECK(w, !event->forged, "(the simulation forged too well)");
+	/* After five sends it may have been given up: only the core knows. */
+	if (w->now - w->watch.first >= FIVE_SENDS)
+		watch_taken_back(&w->watch, &w->leases);
+	if (!w->watch.open)
+		return;
 	struct key *key = truth_key(w, answer->opcode, answer->internal_port);
 	uint32_t asked = lifetime_in(request);
 	key->external_port = answer->external_port;
@@ -181,9 +200,8 @@ static bool is_no_address(const struct world *w, const struct wire_answer *answe
 {
 	if (!w->watch.open || w->watch.len != 2)
 		return false;
-	return answer->kind == WIRE_BAD_VERSION || answer->kind == WIRE_PCP_ONLY ||
-	       ((answer->kind == WIRE_ANSWER || answer->kind == WIRE_BAD_OPCODE) &&
-		answer->opcode == WIRE_ADDRESS && answer->result);
+	return answer->kind == WIRE_PCP_ONLY || answer->kind == WIRE_BAD_VERSION ||
+	       (answer->opcode == WIRE_ADDRESS && answer->result);
 }
 
 void truth_received(struct world *w, const struct event *event)
@@ -198,6 +216,7 @@ void truth_received(struct world *w, const struct event *event)
 	if (event->kind == ANNOUNCED && answer.kind != WIRE_PCP_ANNOUNCEMENT &&
 	    (answer.kind != WIRE_ANSWER || answer.opcode != WIRE_ADDRESS))
 		return;
+	w->heard |= answer.kind != WIRE_JUNK;
 	if (answer.has_epoch)
 		hear_clock(w, answer.epoch);
 	if (event->kind == TO_CLIENT && is_no_address(w, &answer))
@@ -230,7 +249,7 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	size_t cursor = 0;
 	bool calm = !w->disturbances && w->now > w->calm_since + MINUTE;
 
-	w->epoch.known = false;
+	w->heard = w->epoch.known = false;
 	w->addresses_seen = 0;
 	w->address_last = 0;
 	show_loss(w);
@@ -305,6 +324,21 @@ void truth_event(struct world *w, struct hold *hold, const struct lease_view *be
 }
 
 /* --- at any time --- */
+
+void truth_settled(struct world *w)
+{
+	const struct engine *engine = &w->leases.engine;
+	uint64_t recovery = w->leases.recover_at;
+
+	CHECK(w, !w->heard || w->link == NO_LINK || !engine->queue.count || engine->in_flight || engine->hold_off > w->now,
+	      "somebody waits, and the gateway has just been heard");
+	if (recovery != w->recover_at && recovery != NEVER && recovery <= w->now + DELAY &&
+	    w->shown_at == w->now) {
+		w->delays++;
+		w->delayed += recovery - w->now;
+	}
+	w->recover_at = recovery;
+}
 
 static bool gateway_has(struct world *w, const struct hold *hold, unsigned i)
 {
@@ -461,7 +495,7 @@ void truth_finished(struct world *w, struct hold *hold)
 		if (!model_lookup(world_gateway(w, w->link), w->now, w->links[w->link].own,
 				  hold->core.half[i].request.wire.opcode, port, &external, 1))
 			continue;
-		CHECK(w, !strict || key->leftover[w->link] || key->ignored || w->now >= key->over,
+		CHECK(w, !strict || key->leftover[w->link] || w->ignored || w->now >= key->over,
 		      "port %u was let go, and external port %u is left over", port, external);
 		/* Else it could not be told; was that tried for long enough? */
 		CHECK(w,

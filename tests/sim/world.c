@@ -156,12 +156,18 @@ static void pump(struct world *w, uint64_t late)
 		CHECK(w, sent++ == 0, "two packets at once");
 		CHECK(w, w->link != NO_LINK, "sent without a gateway");
 		trace_bytes(w, "sent ", bytes, len);
-		uint64_t first = w->watch.first;
-		bool open = w->watch.open;
 		watch_sent(&w->watch, w->now, late, bytes, len);
-		if (!open || w->watch.first != first)
-			w->series = ++w->serial;
+		w->serial++;
+		if (w->watch.first == w->now)
+			w->series = w->serial;
+		else if (w->watch.first == w->again_at)
+			w->series = w->again;
+		if (w->watch.again == w->now) {
+			w->again = w->serial;
+			w->again_at = w->now;
+		}
 		truth_sent(w, bytes, len);
+		w->heard = false;
 		send_request(w, w->link, bytes, len);
 		w->sent++;
 	}
@@ -217,6 +223,7 @@ static void receive(struct world *w, struct event *event)
 		break;
 	case ICMP_REFUSED:
 		watch_refused(&w->watch, exact, event->len);
+		w->heard = false;
 		engine_icmp(&w->leases.engine, w->now, exact, event->len, NATPMP_E_REFUSED);
 		w->refused++;
 		break;
@@ -321,6 +328,7 @@ void world_process(struct world *w)
 			break;
 	}
 	watch_settled(&w->watch, &w->leases, w->now);
+	truth_settled(w);
 	w->wake_at = leases_deadline(&w->leases);
 	if (w->wake_at != NEVER && dice_chance(&w->dice, 30))
 		w->wake_at += dice_roll(&w->dice, 40);

@@ -105,6 +105,7 @@ struct world {
 	uint64_t inbox_at, asleep_until, wake_at;
 	uint64_t serial;    /* of series of sends and of openings */
 	uint64_t series;    /* the serial of the one in flight */
+	uint64_t again, again_at; /* the same for watch.again */
 	unsigned deleting_all; /* protocols, explicitly */
 	unsigned busy_callbacks; /* permille of events in which the program does something */
 
@@ -137,7 +138,11 @@ struct world {
 	uint64_t last_user;  /* ms, the program did something */
 	uint64_t changed_at; /* ms, what is no disturbance changed */
 
+	bool heard; /* since it sent something */
+	uint64_t shown_at, recover_at; /* of a restart, of the recovery */
+
 	/* counted */
+	uint64_t delays, delayed; /* recoveries, and the ms they waited for */
 	uint64_t sent, answered, refused, moves, events, steps;
 	uint64_t hour_sent, hour_answered;
 	uint64_t ups, downs;
@@ -205,6 +210,8 @@ void truth_relinked(struct world *w, unsigned before, bool farewell);
 void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes, size_t len);
 void truth_event(struct world *w, struct hold *hold, const struct lease_view *before);
 void truth_finished(struct world *w, struct hold *hold);
+/* The core has done what was due. */
+void truth_settled(struct world *w);
 /* Is all well with this hold? */
 void truth_check(struct world *w, struct hold *hold);
 void truth_check_all(struct world *w);

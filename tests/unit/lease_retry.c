@@ -161,7 +161,7 @@ START_TEST(N9_refused_by_icmp_at_first)
 		bounces(&s, NATPMP_E_REFUSED);
 		if (i == 0)
 			goes_down(&s, 0, web, NATPMP_E_REFUSED);
-		at += i < 6 ? SECOND << i : 64 * SECOND;
+		at += (i < 6 ? 1U << i : 64) * SECOND;
 	}
 	asks(&s, at, NATPMP_TCP, 80, 80, 7200);
 	granted_at_last(&s, web);
@@ -178,7 +178,7 @@ START_TEST(N11_announcement_ends_the_pause)
 	for (unsigned i = 0; i < 8; i++) {
 		asks(&s, at, NATPMP_TCP, 80, 80, 7200);
 		bounces(&s, NATPMP_E_REFUSED);
-		at += i < 6 ? SECOND << i : 64 * SECOND;
+		at += (i < 6 ? 1U << i : 64) * SECOND;
 	}
 	goes_down(&s, 0, web, NATPMP_E_REFUSED);
 	runs_until(&s, at - 30 * SECOND);

@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# includes.sh SOURCE - who may include what; and every file says under which licence it is.
+#
+#   cli -> natpmpc.h            api, scope, ctx -> core, os
+#   core -> core, natpmpc.h; nothing of a system         os -> os, and the system
+set -eu
+cd "${1:?the source tree}"
+wrong=0
+
+# only WHY FILES ALLOWED: all that the files (a pattern) include is like that (grep -E), a name in
+# its quotes or brackets.
+only() {
+	only_why=$1 only_files=$2 only_allowed=$3
+	# The pattern is to be expanded.
+	# shellcheck disable=SC2086
+	set -- $only_files
+	[ -f "$1" ] || { echo "no such files: $only_files"; wrong=1; return; }
+	found=$(grep -H '^[[:space:]]*#[[:space:]]*include' "$@" |
+		sed 's/:[[:space:]]*#[[:space:]]*include[[:space:]]*/ /' |
+		grep -v -E "^[^ ]* ($only_allowed)" || :)
+	if [ -n "$found" ]; then
+		echo "$only_why, but:"
+		echo "$found"
+		wrong=1
+	fi
+}
+
+pure='<(stdint|stdbool|stddef|string|assert|stdlib)\.h>|"core/[a-z]*\.h"|"natpmpc\.h"'
+for file in lib/core/*.[ch]; do
+	case $file in
+	lib/core/address.c) only "core has no system" "$file" "$pure|<arpa/inet\.h>" ;;
+	*) only "core has no system" "$file" "$pure" ;;
+	esac
+done
+only "os knows nothing of NAT-PMP" 'lib/os/*.[ch]' '<[a-z0-9_/]*\.h>|"os/[a-z]*\.h"'
+only "lib is made of core and os" 'lib/*.[ch]' \
+	'<[a-z0-9_/]*\.h>|"core/[a-z]*\.h"|"os/[a-z]*\.h"|"natpmpc\.h"|"ctx\.h"'
+only "the public header stands alone" 'include/natpmpc.h' '<(stddef|stdint)\.h>'
+own=$(for file in cli/*.h; do basename "$file"; done | tr '\n' '|')
+only "the command knows the public header only" 'cli/*.[ch]' "<[a-z0-9_/]*\.h>|\"(${own%|})\""
+only "examples know the public header only" 'examples/*.[ch]' '<[a-z0-9_/]*\.h>|"gateway\.h"'
+if grep -n -E 'NATPMP|natpmp' lib/os/*.[ch]; then
+	echo "os knows nothing of NAT-PMP, but see above"
+	wrong=1
+fi
+
+# --- the licence, in the first line, or the second after #! ---
+
+sources() {
+	if [ -e .git ]; then git ls-files; else find . -name build -prune -o -type f -print; fi |
+		grep -E '\.(c|h|sh|py|cmake|map|in|[1-8])$|CMakeLists\.txt$'
+}
+# A file that git knows may be gone from the tree.
+unlicensed=$(sources | while read -r file; do
+	[ ! -f "$file" ] || head -n 2 "$file" | grep -q 'SPDX-License-Identifier: MIT' || echo "$file"
+done)
+if [ -n "$unlicensed" ]; then
+	echo "no licence in the first line of:"
+	echo "$unlicensed"
+	wrong=1
+fi
+exit "$wrong"

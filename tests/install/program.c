@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* A program of somebody who has the header and the library only; C and C++. LIBNATPMP: together
+ * with that other library's header, LIBNATPMP_FIRST: in the other order. */
+#ifdef LIBNATPMP_FIRST
+#include <natpmp.h>
+#endif
+#include <natpmpc.h>
+#ifdef LIBNATPMP
+#include <natpmp.h>
+#endif
+#include <stdio.h>
+#include <string.h>
+
+static int body(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	(void)lease;
+	(void)mapping;
+	(void)arg;
+	return 0;
+}
+
+static void on_event(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
+		     void *arg)
+{
+	(void)lease;
+	(void)before;
+	(void)now;
+	(void)arg;
+}
+
+/* Every function has a definition and the type that is expected; NULL is answered politely. */
+static int use_all(natpmp_ctx *ctx)
+{
+	natpmp_mapping mapping = {NATPMP_TCP, 80, 0, 60, "", ""};
+	char address[NATPMP_ADDRESS_LEN];
+	natpmp_lease *lease = NULL;
+	natpmp_state state;
+	natpmp_probe probe;
+	natpmp_link link;
+	int refused = 0;
+
+	refused += natpmp_map(NULL, &mapping) == NATPMP_E_INVALID;
+	refused += natpmp_unmap(NULL, &mapping) == NATPMP_E_INVALID;
+	refused += natpmp_unmap_all(NULL, NATPMP_TCP_UDP) == NATPMP_E_INVALID;
+	refused += natpmp_external_address(NULL, address) == NATPMP_E_INVALID;
+	refused += natpmp_hold(NULL, &mapping, on_event, NULL, &lease) == NATPMP_E_INVALID;
+	refused += natpmp_lease_state(NULL, &state) == NATPMP_E_INVALID;
+	refused += natpmp_process(NULL) == NATPMP_E_INVALID;
+	refused += natpmp_with_mapping(NULL, &mapping, body, NULL) == NATPMP_E_INVALID;
+	refused += natpmp_get_link(NULL, &link) == NATPMP_E_INVALID;
+	refused += natpmp_get_probe(NULL, &probe) == NATPMP_E_INVALID;
+	return refused == 10 && natpmp_release(NULL) == NATPMP_OK && natpmp_fd(ctx) >= 0 &&
+	       natpmp_timeout(ctx) == -1 && natpmp_classify("10.0.0.1") == NATPMP_ADDRESS_PRIVATE &&
+	       natpmp_strerror(NATPMP_OK) != NULL;
+}
+
+int main(void)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	natpmp_ctx *ctx;
+	int used;
+
+	options.gateway = "127.0.0.1";
+	if (natpmp_new(&ctx, &options) != NATPMP_OK)
+		return 1;
+	used = use_all(ctx);
+	natpmp_free(ctx);
+	printf("%s %s %d.%d.%d\n", natpmp_version(), NATPMPC_VERSION, NATPMPC_VERSION_MAJOR,
+	       NATPMPC_VERSION_MINOR, NATPMPC_VERSION_PATCH);
+	return used ? 0 : 2;
+}
