@@ -20,20 +20,21 @@ void engine_free(struct engine *engine)
 
 static void enqueue(struct engine *engine, struct request *request)
 {
-	/* Those who failed more often go behind, else soonest due first, else first come. */
-	uint64_t failures = request->failures < 15 ? request->failures : 15;
+	/* Those who do not wait for a pause first; those who failed more often go behind; else
+	 * soonest due first, else first come. */
+	uint64_t failures = request->failures < 7 ? request->failures : 7;
 	uint64_t due = request->due >> 60 ? UINT64_MAX >> 4 : request->due;
 
 	request->state = REQUEST_QUEUED;
-	heap_set(&engine->queue, &request->node, failures << 60 | due, engine->serial++);
+	heap_set(&engine->queue, &request->node,
+		 (uint64_t)!request->fresh << 63 | failures << 60 | due, engine->serial++);
 }
 
 void engine_submit(struct engine *engine, struct request *request, bool fresh)
 {
 	request->hint = 0;
+	request->fresh = fresh;
 	enqueue(engine, request);
-	if (fresh)
-		engine->pause_until = 0;
 }
 
 static void land(struct engine *engine)
@@ -100,6 +101,7 @@ static void take_off(struct engine *engine, uint64_t now)
 	heap_remove(&engine->queue, &request->node);
 	request->state = REQUEST_IN_FLIGHT;
 	request->first_sent = now;
+	engine->taken_off = engine->serial;
 	engine->in_flight = request;
 	engine->sends = 0;
 	engine->next_send = now;
@@ -114,6 +116,16 @@ static void pause_from(struct engine *engine, uint64_t last_sent, int reach)
 	if (engine->pause > ENGINE_PAUSE_MAX)
 		engine->pause = ENGINE_PAUSE_MAX;
 	engine->pause_until = last_sent + engine->pause;
+
+	/* It was in vain for all who waited then. */
+	struct heap_node *first;
+	while ((first = heap_first(&engine->queue)) && first->tie < engine->taken_off) {
+		struct request *request = container_of(first, struct request, node);
+		if (!request->fresh)
+			break;
+		request->fresh = false;
+		enqueue(engine, request);
+	}
 }
 
 static void give_up(struct engine *engine)
@@ -152,7 +164,7 @@ size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQ
 {
 	for (;;) {
 		if (!engine->in_flight) {
-			if (!engine->queue.count || engine_deadline(engine) > now)
+			if (engine_deadline(engine) > now)
 				return 0;
 			take_off(engine, now);
 		}
@@ -176,20 +188,18 @@ size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQ
 
 uint64_t engine_deadline(const struct engine *engine)
 {
-	uint64_t at;
+	struct heap_node *first = heap_first(&engine->queue);
 
-	if (engine_has_no_link(engine))
-		at = NEVER;
-	else
-		at = engine->pause_until > engine->hold_off ? engine->pause_until : engine->hold_off;
 	if (engine->in_flight) {
 		uint64_t patience = engine->in_flight->first_sent + ENGINE_PATIENCE;
 
-		if (engine->queue.count && patience < engine->next_send)
-			return patience;
-		return engine->next_send;
+		return first && patience < engine->next_send ? patience : engine->next_send;
 	}
-	return engine->queue.count ? at : NEVER;
+	if (!first || engine_has_no_link(engine))
+		return NEVER;
+	if (container_of(first, struct request, node)->fresh || engine->pause_until < engine->hold_off)
+		return engine->hold_off;
+	return engine->pause_until;
 }
 
 /* --- receiving --- */

@@ -35,6 +35,7 @@ struct request {
 
 	/* the engine's */
 	enum request_state state;
+	bool fresh;
 	struct heap_node node;
 	struct request *next_ended;
 	uint64_t first_sent, last_sent; /* ms */
@@ -50,7 +51,8 @@ struct engine {
 	struct heap queue;
 	struct request *in_flight;
 	struct request *ended, **ended_tail;
-	uint64_t serial; /* of submission, ties in the queue */
+	uint64_t serial;    /* of submission, ties in the queue */
+	uint64_t taken_off; /* the serial when the last one was taken from the queue */
 
 	unsigned sends;      /* of the one in flight */
 	uint64_t next_send;  /* of the one in flight, or the end of its series */
@@ -60,16 +62,16 @@ struct engine {
 	struct epoch epoch;
 	unsigned generation; /* counts what made the gateway forget us: its restarts, another gateway */
 	int reach;           /* NATPMP_PENDING: not tried; NATPMP_OK: it answers; else why not */
-	uint64_t pause, pause_until; /* ms; nothing new is sent before */
-	uint64_t hold_off;   /* the same, for the delay before re-creation (RFC 6886 section 3.7) */
+	uint64_t pause, pause_until; /* ms; nothing is tried again before */
+	uint64_t hold_off;   /* ms, nor is anything new: the delay of RFC 6886 section 3.7 */
 	uint32_t own_address; /* host order */
 };
 
 void engine_init(struct engine *engine);
 void engine_free(struct engine *engine);
 
-/* Queue a request; wire, any_port, due and failures are set. fresh: somebody has just asked
- * for it, so it does not wait for a pause to end. Room for it was reserved in engine->queue. */
+/* Queue a request; wire, any_port, due and failures are set. fresh: it does not wait for a
+ * pause that began before it came, and goes ahead of those who do. Room for it was reserved in engine->queue. */
 void engine_submit(struct engine *engine, struct request *request, bool fresh);
 /* Forget a request, whatever its state. */
 void engine_cancel(struct engine *engine, struct request *request);

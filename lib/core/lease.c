@@ -112,6 +112,7 @@ static void lease_look(struct leases *leases, struct lease *lease)
 
 	if (lease->goal == LEASE_CLOSE)
 		return;
+	lease->down = lease->half[0].down ? lease->half[0].down : lease->half[1].down;
 	if (lease->down) {
 		view->status = lease->down;
 	} else if (certain(leases, lease)) {
@@ -140,7 +141,8 @@ static uint16_t suggestion(const struct leases *leases, const struct half *half)
 static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uint64_t now)
 {
 	const struct lease *lease = half->lease;
-	bool fresh = !half->failure; /* a pause does not keep what may succeed from being tried once */
+	/* Not for a first try, nor for a mapping that might not live to see the end of a pause. */
+	bool fresh = !half->failure && half->expires < now + 2 * ENGINE_PAUSE_MAX;
 
 	half->request.wire.internal_port = lease->internal_port;
 	half->request.wire.external_port = suggestion(leases, half);
@@ -204,18 +206,17 @@ void leases_ask_address(struct leases *leases, uint64_t now, bool fresh)
 {
 	struct request *request = &leases->address_request;
 
-	if (fresh)
-		leases->engine.pause_until = 0;
 	leases->address_retry_at = NEVER;
 	if (!leases->address_settled && leases->address_settle_at == NEVER)
 		leases->address_settle_at = now + ENGINE_PATIENCE;
-	if (request->state != REQUEST_IDLE)
+	if (request->state != REQUEST_IDLE && (request->state != REQUEST_QUEUED || !fresh))
 		return;
 	request->wire.opcode = WIRE_ADDRESS;
 	request->due = 0; /* one small question that all who come up wait for */
+	request->failures = fresh ? 0 : leases->address_failures;
 	leases->address_asked = now;
 	leases->address_doubtful = false;
-	engine_submit(&leases->engine, request, fresh);
+	engine_submit(&leases->engine, request, !request->failures);
 }
 
 void leases_ask_pcp(struct leases *leases, uint64_t now)
@@ -267,7 +268,7 @@ static uint64_t renewal_retry(const struct half *half, uint64_t now)
 static void lose(struct half *half, int why)
 {
 	half->expires = 0;
-	half->lease->down = why;
+	half->down = why;
 }
 
 static void hold_failed(struct leases *leases, struct half *half, int status, uint64_t now)
@@ -304,7 +305,7 @@ static void held(struct leases *leases, struct half *half, uint64_t now)
 	half->expires = half->granted_at + half->planned;
 	half->act_at = half->granted_at + half->planned / 2;
 	half->generation = half->request.generation;
-	half->failure = NATPMP_OK;
+	half->failure = half->down = NATPMP_OK;
 	half->request.failures = 0;
 	half->maybe = !leases->vpn;
 	if (leases->vpn)
@@ -328,14 +329,14 @@ static void coax(struct leases *leases, struct lease *lease, uint64_t now)
 		lease->coaxed = 0;
 		wait = retry_delay(NATPMP_E_PORTS_DIFFER, lease->coax_failures++);
 	}
-	if (!lease->coaxed || lease->view.status == NATPMP_OK)
-		lease->down = NATPMP_E_PORTS_DIFFER;
 	lease->goal = LEASE_AGAIN;
 	lease->again_at = now + wait;
 	for (unsigned i = 0; i < lease->halves; i++) {
-		lease->half[i].external_port = 0;
-		lease->half[i].expires = 0;
-		lease->half[i].act_at = now;
+		struct half *half = &lease->half[i];
+		bool told = !lease->coaxed || lease->view.status == NATPMP_OK;
+		lose(half, told ? NATPMP_E_PORTS_DIFFER : half->down);
+		half->external_port = 0;
+		half->act_at = now;
 	}
 }
 
@@ -348,14 +349,10 @@ static void hold_ended(struct leases *leases, struct half *half, uint64_t now)
 		return;
 	}
 	held(leases, half, now);
-	for (unsigned i = 0; i < lease->halves; i++)
-		if (!lease->half[i].expires && lease->half[i].failure)
-			lease->down = lease->half[i].failure; /* what still stands against it */
 	if (lease->halves == 2 && trusted(leases, &lease->half[0]) &&
 	    trusted(leases, &lease->half[1]) && !lease_granted(lease)) {
 		coax(leases, lease, now);
 	} else if (lease_granted(lease)) {
-		lease->down = NATPMP_OK;
 		lease->coaxed = lease->coax_failures = 0;
 	}
 	if (half == lease->half && lease->half[1].act_at == NEVER)
@@ -510,11 +507,13 @@ static bool is_silence(int status)
 static void discourage(struct leases *leases, int reach)
 {
 	for (struct lease *lease = leases->all; lease; lease = lease->next) {
-		if (lease->goal == LEASE_CLOSE || lease->once || lease->down <= NATPMP_E_BAD_ANSWER)
+		if (lease->goal == LEASE_CLOSE || lease->once)
 			continue;
-		for (unsigned i = 0; i < lease->halves; i++)
-			if (!trusted(leases, &lease->half[i]))
-				lose(&lease->half[i], reach);
+		for (unsigned i = 0; i < lease->halves; i++) {
+			struct half *half = &lease->half[i];
+			if (!trusted(leases, half) && half->down > NATPMP_E_BAD_ANSWER)
+				lose(half, reach);
+		}
 		lease_look(leases, lease);
 	}
 }
@@ -757,13 +756,12 @@ int leases_add(struct leases *leases, struct lease *lease, enum lease_goal goal,
 		half->lease = lease;
 		half->request.wire.opcode = opcode;
 		half->act_at = now;
+		half->down = engine_has_no_link(&leases->engine) ? leases->engine.reach : NATPMP_OK;
 		inherit(leases, half, now);
 		if (goal == LEASE_CLOSE)
 			half->maybe = true;
 	}
 	lease->view.status = lease->told.status = NATPMP_PENDING;
-	if (engine_has_no_link(&leases->engine) && goal == LEASE_HOLD)
-		lease->down = leases->engine.reach;
 	lease->close_by = NEVER;
 	leases->count++;
 	lease->next = leases->all;

@@ -38,6 +38,7 @@ struct half {
 	uint64_t act_at;        /* ms, ask (again) then */
 	unsigned generation;    /* the engine's, when granted */
 	int failure;            /* of the last try; NATPMP_OK = none */
+	int down;               /* why it is not in force; NATPMP_OK: nothing stands against it */
 	bool maybe;             /* the gateway may have a mapping of ours to delete */
 };
 
@@ -66,7 +67,7 @@ struct lease {
 	enum lease_goal goal;
 	struct half half[2];
 	unsigned halves, coaxed, coax_failures;
-	int down;       /* why it is not up; NATPMP_OK: nothing stands against it */
+	int down;       /* of its halves */
 	int close_status; /* what deleting came to */
 	bool finished;  /* closed: nothing more will happen */
 	uint64_t close_by; /* ms, LEASE_CLOSE: no deletion is sent after */

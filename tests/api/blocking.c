@@ -49,6 +49,44 @@ START_TEST(N33_map_both)
 	responder_stop(r);
 }
 
+/* TCP and UDP cannot get one port: said so, tried a bounded number of times, nothing left. */
+START_TEST(N33_ports_differ)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+	natpmp_mapping m = wanted(NATPMP_TCP_UDP, 6881, 60);
+
+	responder_be(r, &(struct manner){.contrary = true});
+	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_PORTS_DIFFER);
+	ck_assert_uint_eq(m.external_port, 0);
+	size_t udp = responder_asked(r, NATPMP_UDP, 6881),
+	       tcp = responder_asked(r, NATPMP_TCP, 6881);
+	ck_assert_uint_ge(udp, 2);
+	ck_assert_uint_le(udp, 10);
+	ck_assert_uint_eq(tcp, udp);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_UDP, 6881), udp);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 6881), tcp);
+	struct heard last = responder_nth(r, responder_heard(r) - 1);
+	ck_assert_uint_eq(last.bytes[11], 0); /* a deletion */
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* One of the two is refused: the other is not left behind. */
+START_TEST(N33_half_of_both_is_deleted)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+	natpmp_mapping m = wanted(NATPMP_TCP_UDP, 6881, 60);
+
+	responder_be(r, &(struct manner){.no_tcp = true});
+	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_NOT_AUTHORIZED);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_UDP, 6881), 1);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 6881), 0);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
 START_TEST(N36_unmap)
 {
 	struct responder *r = responder_start();
@@ -284,6 +322,43 @@ START_TEST(N21_answer_of_1200_bytes)
 	responder_stop(r);
 }
 
+START_TEST(N2_source_address)
+{
+	struct responder *r = responder_start();
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	natpmp_link link;
+	natpmp_ctx *ctx;
+
+	options.gateway = "127.0.0.1";
+	options.gateway_port = responder_port(r);
+	options.source = "127.0.0.9";
+	ok(natpmp_new(&ctx, &options));
+	ok(natpmp_get_link(ctx, &link));
+	ck_assert_str_eq(link.internal_address, "127.0.0.9");
+	ok(natpmp_map(ctx, &m));
+	ck_assert_str_eq(m.internal_address, "127.0.0.9");
+	ck_assert_uint_eq(responder_nth(r, 0).from, 0x7f000009);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* Behind another NAT: told, and nobody else is asked. */
+START_TEST(N56_no_second_gateway)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+
+	responder_be(r, &(struct manner){.address = 0x0a000001});
+	ok(natpmp_map(ctx, &m));
+	ck_assert_str_eq(m.external_address, "10.0.0.1");
+	ck_assert_int_eq(natpmp_classify(m.external_address), NATPMP_ADDRESS_PRIVATE);
+	ck_assert_uint_eq(responder_heard(r), 2);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
 /* A slow gateway: in time is in time. */
 START_TEST(N5_slow_answers)
 {
@@ -468,13 +543,13 @@ START_TEST(log_tells_what_happens)
 
 int main(void)
 {
-	return RUN_TESTS("api-blocking", N26_map_comes_out_as_granted, N33_map_both, N36_unmap,
-			 N38_unmap_all, N24_external_address, N54_map_without_an_address,
-			 N19_map_fails_with_the_result, N7_first_four_sends, deadline_is_kept,
-			 N20_lost_packets_are_sent_again, N9_closed_port_is_told_at_once,
-			 H3_open_again, N13_answers_from_another_address,
-			 N14_answers_from_another_port, N21_answer_of_1200_bytes, N5_slow_answers,
-			 held_mappings_are_not_mapped_or_unmapped, H7_contexts_share_nothing,
-			 link_and_probe, no_such_interface, H13_signal_storm,
-			 log_tells_what_happens);
+	return RUN_TESTS(
+		"api-blocking", N26_map_comes_out_as_granted, N33_map_both, N33_ports_differ,
+		N33_half_of_both_is_deleted, N36_unmap, N38_unmap_all, N24_external_address,
+		N54_map_without_an_address, N19_map_fails_with_the_result, N7_first_four_sends,
+		deadline_is_kept, N20_lost_packets_are_sent_again, N9_closed_port_is_told_at_once,
+		H3_open_again, N13_answers_from_another_address, N14_answers_from_another_port,
+		N21_answer_of_1200_bytes, N2_source_address, N56_no_second_gateway, N5_slow_answers,
+		held_mappings_are_not_mapped_or_unmapped, H7_contexts_share_nothing, link_and_probe,
+		no_such_interface, H13_signal_storm, log_tells_what_happens);
 }

@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "client.h"
 
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SKIPPED = 77 };
 
 natpmp_ctx *client(uint16_t port, uint32_t deadline)
 {
@@ -74,4 +84,29 @@ natpmp_lease *hold_up(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t port,
 	ok(natpmp_hold(ctx, &mapping, events ? note_event : NULL, events, &lease));
 	ck_assert(drive_to(ctx, lease, NATPMP_OK, SOON));
 	return lease;
+}
+
+static bool raise_loopback(void)
+{
+	struct ifreq lo = {.ifr_name = "lo"};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	bool up = ioctl(fd, SIOCGIFFLAGS, &lo) == 0;
+	lo.ifr_flags |= IFF_UP | IFF_RUNNING;
+	up = up && ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
+	close(fd);
+	return up;
+}
+
+int enter_network(void)
+{
+	const char *no_skip = getenv("NATPMPC_NO_SKIP");
+	bool entered = unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
+
+	if (entered && raise_loopback())
+		return 0;
+	fprintf(stderr, "no network namespace to be had\n");
+	return no_skip && strcmp(no_skip, "1") == 0 ? EXIT_FAILURE : SKIPPED;
 }

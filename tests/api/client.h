@@ -35,6 +35,10 @@ bool drive_to(natpmp_ctx *ctx, natpmp_lease *lease, int status, unsigned ms);
 natpmp_lease *hold_up(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t port,
 		      struct events *events);
 
+/* From now on in a network of its own, with nothing but loopback in it. What main() returns
+ * if there is none to be had: skipped, or failed if nothing may be skipped; else 0. */
+int enter_network(void);
+
 natpmp_mapping wanted(natpmp_protocol protocol, uint16_t internal_port, uint32_t lifetime);
 
 #define ok(call) ck_assert_int_eq(call, NATPMP_OK)

@@ -235,6 +235,45 @@ START_TEST(H3_error_on_the_next_send)
 	responder_stop(r);
 }
 
+/* connect() keeps others out, but not what was queued before it: so the sender is looked at. An
+ * unconnected socket stands for that moment. */
+START_TEST(H2_datagrams_of_somebody_else)
+{
+	struct sockaddr_in here = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(here);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), peers[2];
+	struct sockaddr_in peer;
+	uint8_t bytes[64];
+	size_t n;
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&here, sizeof(here)), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&here, &len), 0);
+	for (int i = 0; i < 2; i++) {
+		peers[i] = socket(AF_INET, SOCK_DGRAM, 0);
+		ck_assert_int_eq(connect(peers[i], (struct sockaddr *)&here, sizeof(here)), 0);
+	}
+	len = sizeof(peer);
+	ck_assert_int_eq(getsockname(peers[1], (struct sockaddr *)&peer, &len), 0);
+	uint16_t port = ntohs(peer.sin_port);
+	ck_assert_int_eq(send(peers[0], "forged", 6, 0), 6);
+	ck_assert_int_eq(udp_receive(fd, INADDR_LOOPBACK, port, bytes, sizeof(bytes), &n),
+			 UDP_NOTHING);
+	ck_assert_int_eq(send(peers[0], "forged", 6, 0), 6);
+	ck_assert_int_eq(send(peers[1], "true", 4, 0), 4);
+	ck_assert_int_eq(udp_receive(fd, INADDR_LOOPBACK + 1, port, bytes, sizeof(bytes), &n),
+			 UDP_NOTHING); /* right port, wrong address */
+	ck_assert_int_eq(send(peers[0], "forged", 6, 0), 6);
+	ck_assert_int_eq(send(peers[1], "true", 4, 0), 4);
+	ck_assert_int_eq(udp_receive(fd, INADDR_LOOPBACK, port, bytes, sizeof(bytes), &n),
+			 UDP_DATAGRAM);
+	ck_assert_uint_eq(n, 4);
+	ck_assert_mem_eq(bytes, "true", 4);
+	close(fd);
+	close(peers[0]);
+	close(peers[1]);
+}
+
 START_TEST(H4_no_route)
 {
 	uint32_t own;
@@ -251,5 +290,6 @@ int main(void)
 	return RUN_TESTS("api-descriptors", new_with_a_full_table, map_with_a_full_table,
 			 no_port_with_a_full_table, hold_with_a_full_table_recovers,
 			 scope_with_a_full_table, H1_descriptors_do_not_leak_into_programs,
-			 H1_request_socket_is_not_shared, H3_error_on_the_next_send, H4_no_route);
+			 H1_request_socket_is_not_shared, H2_datagrams_of_somebody_else,
+			 H3_error_on_the_next_send, H4_no_route);
 }

@@ -110,12 +110,17 @@ static size_t answer_map(const struct responder *r, const struct manner *m, cons
 	uint32_t lifetime = get32(request + 8);
 
 	bytes[1] = request[1] | 0x80;
-	put16(bytes + 2, m->result);
+	uint16_t result = m->no_tcp && request[1] == 2 ? 2 : m->result;
+
+	put16(bytes + 2, result);
 	put32(bytes + 4, clock_of(r));
 	put16(bytes + 8, internal);
-	if (m->result || !lifetime)
+	if (result || !lifetime)
 		return 16;
-	put16(bytes + 10, m->external_port ? m->external_port : external ? external : internal);
+	external = m->external_port ? m->external_port : external ? external : internal;
+	if (m->contrary && request[1] == 2)
+		external++;
+	put16(bytes + 10, external);
 	put32(bytes + 12, m->most && m->most < lifetime ? m->most : lifetime);
 	return 16;
 }
@@ -146,7 +151,7 @@ static size_t answer_pcp(const struct responder *r, const struct manner *m, uint
 
 static void answer(struct responder *r, const struct manner *m, const struct heard *heard)
 {
-	struct sockaddr_in to = loopback(INADDR_LOOPBACK, heard->from_port);
+	struct sockaddr_in to = loopback(heard->from, heard->from_port);
 	uint8_t bytes[PACKET_MAX] = {0};
 	size_t len = 0;
 
@@ -183,6 +188,7 @@ static void hear(struct responder *r)
 	if (n < 0)
 		return;
 	heard.len = (size_t)n;
+	heard.from = ntohl(from.sin_addr.s_addr);
 	heard.from_port = ntohs(from.sin_port);
 	pthread_mutex_lock(&r->mutex);
 	if (r->count < HEARD_MAX)

@@ -15,6 +15,8 @@ struct manner {
 	unsigned delay;         /* ms before each answer */
 	uint32_t most;          /* s; lifetimes are cut to it */
 	uint16_t external_port; /* instead of what is suggested */
+	bool no_tcp;            /* refuses it with result 2 */
+	bool contrary;          /* never the same port for TCP as was suggested */
 	uint16_t result;        /* of mappings and deletions */
 	uint16_t address_result;
 	uint32_t address;                         /* host order; 0 = 203.0.113.5 */
@@ -25,7 +27,8 @@ struct manner {
 };
 
 struct heard {
-	uint64_t at; /* us */
+	uint64_t at;   /* us */
+	uint32_t from; /* host order */
 	uint16_t from_port;
 	size_t len;
 	uint8_t bytes[32];

@@ -78,7 +78,7 @@ on_exit() {
 		{
 			say "--- exit status $_code; what was written:"
 			cd "$work" && tail -n 30 ./*.out ./*.err 2>/dev/null
-			[ ! -e traffic.probes ] || (say "--- traffic:" && tail -n 20 traffic.probes)
+			[ ! -e traffic.probes ] || (say "--- traffic:" && grep -B 1 -A 1 " 0\$" traffic.probes)
 			for _host in gateway second; do
 				[ ! -e "/run/netns/$_host" ] ||
 					(say "--- $_host:" && mappings "$_host" && on "$_host" nft list table inet test)

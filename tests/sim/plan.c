@@ -271,7 +271,7 @@ static void forge_other(struct world *w, uint8_t *bytes, bool error)
 	if (error)
 		put16(bytes + 2, (uint32_t)dice_between(&w->dice, 2, 7));
 	put16(bytes + 8, w->vpn ? 1 : port);
-	put16(bytes + 10, (uint32_t)dice_roll(&w->dice, 65536));
+	put16(bytes + 10, (uint32_t)dice_roll(&w->dice, 65536) | 2); /* not 1, as VPNs have it */
 	put32(bytes + 12, some_lifetime(w));
 }
 

@@ -51,7 +51,7 @@ uint64_t truth_turns(const struct world *w)
 
 	if (weather->loss || weather->truncate || weather->late || exchange > 250)
 		exchange = FIVE_SENDS;
-	return (w->halves + 4) * exchange + (w->ignored ? GAP + FIVE_SENDS * (w->ignored + 2) : 0);
+	return (w->halves + 4) * exchange + (w->ignored ? (GAP + FIVE_SENDS) * (w->ignored + 2) : 0);
 }
 
 /* --- what is sent --- */

@@ -74,7 +74,7 @@ START_TEST(N35_deletion_suggests_port_0)
 	assert_encodes(&request, OWN, "00 01 00 00 9c 40 00 00 00 00 00 00");
 }
 
-START_TEST(pcp_announce_request_is_these_bytes)
+START_TEST(H11_pcp_request_is_a_bare_announce)
 {
 	const struct wire_request request = {.opcode = WIRE_PCP_ANNOUNCE};
 
@@ -466,7 +466,7 @@ START_TEST(N22_packets_at_any_address)
 int main(void)
 {
 	return RUN_TESTS("wire", N17_requests_are_these_bytes, N35_deletion_suggests_port_0,
-			 pcp_announce_request_is_these_bytes, N15_requests_are_no_answers,
+			 H11_pcp_request_is_a_bare_announce, N15_requests_are_no_answers,
 			 N15_answers_are_read, N18_fields_of_an_error_are_not_read,
 			 N19_result_codes_have_16_bits, result_1_in_all_forms,
 			 N43_result_5_has_no_clock, N43_pcp_packets_have_no_clock_of_ours,

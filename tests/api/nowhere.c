@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* No gateway, and no way to one: in a network of its own that has nothing but loopback. */
+#include "client.h"
+
+static int no_body(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	(void)lease;
+	(void)mapping;
+	(void)arg;
+	ck_abort_msg("the body ran");
+	return 0;
+}
+
+static void all_calls_say(natpmp_ctx *ctx, int status)
+{
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	char address[NATPMP_ADDRESS_LEN];
+	struct events events = {0};
+	natpmp_lease *lease;
+	natpmp_probe probe;
+	natpmp_link link;
+	uint64_t began = now_ms();
+
+	ck_assert_int_eq(natpmp_map(ctx, &m), status);
+	ck_assert_int_eq(natpmp_unmap(ctx, &m), status);
+	ck_assert_int_eq(natpmp_unmap_all(ctx, NATPMP_TCP), status);
+	ck_assert_int_eq(natpmp_external_address(ctx, address), status);
+	ck_assert_int_eq(natpmp_get_link(ctx, &link), status);
+	ck_assert_int_eq(natpmp_get_probe(ctx, &probe), status);
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, no_body, NULL), status);
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	ck_assert(drive(ctx, &events, 1, SOON));
+	ck_assert_int_eq(events.at[0].now.status, status);
+	ok(natpmp_release(lease));
+	natpmp_free(ctx);
+	ck_assert_uint_eq(events.count, 1);
+	ck_assert_uint_lt(now_ms() - began, 1000);
+}
+
+START_TEST(N1_no_default_route)
+{
+	natpmp_ctx *ctx;
+
+	ok(natpmp_new(&ctx, NULL));
+	all_calls_say(ctx, NATPMP_E_NO_GATEWAY);
+}
+
+START_TEST(H4_no_route_to_the_gateway)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	natpmp_ctx *ctx;
+
+	options.gateway = "192.0.2.1";
+	ok(natpmp_new(&ctx, &options));
+	all_calls_say(ctx, NATPMP_E_NO_ROUTE);
+}
+
+START_TEST(N2_source_is_not_ours)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	natpmp_ctx *ctx;
+
+	options.gateway = "127.0.0.1";
+	options.source = "192.0.2.2";
+	ok(natpmp_new(&ctx, &options));
+	all_calls_say(ctx, NATPMP_E_NO_ROUTE);
+}
+
+START_TEST(N2_interface_is_not_there)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	natpmp_ctx *ctx;
+
+	options.gateway = "127.0.0.1";
+	options.interface = "no-such-thing";
+	ok(natpmp_new(&ctx, &options));
+	all_calls_say(ctx, NATPMP_E_NO_INTERFACE);
+}
+
+int main(void)
+{
+	int status = enter_network();
+
+	if (status)
+		return status;
+	return RUN_TESTS("api-nowhere", N1_no_default_route, H4_no_route_to_the_gateway,
+			 N2_source_is_not_ours, N2_interface_is_not_there);
+}
