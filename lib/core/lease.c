@@ -141,8 +141,9 @@ static uint16_t suggestion(const struct leases *leases, const struct half *half)
 static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uint64_t now)
 {
 	const struct lease *lease = half->lease;
-	/* Not for a first try, nor for a mapping that might not live to see the end of a pause. */
-	bool fresh = !half->failure && half->expires < now + 2 * ENGINE_PAUSE_MAX;
+	/* No pause for a first try; but a mapping that lives to see its end does not break one. */
+	bool fresh = !half->failure && (leases->engine.reach == NATPMP_OK ||
+					half->expires < now + 2 * ENGINE_PAUSE_MAX);
 
 	half->request.wire.internal_port = lease->internal_port;
 	half->request.wire.external_port = suggestion(leases, half);
@@ -152,7 +153,9 @@ static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uin
 		half->request.wire.internal_port = 0;
 		half->request.wire.external_port = 1;
 	}
-	half->request.due = trusted(leases, half) ? half->expires : now + ENGINE_PATIENCE;
+	half->request.due = trusted(leases, half) ? half->expires : now + LEASE_HURRY;
+	if (!lifetime)
+		half->request.due = earlier(half->request.due, lease->close_by);
 	half->act_at = NEVER;
 	engine_submit(&leases->engine, &half->request, fresh || lease->once);
 }

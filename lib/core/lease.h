@@ -18,6 +18,7 @@
 
 enum {
 	LEASE_LIFETIME = 7200,         /* s, RFC 6886 section 3.3 */
+	LEASE_HURRY = 600000,          /* ms, mappings that end sooner are renewed before others are made */
 	LEASE_RETRY_GAP = 4000,        /* ms, renewals of a mapping in force are not closer */
 	LEASE_RECOVERY_DELAY = 5000,   /* ms, random up to, RFC 6886 section 3.7 */
 	LEASE_RECOVERY_WINDOW = 30000, /* ms, one recovery in each, lest forged clocks make us flood */

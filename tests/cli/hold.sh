@@ -107,7 +107,7 @@ tell result off
 expect_not has_mapping tcp 1620 1620
 
 step "--print tells each change, -q nothing but trouble"
-for how in "--print port=%P" -q; do
+for how in "--print port=%P" --json -q; do
 	# shellcheck disable=SC2086
 	start "$how" -p 1630 --ttl 2 --hold $how
 	wait_for 5 has_mapping tcp 1630 1630
@@ -119,6 +119,8 @@ for how in "--print port=%P" -q; do
 	tell port off
 done
 expect test "$(tr '\n' ' ' <"$work/--print port=%P.out")" = 'port=1630 port=1900 '
+expect test "$(jq -r '.event, .external_port' "$work/--json.out" | tr '\n' ' ')" = \
+	'up 1630 changed 1900 closed 1900 '
 expect_empty -q.out
 
 step "--print and --json with a command: on its stdout, as asked for"

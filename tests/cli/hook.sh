@@ -68,6 +68,17 @@ kill -s TERM "$pid"
 finish "$pid"
 tell port off
 
+step "what waits at the end is not run any more"
+rm "$work/go" "$work/slow"
+start dropped -p 1652 --ttl 2 --hold --on-change "$slow"
+wait_for 5 has_line slow 'begin 1652 .*'
+tell port 1755
+wait_for 5 has_line dropped.out '.*:1755 -> .*'
+kill -s TERM "$pid"
+finish "$pid"
+expect_lines slow 1
+tell port off
+
 step "it fails: said once, and the mapping is held"
 start fails -p 1653 --ttl 2 --hold --on-change 'exit 3'
 wait_for 5 has_text fails.err '--on-change for 1653/tcp failed with status 3'

@@ -5,6 +5,28 @@
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 
+step "a failure that comes again is said once, and then how often"
+tell refuse on
+start again -p 1810 --hold --retry --json
+again=$pid
+wait_for 5 has_text again.out '"code":"refused"'
+tell drop 100000
+tell refuse off
+tell announce
+wait_for 15 has_text again.out '"code":"timeout"'
+tell refuse on
+tell announce
+wait_for 15 sh -c "[ \$(grep -c refused '$work/again.out') = 2 ]"
+tell reset
+tell refuse off
+tell announce
+wait_for 15 has_text again.err '1810/tcp is up: 11.22.33.44:1810, after '
+expect_text again.err ' s and 3 failures'
+expect_lines again.err 3
+kill -s TERM "$again"
+finish "$again"
+expect_status 0
+
 start hold -p 1800 --ttl 2 --hold --port-file "$work/port" -v
 hold=$pid
 start command -p 1801 --ttl 2 'echo started; exec sleep 80'

@@ -25,8 +25,8 @@ began=$(ms)
 wait_for 6 "both mapped again" all_mapped
 took=$(($(ms) - began))
 at_most "both mapped again" 5500 "$took"
-reach tcp 11.22.33.44 4000 || fail "no TCP connection"
-reach udp 11.22.33.44 4001 || fail "no answer over UDP"
+wait_for 2 "TCP connection" reach tcp 11.22.33.44 4000
+wait_for 2 "answer over UDP" reach udp 11.22.33.44 4001
 stop one
 expect "mapping of the other one" 'udp 4001 192.168.77.2:4001' "$(mappings gateway)"
 stop two

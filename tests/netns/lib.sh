@@ -431,13 +431,16 @@ reach() {
 	[ "$_answer" = 'inside hello' ]
 }
 
-# watch ADDRESS PORT: try over TCP again and again, note when it worked
+# watch ADDRESS PORT: try over TCP again and again, note when it worked. Twice if need be: at each
+# renewal miniupnpd takes its rule away and, some milliseconds later, puts it back.
 watch() {
 	: >"$work/traffic.probes"
 	while :; do
 		_at=$(ms)
 		_works=0
-		reach tcp "$1" "$2" && _works=1
+		if reach tcp "$1" "$2" || reach tcp "$1" "$2"; then
+			_works=1
+		fi
 		echo "$_at $_works"
 		sleep 0.05
 	done >>"$work/traffic.probes" 2>/dev/null 3>&- &
