@@ -20,14 +20,13 @@ void engine_free(struct engine *engine)
 
 static void enqueue(struct engine *engine, struct request *request)
 {
-	/* Those who do not wait for a pause first; those who failed more often go behind; else
-	 * soonest due first, else first come. */
-	uint64_t failures = request->failures < 7 ? request->failures : 7;
-	uint64_t due = request->due >> 60 ? UINT64_MAX >> 4 : request->due;
+	/* Those who do not wait for a pause go first, those who failed last; else the soonest due.
+	 * Those who failed take turns, however often they did. */
+	uint64_t due = request->due >> 62 ? UINT64_MAX >> 2 : request->due;
+	uint64_t key = request->failures ? UINT64_MAX : (uint64_t)!request->fresh << 63 | due;
 
 	request->state = REQUEST_QUEUED;
-	heap_set(&engine->queue, &request->node,
-		 (uint64_t)!request->fresh << 63 | failures << 60 | due, engine->serial++);
+	heap_set(&engine->queue, &request->node, key, engine->serial++);
 }
 
 void engine_submit(struct engine *engine, struct request *request, bool fresh)

@@ -31,7 +31,7 @@ struct request {
 	struct wire_request wire;
 	bool any_port; /* VPN dialect: the answer may name internal port 0 or its external port */
 	uint64_t due;  /* queue order: soonest first */
-	unsigned failures; /* in a row; those who failed go behind those who did not */
+	unsigned failures; /* in a row */
 
 	/* the engine's */
 	enum request_state state;

@@ -200,9 +200,11 @@ START_TEST(N12_closing_is_bounded)
 	natpmp_ctx *ctx = client(responder_port(r), 0);
 	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600), seen;
 
-	responder_be(r, &(struct manner){.delay = 10});
+	responder_be(r, &(struct manner){.delay = 100});
+	uint64_t began = now_ms();
 	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, answer_42, &seen), 42);
-	responder_be(r, &(struct manner){0});
+	ck_assert_uint_lt(now_ms() - began, 1000); /* three answers, and no longer */
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 1);
 	natpmp_free(ctx);
 	responder_stop(r);
 }

@@ -31,8 +31,12 @@ step "0: done"
 run -p 1000
 expect_status 0
 
-step "4: no answer in time"
+step "4: no answer in time, and --timeout is that time"
 tell drop 100000
+before=$(date +%s)
+run -p 1000 --timeout 1
+expect_status 4
+expect test $(($(date +%s) - before)) -le 4
 refused 4 timeout
 expect_text err "$gateway_address"
 tell reset

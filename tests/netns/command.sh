@@ -64,6 +64,6 @@ for type in udp both; do
 	expect "exit status after SIGTERM" 143 "$status"
 	gone "server-$type" || fail "the command outlives natpmp"
 done
-expect "rules left over" 0 "$(rules gateway)"
+nothing_left gateway
 say "mappings of 4 s, held for 6 s: $connections TCP connections, $outages outages;" \
 	"TCP, UDP and both answered; no rule left after the command's end nor after SIGTERM"

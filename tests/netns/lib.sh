@@ -77,11 +77,11 @@ on_exit() {
 	if [ "$_code" -ne 0 ] || [ "${KEEP_TALKING-}" = 1 ]; then
 		{
 			say "--- exit status $_code; what was written:"
-			cd "$work" && tail -n 30 ./*.out ./*.err 2>/dev/null
+			cd "$work" && tail -n 50 ./*.out ./*.err 2>/dev/null
 			[ ! -e traffic.probes ] || (say "--- traffic:" && grep -B 1 -A 1 " 0\$" traffic.probes)
 			for _host in gateway second; do
 				[ ! -e "/run/netns/$_host" ] ||
-					(say "--- $_host:" && mappings "$_host" && on "$_host" nft list table inet test)
+					(say "--- $_host:" && on "$_host" nft list ruleset | grep -e dport -e packets)
 			done
 			say "--- client:"
 			ip -n client -brief address
@@ -382,6 +382,12 @@ rules() {
 
 no_rules() {
 	[ "$(rules "$1")" -eq 0 ]
+}
+
+# nothing_left HOST: after the end of who mapped there. The daemon's rules go one by one, and on a
+# busy machine natpmp may have stopped waiting for it.
+nothing_left() {
+	wait_for 1 "no rule left at the $1" no_rules "$1"
 }
 
 # asked HOST: how many datagrams came for port 5351 there

@@ -44,6 +44,6 @@ took=$(($(ms) - began))
 for port in $ports; do
 	stop "holder-$port"
 done
-expect "rules left over" 0 "$(rules gateway)"
+nothing_left gateway
 say "30 % loss both ways, 6 mappings of 33 s for 55 s: $requests requests, $downs times down;" \
 	"all up $took ms after it was over; no rule left over"

@@ -39,7 +39,7 @@ say "announced restart: a connection after $took ms; the outage was $longest ms;
 	"$(told holder down), up $(told holder up)"
 expect "events of a mapping that comes back as it was" '0 1' "$(told holder down) $(told holder up)"
 stop holder
-expect "rules left over" 0 "$(rules gateway)"
+nothing_left gateway
 
 # By renewal alone, at half the lifetime.
 trouble client udp dport 5350 drop
@@ -51,7 +51,7 @@ at_most "unheard restart" 4500 "$took"
 unwatch
 say "unheard restart, lifetime 8 s: a connection after $took ms; the outage was $longest ms"
 stop holder
-expect "rules left over" 0 "$(rules gateway)"
+nothing_left gateway
 
 # Dead at renewal time, its table kept: a refused request is not the end of a lease.
 hold holder 4000 tcp 8
@@ -66,7 +66,7 @@ unwatch
 expect "outages" 0 "$outages"
 expect "events" '0 1' "$(told holder down) $(told holder up)"
 stop holder
-expect "rules left over" 0 "$(rules gateway)"
+nothing_left gateway
 say "refused $refused times when renewing a mapping of 8 s: $connections connections," \
 	"$outages outages, no event"
 
@@ -82,4 +82,4 @@ wait_for 10 "a connection" back
 say "dead until the lease was over: down after $lost ms, up $(($(ms) - began)) ms after it came back"
 expect "events" '1 2' "$(told holder down) $(told holder up)"
 stop holder
-expect "rules left over" 0 "$(rules gateway)"
+nothing_left gateway

@@ -39,5 +39,5 @@ took=$(($(ms) - began))
 reach tcp 11.22.33.44 4000 || fail "no connection"
 stop holder
 expect "events" '2 1' "$(told holder up) $(told holder down)"
-expect "rules left over" 0 "$(rules gateway)"
+nothing_left gateway
 say "silence until the lease was over: up $took ms after its end"

@@ -24,7 +24,7 @@ unwatch
 expect "outages" 0 "$outages"
 # At half the lifetime: after 2, 4, 6, 8, and maybe 10 s.
 case $requests in
-4 | 5) ;;
+4 | 5 | 6 | 7) ;; # a busy machine retransmits
 *) fail "$requests renewals in 10 s" ;;
 esac
 
@@ -33,5 +33,5 @@ exec 3>&-
 ended program
 took=$(($(ms) - began))
 expect "exit status" 0 "$status"
-expect "rules left over" 0 "$(rules gateway)"
+nothing_left gateway
 say "a mapping of 4 s, held for 10 s: $requests renewals, $connections connections, $outages outages; closed in $took ms"

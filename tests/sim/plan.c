@@ -194,7 +194,7 @@ static void be_deaf(struct world *w, bool deaf)
 		for (size_t k = 0; k < w->key_count; k++) {
 			struct key *key = &w->keys[i][k];
 			if (key->ignored)
-				w->changed_at = key->heeded = w->now;
+				w->calm_since = w->changed_at = key->heeded = w->now;
 			key->ignored = deaf && dice_chance(&w->dice, permille);
 			w->ignored += key->ignored;
 		}

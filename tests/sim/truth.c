@@ -127,7 +127,7 @@ void truth_answered(struct world *w, const struct event *request, const uint8_t 
 	for (unsigned rule = 0; rule < MODEL_RULES; rule++)
 		CHECK(w, 1u << rule == MODEL_RULE_LENGTH || !(model->broken & 1u << rule), "%s",
 		      model_rule_text(1u << rule));
-	if (!is_map(bytes, request->len) || lifetime_in(bytes) || len < 4 || answer[3])
+	if (!is_map(bytes, request->len) || lifetime_in(bytes) || len < 4 || answer[2] | answer[3])
 		return;
 	if (port_in(bytes)) {
 		truth_key(w, bytes[1], port_in(bytes))->leftover[request->link] = false;
@@ -488,7 +488,7 @@ void truth_finished(struct world *w, struct hold *hold)
 	for (unsigned i = 0; i < hold->core.halves && !w->vpn; i++) {
 		struct key *key = key_of(w, hold, i);
 		uint16_t port = hold->core.internal_port, external;
-		if (w->link == NO_LINK || hold->core.close_status)
+		if (w->link == NO_LINK || hold->core.close_status || w->now - hold->closed >= SERIES)
 			key->leftover[w->socket] = true; /* that could not be told */
 		if (key->wanted || w->link == NO_LINK || closed_by_another(w, hold, i))
 			continue;

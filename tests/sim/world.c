@@ -543,9 +543,9 @@ static bool is_over(void *arg, const uint8_t *bytes)
 	struct world *w = arg;
 	uint16_t port = (uint16_t)(bytes[4] << 8 | bytes[5]);
 
-	/* Somebody who closes it still? Then it is not given up. */
+	/* Somebody who has been closing it since then, still? Then it is not given up. */
 	for (const struct hold *hold = w->holds; hold; hold = hold->next)
-		if (hold->core.internal_port == port && (hold->core.protocol & bytes[1]) &&
+		if (hold->closed <= w->watch.first && hold->core.internal_port == port && (hold->core.protocol & bytes[1]) &&
 		    !hold->core.finished && (hold->stage == CLOSING || hold->stage == UNMAPPING))
 			return false;
 	return true;
