@@ -17,7 +17,7 @@
  * Threads: a context may be used from several threads at once; its calls take
  * turns. Nothing is shared between contexts. After fork() the child may only
  * call natpmp_free(), which then sends nothing; every other call answers
- * NATPMP_E_FORKED.
+ * NATPMP_E_FORKED, natpmp_timeout() -1. Blocking calls are no cancellation points.
  */
 #ifndef NATPMPC_H
 #define NATPMPC_H
@@ -107,7 +107,7 @@ typedef struct natpmp_options {
 	const char *interface;  /* use this interface's routes only; NULL = the kernel's choice */
 	const char *source;     /* own IPv4 address to send from; NULL = the kernel's choice */
 	uint32_t deadline;      /* ms a blocking call may wait; 0 = 7750, five sends (RFC 6886
-	                         * section 3.1); the RFC's whole series takes 127750 */
+	                         * section 3.1); the RFC's whole series takes 127750: give 128000 */
 	natpmp_log_fn *log;     /* NULL = silence */
 	void *log_arg;
 	int vpn_ports;          /* not 0: the dialect of VPN providers' gateways, which hand out
@@ -115,9 +115,10 @@ typedef struct natpmp_options {
 	                         * number. internal_port must be 0 in what is wanted; the mapping
 	                         * then names the port to listen on as internal and external
 	                         * port. Nothing is deleted: internal port 0 would delete all. */
+	int reserved;           /* 0 */
 } natpmp_options;
 
-#define NATPMP_OPTIONS_INIT { sizeof(natpmp_options), NULL, 0, NULL, NULL, 0, NULL, NULL, 0 }
+#define NATPMP_OPTIONS_INIT { sizeof(natpmp_options), NULL, 0, NULL, NULL, 0, NULL, NULL, 0, 0 }
 
 /*
  * Make a context. options may be NULL for all defaults; nothing in it is kept
@@ -163,7 +164,8 @@ typedef struct natpmp_mapping {
  * comes out as granted (on error: untouched). To extend it, map again.
  * Two exchanges: the mapping, and the external address. The mapping is good
  * even if the gateway tells no address. Blocks until the deadline at most;
- * after a time-out the gateway may still have opened the mapping.
+ * after a time-out the gateway may still have opened the mapping. If only one
+ * half of NATPMP_TCP_UDP came to be, closing that takes up to 2 s more.
  * The internal port picked for 0 was free a moment ago; bind it soon.
  * Errors: INVALID, HELD, BUSY, FORKED, and all from NO_MEMORY down.
  */
@@ -242,7 +244,7 @@ NATPMPC_API int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted,
 /*
  * Let a lease go: its deletion is queued and sent by later natpmp_process() or
  * natpmp_free() calls, no event follows, the pointer is gone. NULL is fine.
- * Errors: FORKED.
+ * Errors: FORKED; INVALID for the lease of natpmp_with_mapping(), which does it itself.
  */
 NATPMPC_API int natpmp_release(natpmp_lease *lease);
 

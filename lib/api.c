@@ -32,11 +32,10 @@ static int read_options(natpmp_ctx *ctx, const natpmp_options *given)
 	int status;
 
 	if (given) {
-		/* Of another version: shorter lacks what is new, longer has what we do not know. */
-		if (given->size < offsetof(natpmp_options, gateway) + sizeof(options.gateway) ||
-		    given->size > sizeof(options))
+		/* A later version with more members takes the sizes of all before it. */
+		if (given->size != sizeof(options))
 			return NATPMP_E_INVALID;
-		memcpy(&options, given, given->size);
+		options = *given;
 	}
 	if (options.interface) {
 		if (!options.interface[0] || strlen(options.interface) >= sizeof(ctx->interface))
@@ -142,13 +141,17 @@ void natpmp_free(natpmp_ctx *ctx)
 	if (!ctx)
 		return;
 	if (ctx_enter(ctx) == NATPMP_OK) {
+		bool silent = engine_seems_silent(&ctx->leases.engine);
+
 		for (struct lease *lease = ctx->leases.all; lease; lease = lease->next) {
 			if (lease->finished)
 				continue;
 			lease->released = true;
 			leases_close(&ctx->leases, lease, now);
 		}
-		ctx_wait(ctx, is_empty, NULL, now + CLOSE_MS);
+		ctx_forget_address(ctx);
+		if (!silent)
+			ctx_wait(ctx, is_empty, NULL, now + CLOSE_MS);
 		ctx_farewell(ctx);
 		ctx_leave(ctx);
 		pthread_cond_destroy(&ctx->processed);
@@ -190,8 +193,12 @@ static int make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_leas
 	int status;
 
 	if (!mapping.internal_port && !ctx->leases.vpn) {
-		mapping.internal_port =
-			port_pick(mapping.protocol & NATPMP_TCP, mapping.protocol & NATPMP_UDP);
+		int tries = 8; /* a port that is held may be free to bind */
+		do
+			mapping.internal_port = port_pick(mapping.protocol & NATPMP_TCP,
+							  mapping.protocol & NATPMP_UDP);
+		while (--tries && leases_held(&ctx->leases, mapping.protocol, mapping.internal_port) &&
+		       mapping.internal_port);
 		if (!mapping.internal_port)
 			return NATPMP_E_NO_PORT;
 	}
@@ -199,11 +206,11 @@ static int make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_leas
 	return status;
 }
 
-/* Do not leave a question in flight that the next call would have to wait behind. */
-static void forget_address(natpmp_ctx *ctx)
+/* Its asker gave up; unless somebody else wants to know, forget it. */
+static void give_up_address(natpmp_ctx *ctx)
 {
-	if (!ctx->watched && !ctx->waiting) /* else somebody may want to know */
-		engine_cancel(&ctx->leases.engine, &ctx->leases.address_request);
+	if (!ctx->watched && !ctx->waiting)
+		ctx_forget_address(ctx);
 }
 
 static bool is_mapped(natpmp_ctx *ctx, void *arg)
@@ -213,20 +220,6 @@ static bool is_mapped(natpmp_ctx *ctx, void *arg)
 	if (core->down)
 		return true;
 	return lease_granted(core) && ctx->leases.address_request.state == REQUEST_IDLE;
-}
-
-static int outcome(natpmp_ctx *ctx, natpmp_lease *lease, natpmp_mapping *mapping)
-{
-	struct lease *core = &lease->core;
-
-	if (core->down || !lease_granted(core))
-		return lease_excuse(core);
-	mapping->internal_port = core->internal_port;
-	mapping->external_port = core->half[0].external_port;
-	mapping->lifetime = lease_lifetime(core);
-	address_print(ctx->link.source, mapping->internal_address);
-	address_print(ctx->leases.address, mapping->external_address);
-	return NATPMP_OK;
 }
 
 int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
@@ -250,8 +243,8 @@ int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 			lease = NULL;
 		} else {
 			if (!ctx_wait(ctx, is_mapped, &lease->core, now + ctx->deadline))
-				forget_address(ctx);
-			status = outcome(ctx, lease, mapping);
+				give_up_address(ctx);
+			status = ctx_outcome(lease, mapping);
 		}
 	}
 	if (lease && status && lease->core.halves == 2) {
@@ -332,7 +325,7 @@ static int ask_address(natpmp_ctx *ctx)
 	leases_ask_address(leases, now, true);
 	if (ctx_wait(ctx, is_address_told, &serial, now + ctx->deadline))
 		return leases->address_status;
-	forget_address(ctx);
+	give_up_address(ctx);
 	return leases->address_request.hint ? leases->address_request.hint : NATPMP_E_TIMEOUT;
 }
 
@@ -395,6 +388,10 @@ int natpmp_release(natpmp_lease *lease)
 
 	if (!ctx || status)
 		return status;
+	if (lease->scoped) {
+		ctx_leave(ctx);
+		return NATPMP_E_INVALID;
+	}
 	lease->core.released = true;
 	leases_close(&ctx->leases, &lease->core, clock_ms());
 	ctx_pump(ctx);
@@ -415,7 +412,9 @@ int natpmp_lease_state(natpmp_lease *lease, natpmp_state *state)
 
 int natpmp_fd(natpmp_ctx *ctx)
 {
-	return ctx ? ctx->waiter.fd : NATPMP_E_INVALID;
+	if (!ctx)
+		return NATPMP_E_INVALID;
+	return ctx->pid == getpid() ? ctx->waiter.fd : NATPMP_E_FORKED;
 }
 
 int natpmp_timeout(natpmp_ctx *ctx)
@@ -454,17 +453,19 @@ int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 {
 	struct route route;
 	uint32_t gateway;
-	int status = ctx && link ? ctx_enter(ctx) : NATPMP_E_INVALID;
+	int status = ctx && link ? ctx_enter(ctx) : NATPMP_E_INVALID, saved;
 
 	if (status)
 		return status;
 	memset(link, 0, sizeof(*link));
 	status = ctx_find(ctx, &route, &gateway);
 	link->gateway_port = ctx->port;
+	saved = errno;
 	address_print(gateway, link->gateway);
 	address_print(route.source, link->internal_address);
 	route_interface(&route, link->interface);
 	ctx_leave(ctx);
+	errno = saved;
 	return status;
 }
 
@@ -489,7 +490,7 @@ int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 	}
 	address_print(probe->status ? 0 : leases->address, probe->external_address);
 
-	engine_cancel(&leases->engine, &leases->address_request);
+	give_up_address(ctx);
 	/* Somebody who answered one question will not sit over the next one for long. */
 	uint32_t patience = ctx->deadline;
 	if (leases->engine.reach == NATPMP_OK && patience > PCP_PATIENCE)
@@ -499,7 +500,8 @@ int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 		probe->pcp_status = leases->pcp_request.status;
 	else
 		probe->pcp_status = NATPMP_E_TIMEOUT;
-	engine_cancel(&leases->engine, &leases->pcp_request);
+	if (!ctx->waiting)
+		engine_cancel(&leases->engine, &leases->pcp_request);
 	ctx_leave(ctx);
 	return NATPMP_OK;
 }

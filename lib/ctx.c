@@ -70,6 +70,8 @@ static int no_way(const natpmp_ctx *ctx, int error)
 	case EACCES: /* a route of type prohibit, ... */
 	case EINVAL: /* ... blackhole, or from an address that is not ours */
 	case EADDRNOTAVAIL:
+		if (ctx->source && error != ENETUNREACH && error != EHOSTUNREACH)
+			return NATPMP_E_ADDRESS;
 		return ctx->named_gateway ? NATPMP_E_NO_ROUTE : NATPMP_E_NO_GATEWAY;
 	case ENOMEM:
 		return NATPMP_E_NO_MEMORY;
@@ -89,7 +91,11 @@ int ctx_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway)
 	if (error)
 		return no_way(ctx, error);
 	*gateway = ctx->named_gateway ? ctx->named_gateway : route->gateway;
-	return *gateway ? NATPMP_OK : NATPMP_E_POINT_TO_POINT;
+	if (*gateway)
+		return NATPMP_OK;
+	/* For a named interface without a default route the kernel makes one up. */
+	return interface && !route_is_point_to_point(route) ? NATPMP_E_NO_GATEWAY
+							    : NATPMP_E_POINT_TO_POINT;
 }
 
 static void close_socket(natpmp_ctx *ctx, int *fd)
@@ -214,10 +220,15 @@ static void relink(natpmp_ctx *ctx)
 		      ctx->link_status == NATPMP_OK ? ctx->link.source : 0);
 }
 
+/* Is it time for another look? Takes in the news there are. */
+static bool is_stale(natpmp_ctx *ctx)
+{
+	return (ctx->route_fd >= 0 && route_changed(ctx->route_fd)) || ctx->relink_at <= clock_ms();
+}
+
 int ctx_link(natpmp_ctx *ctx)
 {
-	/* Who watches knows. */
-	if (!ctx->watched || ctx->link_status == NATPMP_PENDING || ctx->relink_at != NEVER)
+	if (!ctx->watched || is_stale(ctx) || ctx->relink_at != NEVER)
 		relink(ctx);
 	if (ctx->link_status == NATPMP_E_SYSTEM)
 		errno = ctx->link_errno;
@@ -226,7 +237,7 @@ int ctx_link(natpmp_ctx *ctx)
 
 void ctx_watch(natpmp_ctx *ctx)
 {
-	if (ctx->watched && ctx->relink_at == NEVER)
+	if (ctx->watched && !is_stale(ctx) && ctx->relink_at == NEVER)
 		return;
 	ctx->watched = true;
 	relink(ctx);
@@ -280,7 +291,7 @@ static void receive_announcements(natpmp_ctx *ctx)
 
 /* --- time --- */
 
-uint64_t ctx_deadline(const natpmp_ctx *ctx)
+uint64_t ctx_deadline(natpmp_ctx *ctx)
 {
 	uint64_t at = leases_deadline(&ctx->leases);
 
@@ -288,9 +299,13 @@ uint64_t ctx_deadline(const natpmp_ctx *ctx)
 		return 0;
 	if (ctx->relink_at < at)
 		at = ctx->relink_at;
-	for (const struct waiting *w = ctx->waiting; w; w = w->next)
+	for (const struct waiting *w = ctx->waiting; w; w = w->next) {
+		/* Another thread may have taken in what this one sleeps for. */
+		if (w->done(ctx, w->arg))
+			return 0;
 		if (w->deadline < at)
 			at = w->deadline;
+	}
 	return at;
 }
 
@@ -314,9 +329,10 @@ static void tell(natpmp_ctx *ctx)
 {
 	struct lease_view before;
 	struct lease *core;
+	size_t count = ctx->leases.count; /* what callbacks cause is for the next time */
 
 	ctx->in_callback = true;
-	while ((core = leases_event(&ctx->leases, &before))) {
+	while (count-- && (core = leases_event(&ctx->leases, &before))) {
 		natpmp_lease *lease = core->owner;
 		natpmp_state was, is;
 
@@ -330,9 +346,7 @@ static void tell(natpmp_ctx *ctx)
 
 void ctx_process(natpmp_ctx *ctx)
 {
-	if (ctx->route_fd >= 0 && route_changed(ctx->route_fd))
-		relink(ctx);
-	else if (ctx->relink_at <= clock_ms())
+	if (is_stale(ctx))
 		relink(ctx);
 	receive_answers(ctx);
 	receive_announcements(ctx);
@@ -341,12 +355,6 @@ void ctx_process(natpmp_ctx *ctx)
 		tell(ctx);
 		ctx_pump(ctx);
 	}
-	pthread_cond_broadcast(&ctx->processed);
-}
-
-void ctx_wake(natpmp_ctx *ctx)
-{
-	waiter_arm(&ctx->waiter, 0);
 	pthread_cond_broadcast(&ctx->processed);
 }
 
@@ -362,9 +370,17 @@ static void drive(natpmp_ctx *ctx)
 
 bool ctx_wait(natpmp_ctx *ctx, bool (*done)(natpmp_ctx *ctx, void *arg), void *arg, uint64_t deadline)
 {
-	struct waiting here = {.deadline = deadline, .next = ctx->waiting, .here = &ctx->waiting};
+	struct waiting here = {
+		.done = done,
+		.arg = arg,
+		.deadline = deadline,
+		.next = ctx->waiting,
+		.here = &ctx->waiting,
+	};
 	bool is_done;
+	int cancel;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (here.next)
 		here.next->here = &here.next;
 	ctx->waiting = &here;
@@ -381,21 +397,21 @@ bool ctx_wait(natpmp_ctx *ctx, bool (*done)(natpmp_ctx *ctx, void *arg), void *a
 	/* Whoever drives on does so without this deadline, and maybe in our place. */
 	ctx_pump(ctx);
 	pthread_cond_broadcast(&ctx->processed);
+	pthread_setcancelstate(cancel, &cancel);
 	return is_done;
 }
 
 void ctx_state(natpmp_lease *lease, const struct lease_view *view, natpmp_state *state)
 {
-	const struct lease *core = &lease->core;
 	natpmp_mapping *mapping = &state->mapping;
 
 	state->status = view->status;
 	*mapping = lease->wanted;
 	if (!view->external_port)
 		return;
-	mapping->internal_port = core->internal_port;
+	mapping->internal_port = view->internal_port;
 	mapping->external_port = view->external_port;
-	mapping->lifetime = lease_lifetime(core);
+	mapping->lifetime = view->lifetime;
 	address_print(view->internal_address, mapping->internal_address);
 	address_print(view->external_address, mapping->external_address);
 }
@@ -420,11 +436,31 @@ natpmp_lease *ctx_new_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, int *
 	return lease;
 }
 
+int ctx_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
+{
+	const struct lease *core = &lease->core;
+	const natpmp_ctx *ctx = lease->ctx;
+
+	if (core->down || !lease_granted(core))
+		return lease_excuse(core);
+	mapping->internal_port = core->internal_port;
+	mapping->external_port = core->half[0].external_port;
+	mapping->lifetime = lease_lifetime(core);
+	address_print(ctx->link.source, mapping->internal_address);
+	address_print(ctx->leases.address, mapping->external_address);
+	return NATPMP_OK;
+}
+
+void ctx_forget_address(natpmp_ctx *ctx)
+{
+	engine_cancel(&ctx->leases.engine, &ctx->leases.address_request);
+}
+
 static bool is_finished(natpmp_ctx *ctx, void *arg)
 {
 	const struct lease *core = arg;
 
-	return core->finished || (ctx->leases.engine.reach != NATPMP_OK);
+	return core->finished || ctx->leases.engine.reach != NATPMP_OK;
 }
 
 void ctx_close_lease(natpmp_lease *lease)
@@ -432,6 +468,8 @@ void ctx_close_lease(natpmp_lease *lease)
 	natpmp_ctx *ctx = lease->ctx;
 	uint64_t now = clock_ms();
 
+	if (ctx->leases.count == 1 && !ctx->waiting)
+		ctx_forget_address(ctx);
 	leases_close(&ctx->leases, &lease->core, now);
 	ctx_wait(ctx, is_finished, &lease->core, now + CLOSE_MS);
 	if (lease->core.finished) {

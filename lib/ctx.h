@@ -21,6 +21,8 @@
 enum { CLOSE_MS = 2000 }; /* how long closing may keep a caller */
 
 struct waiting { /* a thread in ctx_wait() */
+	bool (*done)(natpmp_ctx *ctx, void *arg);
+	void *arg;
 	uint64_t deadline;
 	struct waiting *next, **here;
 };
@@ -31,6 +33,7 @@ struct natpmp_lease {
 	natpmp_event_fn *on_event;
 	void *arg;
 	natpmp_mapping wanted;
+	bool scoped; /* natpmp_with_mapping() lets go of it, nobody else */
 };
 
 struct natpmp_ctx {
@@ -71,7 +74,9 @@ int ctx_link(natpmp_ctx *ctx);
 int ctx_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway);
 /* From now on hear of changes: holds live long. */
 void ctx_watch(natpmp_ctx *ctx);
-/* Send what is due, set the timer; no callbacks. */
+/* Nobody waits for an address any more: do not leave the question in the way of the next. */
+void ctx_forget_address(natpmp_ctx *ctx);
+/* Send what is due, set the timer, so that who sleeps looks again; no callbacks. */
 void ctx_pump(natpmp_ctx *ctx);
 /* Take in what came, pump, call the callbacks. */
 void ctx_process(natpmp_ctx *ctx);
@@ -79,14 +84,13 @@ void ctx_process(natpmp_ctx *ctx);
 bool ctx_wait(natpmp_ctx *ctx, bool (*done)(natpmp_ctx *ctx, void *arg), void *arg,
 	      uint64_t deadline);
 /* When ctx_process() is due next, ms; NEVER; 0 = now. */
-uint64_t ctx_deadline(const natpmp_ctx *ctx);
+uint64_t ctx_deadline(natpmp_ctx *ctx);
 /* To a gateway we turn away from: one deletion for each mapping, and no waiting. */
 void ctx_farewell(natpmp_ctx *ctx);
-/* Make every sleeping thread look again. */
-void ctx_wake(natpmp_ctx *ctx);
-
 /* A lease as wanted, from the heap; core.owner is itself. NULL: *status says why. */
 natpmp_lease *ctx_new_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, int *status);
+/* The mapping as granted so far, whatever else is not known yet; or why there is none. */
+int ctx_outcome(natpmp_lease *lease, natpmp_mapping *mapping);
 /* Wait until it is closed, CLOSE_MS at most, and free it, or leave that to later. */
 void ctx_close_lease(natpmp_lease *lease);
 void ctx_state(natpmp_lease *lease, const struct lease_view *view, natpmp_state *state);

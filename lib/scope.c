@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* scope - natpmp_with_mapping(): the keeper thread. */
+#include <errno.h>
 #include <signal.h>
 
 #include "core/address.h"
@@ -40,35 +41,33 @@ static int start(struct keeper *keeper, pthread_t *thread)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(thread, NULL, keep, keeper);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return error ? NATPMP_E_NO_MEMORY : NATPMP_OK;
+	errno = error;
+	return error ? NATPMP_E_SYSTEM : NATPMP_OK;
 }
 
 static bool is_decided(natpmp_ctx *ctx, void *arg)
 {
 	const natpmp_lease *lease = arg;
+	int status = lease->core.view.status;
 
 	(void)ctx;
-	return lease->core.view.status != NATPMP_PENDING;
+	/* Silence is no verdict before the deadline. */
+	return status != NATPMP_PENDING && status != NATPMP_E_TIMEOUT && status != NATPMP_E_UNREACHABLE;
 }
 
-static int run(natpmp_lease *lease, natpmp_body *body, void *arg)
+static int run(natpmp_lease *lease, const natpmp_mapping *mapping, natpmp_body *body, void *arg)
 {
 	struct keeper keeper = {.ctx = lease->ctx};
-	natpmp_state state;
 	pthread_t thread;
-	int result;
+	int result = start(&keeper, &thread);
 
-	natpmp_lease_state(lease, &state);
-	if (state.status != NATPMP_OK)
-		return state.status == NATPMP_PENDING ? NATPMP_E_TIMEOUT : state.status;
-	result = start(&keeper, &thread);
 	if (result)
 		return result;
-	result = body(lease, &state.mapping, arg);
+	result = body(lease, mapping, arg);
 
 	if (ctx_enter(lease->ctx) == NATPMP_OK) { /* else: body forked and let the child come here */
 		keeper.over = true;
-		ctx_wake(lease->ctx);
+		ctx_pump(lease->ctx);
 		ctx_leave(lease->ctx);
 		pthread_join(thread, NULL);
 	}
@@ -78,7 +77,8 @@ static int run(natpmp_lease *lease, natpmp_body *body, void *arg)
 int natpmp_with_mapping(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_body *body, void *arg)
 {
 	natpmp_lease *lease;
-	int status;
+	natpmp_mapping mapping;
+	int status, opened;
 
 	if (!ctx || !body)
 		return NATPMP_E_INVALID;
@@ -86,13 +86,19 @@ int natpmp_with_mapping(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_bo
 	if (status)
 		return status;
 	status = ctx->in_callback ? NATPMP_E_BUSY : natpmp_hold(ctx, wanted, NULL, NULL, &lease);
-	if (!status)
-		ctx_wait(ctx, is_decided, lease, clock_ms() + ctx->deadline);
-	ctx_leave(ctx);
-	if (status)
+	if (status) {
+		ctx_leave(ctx);
 		return status;
+	}
+	lease->scoped = true;
+	ctx_wait(ctx, is_decided, lease, clock_ms() + ctx->deadline);
+	mapping = lease->wanted;
+	opened = ctx_outcome(lease, &mapping); /* the address may be silent: it is open all the same */
+	if (opened == NATPMP_E_SYSTEM)
+		errno = ctx->link_errno;
+	ctx_leave(ctx);
 
-	status = run(lease, body, arg);
+	status = opened ? opened : run(lease, &mapping, body, arg);
 	if (ctx_enter(ctx) == NATPMP_OK) {
 		ctx_close_lease(lease);
 		ctx_leave(ctx);

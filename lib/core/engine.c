@@ -181,6 +181,7 @@ size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQ
 			engine->sends++;
 		engine->next_send = engine->in_flight->first_sent + series(engine->sends);
 		engine->in_flight->last_sent = now;
+		engine->pcp_asked |= engine->in_flight->wire.opcode == WIRE_PCP_ANNOUNCE;
 		return wire_encode(&engine->in_flight->wire, engine->own_address, bytes);
 	}
 }
@@ -277,11 +278,14 @@ struct wire_answer engine_input(struct engine *engine, uint64_t now, const uint8
 			end(engine, NATPMP_E_OPCODE, &answer);
 		break;
 	case WIRE_BAD_VERSION:
-		/* Names no request; ours is the only one unanswered. */
-		end(engine, NATPMP_E_VERSION, &answer);
+		/* Names no request. Ours is the only one unanswered; but after a PCP question it is
+		 * a late answer to a repetition of that, from one who speaks version 0. */
+		if (pcp || !engine->pcp_asked)
+			end(engine, NATPMP_E_VERSION, &answer);
 		break;
 	case WIRE_PCP_ONLY:
-		end(engine, NATPMP_E_VERSION, &answer);
+		if (!pcp) /* else: late, and for an earlier request of version 0 */
+			end(engine, NATPMP_E_VERSION, &answer);
 		break;
 	case WIRE_PCP_ANNOUNCEMENT:
 		if (pcp)
@@ -311,15 +315,24 @@ void engine_icmp(struct engine *engine, uint64_t now, const uint8_t *bytes, size
 	struct request *request = engine->in_flight;
 	uint8_t ours[WIRE_REQUEST_MAX];
 
-	if (!request || wire_encode(&request->wire, engine->own_address, ours) != len ||
-	    memcmp(ours, bytes, len) != 0)
-		return; /* for an earlier request */
+	if (!request)
+		return;
+	/* Routers quote 8 bytes behind the IP header at least, so maybe none of ours (RFC 792), or
+	 * padded (RFC 4884): what there is must be ours, or it is for an earlier request. */
+	size_t whole = wire_encode(&request->wire, engine->own_address, ours);
+	if (memcmp(ours, bytes, len < whole ? len : whole) != 0)
+		return;
 	if (status != NATPMP_E_REFUSED) {
 		request->hint = status;
 		return;
 	}
 	pause_from(engine, now, NATPMP_E_REFUSED);
 	end(engine, NATPMP_E_REFUSED, NULL);
+}
+
+bool engine_seems_silent(const struct engine *engine)
+{
+	return engine->reach == NATPMP_PENDING && engine->in_flight && engine->sends >= 3;
 }
 
 bool engine_has_no_link(const struct engine *engine)
@@ -336,6 +349,7 @@ void engine_relink(struct engine *engine, int status, uint32_t own_address)
 		enqueue(engine, request);
 	}
 	engine->epoch = (struct epoch){0};
+	engine->pcp_asked = false;
 	engine->generation++;
 	engine->reach = status == NATPMP_OK ? NATPMP_PENDING : status;
 	engine->pause = engine->pause_until = engine->hold_off = 0;

@@ -31,7 +31,7 @@ struct request {
 	struct wire_request wire;
 	bool any_port; /* VPN dialect: the answer may name internal port 0 or its external port */
 	uint64_t due;  /* queue order: soonest first */
-	unsigned failures; /* in a row */
+	unsigned failures; /* in a row; those who failed take turns behind those who did not */
 
 	/* the engine's */
 	enum request_state state;
@@ -59,6 +59,7 @@ struct engine {
 	bool heard;          /* any packet since the first send of it? */
 	unsigned unheard;    /* requests given up in a row without hearing any */
 
+	bool pcp_asked;      /* a PCP question was sent to this gateway */
 	struct epoch epoch;
 	unsigned generation; /* counts what made the gateway forget us: its restarts, another gateway */
 	int reach;           /* NATPMP_PENDING: not tried; NATPMP_OK: it answers; else why not */
@@ -97,6 +98,8 @@ void engine_icmp(struct engine *engine, uint64_t now, const uint8_t *bytes, size
  * what we knew of the old one is void. The request in flight goes back to the queue. */
 void engine_relink(struct engine *engine, int status, uint32_t own_address);
 
+/* Nothing was ever heard, of three sends of a question either. */
+bool engine_seems_silent(const struct engine *engine);
 /* There is no gateway to ask: nothing is sent until engine_relink() says otherwise. */
 bool engine_has_no_link(const struct engine *engine);
 

@@ -117,7 +117,9 @@ static void lease_look(struct leases *leases, struct lease *lease)
 		view->status = lease->down;
 	} else if (certain(leases, lease)) {
 		view->status = NATPMP_OK;
+		view->internal_port = lease->internal_port;
 		view->external_port = lease->half[0].external_port;
+		view->lifetime = lease_lifetime(lease);
 		view->external_address = leases->address;
 		view->internal_address = leases->engine.own_address;
 	} else {
@@ -224,6 +226,8 @@ void leases_ask_address(struct leases *leases, uint64_t now, bool fresh)
 
 void leases_ask_pcp(struct leases *leases, uint64_t now)
 {
+	if (leases->pcp_request.state != REQUEST_IDLE)
+		return;
 	leases->pcp_request.wire.opcode = WIRE_PCP_ANNOUNCE;
 	leases->pcp_request.due = now;
 	leases->pcp_ended = false;
@@ -313,8 +317,8 @@ static void held(struct leases *leases, struct half *half, uint64_t now)
 	half->maybe = !leases->vpn;
 	if (leases->vpn)
 		lease->internal_port = answer->external_port;
-	if (!leases->address_settled || leases->address_doubtful || lease->once ||
-	    now - leases->address_asked >= ADDRESS_STALE)
+	if (!leases->address_settled || leases->address_doubtful ||
+	    (lease->once && lease_granted(lease)) || now - leases->address_asked >= ADDRESS_STALE)
 		leases_ask_address(leases, now, false);
 }
 
@@ -658,9 +662,10 @@ void leases_announcement(struct leases *leases, uint64_t now, const uint8_t *byt
 	if (answer.kind == WIRE_ANSWER && answer.result == 0)
 		encourage(leases, is_network_failure, now);
 	/* PCP's announcement shows no clock of ours, yet its sender has news: look at the clock
-	 * of NAT-PMP. (There are gateways that announce nothing else.) */
+	 * of NAT-PMP. (There are gateways that announce nothing else.) Not for each of a flood. */
+	uint64_t at = leases->address_asked + ADDRESS_GAP;
 	if (answer.kind == WIRE_PCP_ANNOUNCEMENT && any_hold(leases))
-		leases_ask_address(leases, now, false);
+		leases->address_retry_at = earlier(leases->address_retry_at, at > now ? at : now);
 }
 
 void leases_relink(struct leases *leases, uint64_t now, int status, uint32_t own_address)

@@ -19,10 +19,11 @@
 enum {
 	LEASE_LIFETIME = 7200,         /* s, RFC 6886 section 3.3 */
 	LEASE_HURRY = 600000,          /* ms, mappings that end sooner are renewed before others are made */
-	LEASE_RETRY_GAP = 4000,        /* ms, renewals of a mapping in force are not closer */
+	LEASE_RETRY_GAP = 4000,        /* ms, what was asked for already is not asked again sooner */
 	LEASE_RECOVERY_DELAY = 5000,   /* ms, random up to, RFC 6886 section 3.7 */
 	LEASE_RECOVERY_WINDOW = 30000, /* ms, one recovery in each, lest forged clocks make us flood */
 	LEASE_COAX_MAX = 6,            /* tries to get one equal external port for both halves */
+	ADDRESS_GAP = 1000,            /* ms, announcements make us ask for the address no sooner again */
 	ADDRESS_STALE = 60000,         /* ms, a renewal asks for the external address if older */
 };
 
@@ -51,8 +52,9 @@ enum lease_goal {
 
 /* What an event tells. */
 struct lease_view {
-	int status; /* NATPMP_OK = up */
-	uint16_t external_port;
+	int status; /* NATPMP_OK = up; the rest is as it was then, or when it was last up */
+	uint16_t internal_port, external_port;
+	uint32_t lifetime; /* s */
 	uint32_t external_address, internal_address; /* host order, 0 = none */
 };
 

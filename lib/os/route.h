@@ -21,6 +21,9 @@ int route_lookup(uint32_t destination, const char *interface, uint32_t source, s
 /* The name of its interface; "" if that is gone. */
 void route_interface(const struct route *route, char name[IF_NAMESIZE]);
 
+/* Is that interface a link to one single peer? */
+bool route_is_point_to_point(const struct route *route);
+
 /* A descriptor that becomes readable when routes, addresses or interfaces change; -1: errno. */
 int route_watch(void);
 /* Did they? Takes in all there is to read. */

@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -108,7 +109,7 @@ int route_lookup(uint32_t destination, const char *interface, uint32_t source, s
 	if (interface) {
 		unsigned index = if_nametoindex(interface);
 		if (!index)
-			return ENODEV;
+			return errno; /* ENODEV, or no descriptor to ask with */
 		add_attribute(&q, RTA_OIF, index);
 	}
 	if (source) {
@@ -127,6 +128,18 @@ void route_interface(const struct route *route, char name[IF_NAMESIZE])
 {
 	if (!if_indextoname(route->index, name))
 		name[0] = '\0';
+}
+
+bool route_is_point_to_point(const struct route *route)
+{
+	struct ifreq request = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool is = fd >= 0 && if_indextoname(route->index, request.ifr_name) &&
+		  ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_POINTOPOINT);
+
+	if (fd >= 0)
+		close(fd);
+	return is;
 }
 
 int route_watch(void)

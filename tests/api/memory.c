@@ -222,7 +222,7 @@ START_TEST(no_thread_for_the_keeper)
 	int runs = 0;
 
 	atomic_store(&threads_fail, true);
-	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, run_once, &runs), NATPMP_E_NO_MEMORY);
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, run_once, &runs), NATPMP_E_SYSTEM);
 	atomic_store(&threads_fail, false);
 	ck_assert_int_eq(runs, 0);
 	ck_assert_uint_eq(responder_asked(r, NATPMP_TCP, 80), 1);

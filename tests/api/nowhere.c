@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* No gateway, and no way to one: in a network of its own that has nothing but loopback. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "client.h"
+#include "os/port.h"
 
 static int no_body(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
 {
@@ -77,6 +84,34 @@ START_TEST(N2_interface_is_not_there)
 	all_calls_say(ctx, NATPMP_E_NO_INTERFACE);
 }
 
+static int take(int type, uint16_t port)
+{
+	struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&here, sizeof(here)), 0);
+	return fd;
+}
+
+/* Of the two ports that this network has to give away, one is taken for UDP, then the other. */
+START_TEST(N25_picked_port_is_free_for_both)
+{
+	FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "w");
+
+	ck_assert_ptr_nonnull(range);
+	ck_assert_int_gt(fprintf(range, "40000 40001"), 0);
+	ck_assert_int_eq(fclose(range), 0);
+	int one = take(SOCK_DGRAM, 40000);
+	for (int i = 0; i < 20; i++)
+		ck_assert_uint_eq(port_pick(true, true), 40001);
+	int two = take(SOCK_DGRAM, 40001);
+	ck_assert_uint_eq(port_pick(true, true), 0);
+	ck_assert_uint_eq(port_pick(false, true), 0);
+	ck_assert_uint_ne(port_pick(true, false), 0);
+	close(one);
+	close(two);
+}
+
 int main(void)
 {
 	int status = enter_network();
@@ -84,5 +119,6 @@ int main(void)
 	if (status)
 		return status;
 	return RUN_TESTS("api-nowhere", N1_no_default_route, H4_no_route_to_the_gateway,
-			 N2_source_is_not_ours, N2_interface_is_not_there);
+			 N2_source_is_not_ours, N2_interface_is_not_there,
+			 N25_picked_port_is_free_for_both);
 }

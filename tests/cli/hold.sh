@@ -111,8 +111,10 @@ for how in "--print port=%P" --json -q; do
 	# shellcheck disable=SC2086
 	start "$how" -p 1630 --ttl 2 --hold $how
 	wait_for 5 has_mapping tcp 1630 1630
+	[ "$how" = -q ] || wait_for 5 has_text "$how.out" 1630
 	tell port 1900
 	wait_for 5 has_mapping tcp 1630 1900
+	[ "$how" = -q ] || wait_for 5 has_text "$how.out" 1900
 	kill -s TERM "$pid"
 	finish "$pid"
 	expect_empty "$how.err"

@@ -79,7 +79,7 @@ tell reset
 
 step "while it closes: that goes on, and has its bound"
 start closing -p 1505 --hold
-wait_for 5 has_mappings 1
+wait_for 5 has_text closing.out :1505
 tell drop 100000
 kill -s TERM "$pid"
 wait_for 5 seen 1 'request delete tcp internal 1505'
@@ -110,7 +110,7 @@ expect has_mappings 0
 
 step "stopped past its lifetime and continued: the mapping comes back"
 start stopped -p 1507 --ttl 2 --hold
-wait_for 5 has_mappings 1
+wait_for 5 has_text stopped.out :1507
 kill -s STOP "$pid"
 wait_for 5 has_mappings 0
 kill -s CONT "$pid"

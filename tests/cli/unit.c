@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of the command that need no gateway: substitutions, options, JSON. */
+/* The parts of the command that need no gateway: substitutions, options, JSON, and a hook that
+ * hangs for longer than anybody wants to wait for a test. */
 #include <check.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "clock.h"
 #include "failure.h"
+#include "hook.h"
 #include "json.h"
 #include "options.h"
 #include "template.h"
@@ -345,6 +350,105 @@ START_TEST(test_addresses)
 }
 END_TEST
 
+/* ----------------------------------------------------------------- hook -- */
+
+static uint64_t clock_now;
+
+uint64_t now_ms(void)
+{
+	return clock_now;
+}
+
+static struct hook hook;
+static struct signals signals;
+static struct output output;
+
+static void work(void)
+{
+	hook_work(&hook, &signals, &output);
+}
+
+/* Wait for it really; what it died of, 0 if it exited. */
+static int reap(void)
+{
+	pid_t pid = hook.pid;
+	int status;
+
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(hook_reap(&hook, pid, status, &output));
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void begin_hook(const char *command)
+{
+	static const struct options none = {.quiet = true};
+
+	clock_now = 1000000;
+	hook = (struct hook){.command = command};
+	output_init(&output, &none);
+	ck_assert_int_eq(signals_begin(&signals), 0);
+	hook_change(&hook, &sample);
+	work();
+	ck_assert_int_gt(hook.pid, 0);
+	ck_assert(!hook.waiting);
+}
+
+START_TEST(test_hook_hangs)
+{
+	begin_hook("exec sleep 1000");
+	ck_assert(hook_due(&hook) == NEVER); /* it may, as long as nothing waits for it */
+	clock_now += 10 * (uint64_t)HOOK_PATIENCE;
+	work();
+	ck_assert_int_eq(hook.kills, 0);
+	hook_change(&hook, &sample);
+	work();
+	ck_assert_int_eq(hook.kills, 1);
+	ck_assert_int_eq(reap(), SIGTERM);
+
+	work(); /* what waited */
+	ck_assert_int_gt(hook.pid, 0);
+	ck_assert(!hook.waiting);
+	ck_assert_int_eq(hook.kills, 0);
+	clock_now += 1000;
+	hook_change(&hook, &sample);
+	work();
+	ck_assert(hook_due(&hook) == clock_now - 1000 + HOOK_PATIENCE);
+	clock_now = hook_due(&hook) - 1;
+	work();
+	ck_assert_int_eq(hook.kills, 0);
+	clock_now++;
+	work();
+	ck_assert_int_eq(hook.kills, 1);
+	ck_assert_int_eq(reap(), SIGTERM);
+}
+END_TEST
+
+START_TEST(test_hook_ignores_the_end)
+{
+	char ready[] = "/tmp/natpmp-unit.XXXXXX";
+	char command[100];
+	int fd = mkstemp(ready);
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(command, sizeof(command), "trap '' TERM; rm %s; while :; do sleep 0.05; done",
+		 ready);
+	begin_hook(command);
+	while (access(ready, F_OK) == 0)
+		usleep(1000); /* check's own time limit is the bound */
+	hook_end(&hook);
+	ck_assert(hook_due(&hook) == clock_now + HOOK_FAREWELL);
+	clock_now += HOOK_FAREWELL;
+	work();
+	ck_assert_int_eq(hook.kills, 1);
+	ck_assert(hook_due(&hook) == clock_now + HOOK_GRACE);
+	clock_now += HOOK_GRACE;
+	work();
+	ck_assert_int_eq(hook.kills, 2);
+	ck_assert_int_eq(reap(), SIGKILL);
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("cli");
@@ -362,6 +466,8 @@ int main(void)
 	tcase_add_test(cases, test_json_members);
 	tcase_add_test(cases, test_exit_statuses);
 	tcase_add_test(cases, test_addresses);
+	tcase_add_test(cases, test_hook_hangs);
+	tcase_add_test(cases, test_hook_ignores_the_end);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -22,7 +22,7 @@ static void look(const struct wire_answer *a, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* A copy of just that size, so that a byte too many is seen. */
-	uint8_t *exact = malloc(size ? size : 1);
+	uint8_t *exact = calloc(1, size ? size : 1);
 
 	if (!exact)
 		return 0;

@@ -30,6 +30,7 @@ enum move {
 
 enum trouble {
 	SILENCE,
+	MUTE,
 	REFUSAL,
 	STORM,
 	RESULT,
@@ -51,7 +52,7 @@ enum trouble {
 };
 
 static const char *const trouble_names[TROUBLES] = {
-	"silence",   "refusal",    "storm",     "result",      "bad grant",   "short lifetimes",
+	"silence",   "mute",       "refusal",    "storm",     "result",      "bad grant",   "short lifetimes",
 	"deaf",      "reboot",     "address",   "no address",  "other link",  "no gateway",
 	"suspend",   "clock lies", "clock jump", "squatters",  "forgeries",   "announcements",
 };
@@ -194,10 +195,11 @@ static void be_deaf(struct world *w, bool deaf)
 		for (size_t k = 0; k < w->key_count; k++) {
 			struct key *key = &w->keys[i][k];
 			if (key->ignored)
-				w->calm_since = w->changed_at = key->heeded = w->now;
+				w->changed_at = key->heeded = w->now;
 			key->ignored = deaf && dice_chance(&w->dice, permille);
 			w->ignored += key->ignored;
 		}
+	truth_disturbed(w);
 }
 
 static uint32_t some_address(struct world *w, unsigned gateway)
@@ -305,6 +307,13 @@ void plan_forge(struct world *w, struct event *event)
 	memset(bytes, 0, sizeof(event->bytes));
 	event->len = 16;
 	put32(bytes + 4, wild ? (uint32_t)dice_bits(&w->dice) >> dice_roll(&w->dice, 32) : seconds);
+	if (event->kind == ANNOUNCED && event->subject) {
+		memset(bytes + 1, 0, 3 + 4);
+		bytes[0] = 2;
+		bytes[1] = 0x80;
+		event->len = 24;
+		return;
+	}
 	if (event->kind == ANNOUNCED) {
 		bytes[1] = 0x80;
 		bytes[3] = 3;
@@ -345,7 +354,7 @@ void plan_forge(struct world *w, struct event *event)
 static bool lasts(struct world *w, enum trouble trouble, uint64_t length)
 {
 	w->disturbances++;
-	w->calm_since = w->now;
+	truth_disturbed(w);
 	later(w, length, CALM, trouble, 0);
 	return true;
 }
@@ -365,20 +374,26 @@ static void change_link(struct world *w)
 	if (w->link == NO_LINK)
 		return;
 	world_relink(w, link, NATPMP_OK, dice_chance(&w->dice, 500));
+	truth_disturbed(w);
 }
 
 static void start(struct world *w, enum trouble trouble)
 {
 	uint64_t length = dice_scale(&w->dice, 300, dice_chance(&w->dice, 300) ? 6 * HOUR : 10 * MINUTE);
-	unsigned count = (unsigned)dice_scale(&w->dice, 1, 100);
+	unsigned count = (unsigned)dice_scale(&w->dice, 1, 100), pcp = count & 1;
 
 	TRACE(w, "trouble: %s, %" PRIu64 " s", trouble_names[trouble], length / SECOND);
-	w->calm_since = w->now;
+	if (trouble != OTHER_LINK)
+		truth_disturbed(w);
 	switch (trouble) {
 	case SILENCE:
 		lasts(w, trouble, length);
 		if (!w->silent++)
 			w->silent_since = w->now;
+		break;
+	case MUTE:
+		lasts(w, trouble, length);
+		w->mute++;
 		break;
 	case REFUSAL:
 		lasts(w, trouble, length);
@@ -468,7 +483,7 @@ static void start(struct world *w, enum trouble trouble)
 	case ANNOUNCEMENTS: /* of restarts that were none */
 		lasts(w, trouble, length);
 		for (uint64_t gap = length / count; count--;)
-			later(w, gap * count, FLOOD, 0, 1);
+			later(w, gap * count, FLOOD, pcp, 1);
 		break;
 	case TROUBLES:
 		break;
@@ -480,6 +495,9 @@ static void settle(struct world *w, enum trouble trouble)
 	switch (trouble) {
 	case SILENCE:
 		w->silent--;
+		break;
+	case MUTE:
+		w->mute--;
 		break;
 	case REFUSAL:
 		w->refuses--;
@@ -531,11 +549,11 @@ static void settle(struct world *w, enum trouble trouble)
 		break;
 	}
 	w->disturbances--;
-	w->calm_since = w->now;
+	truth_disturbed(w);
 	TRACE(w, "over: %s", trouble_names[trouble]);
 }
 
-static void forge(struct world *w, enum event_kind kind, uint64_t wild)
+static void forge(struct world *w, enum event_kind kind, unsigned subject, uint64_t wild)
 {
 	if (w->link != NO_LINK)
 		queue_push(&w->queue, &(struct event){.at = w->now,
@@ -543,6 +561,7 @@ static void forge(struct world *w, enum event_kind kind, uint64_t wild)
 						      .link = w->link,
 						      .made = w->now,
 						      .forged = true,
+						      .subject = subject,
 						      .value = wild});
 }
 
@@ -577,10 +596,10 @@ void plan_move(struct world *w, const struct event *event)
 		world_announce(w, event->subject, 0);
 		break;
 	case FORGE:
-		forge(w, TO_CLIENT, event->value);
+		forge(w, TO_CLIENT, 0, event->value);
 		break;
 	case FLOOD:
-		forge(w, ANNOUNCED, event->value);
+		forge(w, ANNOUNCED, event->subject, event->value);
 		break;
 	case COME_BACK:
 		break;
@@ -603,8 +622,9 @@ static size_t how_many(struct world *w)
 		return dice_between(&w->dice, 1, 3);
 	if (roll < 940)
 		return dice_between(&w->dice, 3, 10);
-	if (roll < 998)
+	if (roll < 990)
 		return dice_between(&w->dice, 10, 50);
+	w->ends = 1; /* of a crowd a few hours are enough */
 	return dice_between(&w->dice, 100, 1000);
 }
 
@@ -653,7 +673,7 @@ static void set_up(struct world *w)
 	w->weather = w->fair;
 	w->hints = dice_chance(dice, 300) ? 300 : 0;
 	w->busy_callbacks = dice_chance(dice, 300) ? 100 : 0;
-	w->ends = w->now + WEEK;
+	w->ends = w->now + (w->ends ? 6 * HOUR : WEEK);
 	for (unsigned i = 0; i < w->slot_count; i++)
 		later(w, dice_chance(dice, 600) ? dice_roll(dice, 1000) : dice_scale(dice, 1, DAY), OPEN, i,
 		      0);

@@ -15,7 +15,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { DELAY = 5000, WINDOW = 30000, GAP = 64000, FIVE_SENDS = 7750, SERIES = 127750 };
+enum { RETRY_GAP = 4000, DELAY = 5000, WINDOW = 30000, GAP = 64000, FIVE_SENDS = 7750, SERIES = 127750 };
 
 static uint16_t port_in(const uint8_t *bytes)
 {
@@ -92,8 +92,21 @@ static void check_creation(struct world *w, const uint8_t *bytes)
 		      port, key->external_port);
 }
 
+/* Nothing needs the external address more often, not even a flood of announcements. */
+static void check_address_question(struct world *w)
+{
+	uint64_t allowance = w->address_allowance + w->now - w->address_asked;
+
+	w->address_asked = w->now;
+	w->address_allowance = allowance < 10 * RETRY_GAP ? allowance : 10 * RETRY_GAP;
+	CHECK(w, w->address_allowance >= RETRY_GAP, "asks for the external address again and again");
+	w->address_allowance -= RETRY_GAP;
+}
+
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 {
+	if (len == 2 && w->watch.first == w->now)
+		check_address_question(w);
 	/* Section 3.7: MUST first delay. (One that has to wait for the window holds nobody up.) */
 	uint64_t recovery = w->leases.recover_at, last = w->leases.recovered_at;
 	bool first = !last || w->shown_at >= last + WINDOW;
@@ -158,6 +171,7 @@ static void hear_clock(struct world *w, uint32_t seconds)
 	if (epoch->known &&
 	    ((int64_t)seconds + 2) * 8000 < epoch->seconds * 8000 + (now - epoch->at) * 7) {
 		TRACE(w, "shown: the gateway restarted");
+		w->generations++;
 		if (w->leases.recover_at == NEVER)
 			w->shown_at = w->now;
 		show_loss(w);
@@ -204,6 +218,27 @@ static bool is_no_address(const struct world *w, const struct wire_answer *answe
 	       (answer->opcode == WIRE_ADDRESS && answer->result);
 }
 
+/* Not at once again what was answered with no: ten times in 40 s at most. */
+static void hear_error(struct world *w, const struct event *event, const struct wire_answer *answer)
+{
+	const uint8_t *request = w->watch.bytes;
+	struct key *key = truth_key(w, answer->opcode, answer->internal_port);
+
+	if (!w->watch.open || event->forged || !is_map(request, w->watch.len) || !lifetime_in(request) ||
+	    answer->opcode != request[1] || answer->internal_port != port_in(request))
+		return;
+	if (!key->wanted || key->refused_at < key->wanted->opened)
+		key->allowance = 10 * RETRY_GAP;
+	else
+		key->allowance += w->now - key->refused_at;
+	key->refused_at = w->now;
+	if (key->allowance > 10 * RETRY_GAP)
+		key->allowance = 10 * RETRY_GAP;
+	CHECK(w, key->allowance >= RETRY_GAP, "port %u is asked for over and over, and refused",
+	      answer->internal_port);
+	key->allowance -= RETRY_GAP;
+}
+
 void truth_received(struct world *w, const struct event *event)
 {
 	uint8_t bytes[WIRE_ANSWER_MAX] = {0};
@@ -217,10 +252,14 @@ void truth_received(struct world *w, const struct event *event)
 	    (answer.kind != WIRE_ANSWER || answer.opcode != WIRE_ADDRESS))
 		return;
 	w->heard |= answer.kind != WIRE_JUNK;
+	if (answer.kind != WIRE_JUNK && !w->heard_at)
+		w->heard_at = w->now;
 	if (answer.has_epoch)
 		hear_clock(w, answer.epoch);
 	if (event->kind == TO_CLIENT && is_no_address(w, &answer))
 		w->address_last = 0;
+	if (answer.kind == WIRE_ANSWER && answer.result && answer.opcode != WIRE_ADDRESS)
+		hear_error(w, event, &answer);
 	if (answer.kind != WIRE_ANSWER || answer.result)
 		return;
 	if (answer.opcode == WIRE_ADDRESS) {
@@ -232,6 +271,18 @@ void truth_received(struct world *w, const struct event *event)
 }
 
 /* --- links --- */
+
+static bool is_silence(int status)
+{
+	return status <= NATPMP_E_TIMEOUT && status >= NATPMP_E_REFUSED;
+}
+
+void truth_disturbed(struct world *w)
+{
+	w->calm_since = w->now;
+	w->heard_at = 0;
+	w->was_given_up = is_silence(w->leases.reach);
+}
 
 void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes, size_t len)
 {
@@ -250,6 +301,7 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	bool calm = !w->disturbances && w->now > w->calm_since + MINUTE;
 
 	w->heard = w->epoch.known = false;
+	w->generations++;
 	w->addresses_seen = 0;
 	w->address_last = 0;
 	show_loss(w);
@@ -330,6 +382,7 @@ void truth_settled(struct world *w)
 	const struct engine *engine = &w->leases.engine;
 	uint64_t recovery = w->leases.recover_at;
 
+	CHECK(w, engine->generation == w->generations, "a restart that nothing showed, or one not seen");
 	CHECK(w, !w->heard || w->link == NO_LINK || !engine->queue.count || engine->in_flight || engine->hold_off > w->now,
 	      "somebody waits, and the gateway has just been heard");
 	if (recovery != w->recover_at && recovery != NEVER && recovery <= w->now + DELAY &&
@@ -355,6 +408,19 @@ static bool gateway_has(struct world *w, const struct hold *hold, unsigned i)
 	return false;
 }
 
+/* Nothing is heard: after two questions that is said of all that is not certain. */
+static void check_silence(struct world *w, const struct hold *hold, uint64_t since)
+{
+	uint64_t bound = 2 * (GAP + FIVE_SENDS) + DELAY + WINDOW;
+
+	if (!w->silent || w->disturbances != w->silent)
+		return;
+	if (w->calm_since > since)
+		since = w->calm_since;
+	CHECK(w, w->now <= since + bound, "port %u is believed in (%d) for %" PRIu64 " ms of silence",
+	      hold->core.internal_port, hold->core.view.status, w->now - since);
+}
+
 static void check_up(struct world *w, const struct hold *hold, unsigned i)
 {
 	const struct key *key = key_of(w, hold, i);
@@ -363,6 +429,8 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 	unsigned port = hold->core.internal_port;
 
 	CHECK(w, w->now < key->over, "port %u is up after its time", port);
+	if (key->shown)
+		check_silence(w, hold, key->shown);
 	if (gateway_has(w, hold, i))
 		return;
 	/* On a new link the event waits for the external address. */
@@ -378,7 +446,7 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 
 static uint64_t policy(int status)
 {
-	if (status == NATPMP_PENDING || (status <= NATPMP_E_TIMEOUT && status >= NATPMP_E_REFUSED))
+	if (status == NATPMP_PENDING || is_silence(status))
 		return GAP;
 	return status == NATPMP_E_NETWORK_FAILURE ? 30 * SECOND : 30 * MINUTE;
 }
@@ -411,6 +479,11 @@ static void check_down(struct world *w, const struct hold *hold)
 			since = key->over;
 	}
 	uint64_t bound = policy(status) + GAP + DELAY + WINDOW + FIVE_SENDS + truth_turns(w);
+	/* If it was believed to be dead, the first packet of it is news for all. */
+	if (is_silence(status) && w->was_given_up && w->heard_at) {
+		since = w->heard_at > since ? w->heard_at : since;
+		bound -= 2 * GAP;
+	}
 	CHECK(w, w->now <= since + bound, "port %u is down (%d) for %" PRIu64 " ms, bound %" PRIu64,
 	      hold->core.internal_port, status, w->now - since, bound);
 }
@@ -419,6 +492,8 @@ void truth_check(struct world *w, struct hold *hold)
 {
 	if (hold->stage != HELD)
 		return;
+	if (hold->core.view.status == NATPMP_PENDING && hold->core.goal == LEASE_HOLD)
+		check_silence(w, hold, hold->opened);
 	if (hold->core.view.status != NATPMP_OK) {
 		check_down(w, hold);
 		return;

@@ -120,7 +120,8 @@ void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len)
 
 void watch_refused(struct watch *watch, const uint8_t *bytes, size_t len)
 {
-	if (same(watch, bytes, len))
+	/* What is quoted may be less than was sent, or more. */
+	if (memcmp(watch->bytes, bytes, len < watch->len ? len : watch->len) == 0)
 		watch->open = false;
 }
 

@@ -108,7 +108,7 @@ static void at_gateway(struct world *w, const struct event *request)
 	size_t len = model_input(model, w->now, w->links[request->link].own, request->bytes,
 				 request->len, bytes);
 	truth_answered(w, request, bytes, len);
-	if (!len)
+	if (!len || (current && w->mute))
 		return;
 	struct event answer = {
 		.kind = TO_CLIENT,
@@ -484,7 +484,7 @@ static void arrived(struct world *w, const struct event *event)
 	if (w->inbox_count == INBOX_MAX)
 		return;
 	if (!w->inbox_count)
-		w->inbox_at = w->now + (dice_chance(&w->dice, 50) ? dice_roll(&w->dice, 20) : 0);
+		w->inbox_at = w->now + (dice_chance(&w->dice, 100) ? dice_roll(&w->dice, 100) : 0);
 	w->inbox[w->inbox_count++] = *event;
 }
 
@@ -557,7 +557,6 @@ void world_init(struct world *w, uint64_t seed, size_t keys, bool vpn)
 	w->seed = seed;
 	w->watch = (struct watch){.fail = world_fail, .is_over = is_over, .arg = w};
 	w->now = w->began = 1000000 + dice_roll(&w->dice, 1000000000);
-	w->calm_since = w->now;
 	w->vpn = vpn;
 	w->key_count = keys;
 	for (unsigned i = 0; i < 2; i++)
@@ -568,6 +567,8 @@ void world_init(struct world *w, uint64_t seed, size_t keys, bool vpn)
 	leases_init(&w->leases, dice_bits(&w->dice), vpn);
 	leases_relink(&w->leases, w->now, NATPMP_OK, w->links[0].own);
 	w->wake_at = NEVER;
+	w->generations = w->leases.engine.generation;
+	truth_disturbed(w);
 }
 
 void world_free(struct world *w)

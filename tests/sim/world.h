@@ -41,6 +41,7 @@ struct key {
 	uint64_t shown;         /* ms, since when it can know that this is void; 0 = it cannot */
 	uint32_t lifetime;      /* s */
 	unsigned link;
+	uint64_t refused_at, allowance; /* ms; of errors answered */
 
 	bool asked;           /* did the program ever want it? */
 	bool ignored;         /* the gateway answers no request for it ... */
@@ -119,7 +120,7 @@ struct world {
 	/* the gateways */
 	struct model gateway[GATEWAYS];
 	struct model_slot *table[GATEWAYS];
-	unsigned silent, refuses; /* how many disturbances say so */
+	unsigned silent, refuses, mute; /* how many disturbances say so; mute: hears, and does all */
 	unsigned squatters; /* ports that others have for good */
 	unsigned hints;           /* permille of lost packets that an ICMP hint comes back for */
 
@@ -134,12 +135,16 @@ struct world {
 	/* how disturbed it is */
 	unsigned disturbances;
 	uint64_t calm_since, silent_since;
+	uint64_t heard_at;   /* ms, first packet heard since then; 0 = none */
+	bool was_given_up;   /* the core took the gateway for silent when calm came */
 	size_t ignored;
 	uint64_t last_user;  /* ms, the program did something */
 	uint64_t changed_at; /* ms, what is no disturbance changed */
 
 	bool heard; /* since it sent something */
+	unsigned generations; /* restarts shown, links */
 	uint64_t shown_at, recover_at; /* of a restart, of the recovery */
+	uint64_t address_asked, address_allowance;
 
 	/* counted */
 	uint64_t delays, delayed; /* recoveries, and the ms they waited for */
@@ -207,6 +212,8 @@ void truth_answered(struct world *w, const struct event *request, const uint8_t 
 /* About to be given to the core. */
 void truth_received(struct world *w, const struct event *event);
 void truth_relinked(struct world *w, unsigned before, bool farewell);
+/* A disturbance begins or ends. */
+void truth_disturbed(struct world *w);
 void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes, size_t len);
 void truth_event(struct world *w, struct hold *hold, const struct lease_view *before);
 void truth_finished(struct world *w, struct hold *hold);

@@ -142,6 +142,7 @@ START_TEST(N31_refused_renewals)
 		refuses(&s, table[i].result);
 		asks(&s, 60 * SECOND, NATPMP_TCP, 80, 80, 64);
 		refuses(&s, table[i].result);
+		quiet_until(&s, 64 * SECOND - 1);
 		goes_down(&s, 64 * SECOND, web, table[i].status);
 		runs_until(&s, 64 * SECOND);
 		s.sent_told = s.sent_count; /* asked once more at its end */
