@@ -259,10 +259,23 @@ static struct wire_answer decode(const struct engine *engine, const uint8_t *byt
 	return wire_decode(bytes, engine_has_no_link(engine) ? 0 : len);
 }
 
+/* A gateway thought to be dead was heard: who has had his five sends begins anew. */
+static void begin_anew(struct engine *engine, uint64_t now, int reach_before)
+{
+	struct request *request = engine->in_flight;
+
+	if (request && reach_before < NATPMP_OK && engine->reach == NATPMP_OK &&
+	    now - request->first_sent >= ENGINE_PATIENCE) {
+		land(engine);
+		enqueue(engine, request);
+	}
+}
+
 struct wire_answer engine_input(struct engine *engine, uint64_t now, const uint8_t *bytes, size_t len)
 {
 	struct wire_answer answer = decode(engine, bytes, len);
 	struct request *request = engine->in_flight;
+	int before = engine->reach;
 	bool pcp = request && request->wire.opcode == WIRE_PCP_ANNOUNCE;
 
 	listen_to(engine, now, &answer);
@@ -294,6 +307,7 @@ struct wire_answer engine_input(struct engine *engine, uint64_t now, const uint8
 	case WIRE_JUNK:
 		break;
 	}
+	begin_anew(engine, now, before);
 	return answer;
 }
 
@@ -306,7 +320,9 @@ struct wire_answer engine_announcement(struct engine *engine, uint64_t now, cons
 	if (answer.kind != WIRE_PCP_ANNOUNCEMENT &&
 	    (answer.kind != WIRE_ANSWER || answer.opcode != WIRE_ADDRESS))
 		answer = (struct wire_answer){.kind = WIRE_JUNK};
+	int before = engine->reach;
 	listen_to(engine, now, &answer);
+	begin_anew(engine, now, before);
 	return answer;
 }
 

@@ -509,12 +509,21 @@ static bool is_silence(int status)
 	return status <= NATPMP_E_TIMEOUT && status >= NATPMP_E_REFUSED;
 }
 
+/* It is to be tried next, whatever became of the others. */
+static bool has_hope(const struct lease *lease)
+{
+	for (unsigned i = 0; i < lease->halves; i++)
+		if (lease->half[i].request.state == REQUEST_QUEUED && lease->half[i].request.fresh)
+			return true;
+	return false;
+}
+
 /* The gateway does not answer: who is not up, or only believed to be, is down for that, unless
  * for a reason of its own. */
 static void discourage(struct leases *leases, int reach)
 {
 	for (struct lease *lease = leases->all; lease; lease = lease->next) {
-		if (lease->goal == LEASE_CLOSE || lease->once)
+		if (lease->goal == LEASE_CLOSE || lease->once || has_hope(lease))
 			continue;
 		for (unsigned i = 0; i < lease->halves; i++) {
 			struct half *half = &lease->half[i];
@@ -538,10 +547,12 @@ static void encourage(struct leases *leases, bool (*such)(int status), uint64_t 
 static void see_reach(struct leases *leases, uint64_t now)
 {
 	int before = leases->reach, reach = leases->engine.reach;
+	uint64_t paused = leases->engine.pause_until;
 
-	leases->reach = reach;
-	if (reach == before)
+	if (reach == before && paused == leases->paused)
 		return;
+	leases->reach = reach;
+	leases->paused = paused;
 	if (is_silence(reach))
 		discourage(leases, reach);
 	else if (is_silence(before))

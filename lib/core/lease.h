@@ -98,6 +98,7 @@ struct leases {
 
 	/* seen of the engine so far */
 	int reach;
+	uint64_t paused;
 	unsigned generation;
 	uint64_t recover_at, recovered_at; /* ms; NEVER: none due; 0: none yet */
 

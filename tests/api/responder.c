@@ -197,7 +197,7 @@ static void hear(struct responder *r)
 	if (r->manner.lose)
 		r->manner.lose--;
 	pthread_mutex_unlock(&r->mutex);
-	if (manner.silent || manner.lose)
+	if (manner.silent || manner.lose || (manner.address_silent && heard.len == 2))
 		return;
 	if (manner.delay)
 		usleep(manner.delay * 1000);

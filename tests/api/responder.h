@@ -10,7 +10,7 @@
 
 /* How it behaves; zero: it grants what is asked for. */
 struct manner {
-	bool silent;
+	bool silent, address_silent; /* to all; to the question for the external address */
 	unsigned lose;          /* so many requests from now on are lost */
 	unsigned delay;         /* ms before each answer */
 	uint32_t most;          /* s; lifetimes are cut to it */

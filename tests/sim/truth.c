@@ -15,7 +15,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { RETRY_GAP = 4000, DELAY = 5000, WINDOW = 30000, GAP = 64000, FIVE_SENDS = 7750, SERIES = 127750 };
+enum { ADDRESS_EVERY = 1000, RETRY_GAP = 4000, DELAY = 5000, WINDOW = 30000, GAP = 64000, FIVE_SENDS = 7750, SERIES = 127750 };
 
 static uint16_t port_in(const uint8_t *bytes)
 {
@@ -98,9 +98,9 @@ static void check_address_question(struct world *w)
 	uint64_t allowance = w->address_allowance + w->now - w->address_asked;
 
 	w->address_asked = w->now;
-	w->address_allowance = allowance < 10 * RETRY_GAP ? allowance : 10 * RETRY_GAP;
-	CHECK(w, w->address_allowance >= RETRY_GAP, "asks for the external address again and again");
-	w->address_allowance -= RETRY_GAP;
+	w->address_allowance = allowance < 10 * ADDRESS_EVERY ? allowance : 10 * ADDRESS_EVERY;
+	CHECK(w, w->address_allowance >= ADDRESS_EVERY, "asks for the external address again and again");
+	w->address_allowance -= ADDRESS_EVERY;
 }
 
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len)

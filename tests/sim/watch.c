@@ -30,43 +30,32 @@ static bool same(const struct watch *watch, const uint8_t *bytes, size_t len)
 	return watch->len == len && memcmp(watch->bytes, bytes, len) == 0;
 }
 
-/* The step of the series that begins at first which is due now, after that one; 0: none is. */
-static unsigned next_step(uint64_t first, unsigned after, uint64_t now, uint64_t late)
-{
-	unsigned step = after;
-
-	while (step + 1 < SENDS && first + series(step + 1) <= now)
-		step++;
-	return step == after || now - first - series(step) > late ? 0 : step;
-}
-
-/* Is it the next one of the series? */
+/* Is the step of the series due now the next one, and not more than that late? */
 static bool retransmitted(struct watch *watch, uint64_t now, uint64_t late)
 {
-	unsigned step = next_step(watch->first, watch->step, now, late);
+	unsigned step = watch->step;
 
-	if (!step && watch->again) {
-		step = next_step(watch->again, 0, now, late);
-		watch->first = step ? watch->again : watch->first;
-		watch->again = 0;
-	}
-	if (!step)
+	while (step + 1 < SENDS && watch->first + series(step + 1) <= now)
+		step++;
+	if (step == watch->step || now - watch->first - series(step) > late)
 		return false;
 	watch->step = step;
-	if (now - watch->first >= FIVE_SENDS)
-		watch->again = now;
 	return true;
 }
 
-void watch_sent(struct watch *watch, uint64_t now, uint64_t late, const uint8_t *bytes, size_t len)
+void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, uint64_t late,
+		const uint8_t *bytes, size_t len)
 {
-	if (watch->open && same(watch, bytes, len) && retransmitted(watch, now, late))
-		return;
 	uint64_t elapsed = now - watch->first;
 	bool given_up = elapsed >= FIVE_SENDS ||
 			(is_deletion(watch) && watch->is_over && watch->is_over(watch->arg, watch->bytes));
-	WATCH(watch, !watch->open || given_up || !same(watch, bytes, len),
-	      "retransmission %" PRIu64 " ms after the first send is none of the series", elapsed);
+
+	/* After five sends the same bytes may begin another series: the core says which it is. */
+	if (watch->open && same(watch, bytes, len) && leases->engine.in_flight->first_sent != now) {
+		WATCH(watch, retransmitted(watch, now, late),
+		      "retransmission %" PRIu64 " ms after the first send is none of the series", elapsed);
+		return;
+	}
 	WATCH(watch, !watch->open || given_up,
 	      "opcode %u port %u sent %" PRIu64 " ms after opcode %u port %u, which is unanswered",
 	      bytes[1], bytes[4] << 8 | bytes[5], elapsed, watch->bytes[1],
@@ -76,7 +65,6 @@ void watch_sent(struct watch *watch, uint64_t now, uint64_t late, const uint8_t 
 	watch->len = len;
 	watch->first = now;
 	watch->step = 0;
-	watch->again = 0;
 }
 
 /* Can that be the answer to the map request? Late ones to a deletion are none to a creation. */

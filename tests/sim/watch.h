@@ -21,8 +21,7 @@ struct watch {
 	uint8_t bytes[WIRE_REQUEST_MAX];
 	size_t len;
 	uint64_t first;
-	unsigned step;  /* of the series, from 0 */
-	uint64_t again; /* it may also be that a new series began then; 0 = no */
+	unsigned step; /* of the series, from 0 */
 
 	uint64_t recovered_at;
 };
@@ -34,7 +33,8 @@ struct watch {
 	} while (0)
 
 /* These bytes were sent; late: ms, how much later than planned the core was called. */
-void watch_sent(struct watch *watch, uint64_t now, uint64_t late, const uint8_t *bytes, size_t len);
+void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, uint64_t late,
+		const uint8_t *bytes, size_t len);
 /* This is about to be given to leases_input(). */
 void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len);
 /* The request was answered otherwise: refused. */

@@ -156,16 +156,9 @@ static void pump(struct world *w, uint64_t late)
 		CHECK(w, sent++ == 0, "two packets at once");
 		CHECK(w, w->link != NO_LINK, "sent without a gateway");
 		trace_bytes(w, "sent ", bytes, len);
-		watch_sent(&w->watch, w->now, late, bytes, len);
-		w->serial++;
+		watch_sent(&w->watch, &w->leases, w->now, late, bytes, len);
 		if (w->watch.first == w->now)
-			w->series = w->serial;
-		else if (w->watch.first == w->again_at)
-			w->series = w->again;
-		if (w->watch.again == w->now) {
-			w->again = w->serial;
-			w->again_at = w->now;
-		}
+			w->series = ++w->serial;
 		truth_sent(w, bytes, len);
 		w->heard = false;
 		send_request(w, w->link, bytes, len);

@@ -106,7 +106,6 @@ struct world {
 	uint64_t inbox_at, asleep_until, wake_at;
 	uint64_t serial;    /* of series of sends and of openings */
 	uint64_t series;    /* the serial of the one in flight */
-	uint64_t again, again_at; /* the same for watch.again */
 	unsigned deleting_all; /* protocols, explicitly */
 	unsigned busy_callbacks; /* permille of events in which the program does something */
 

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* Who sleeps, who drives, and who takes in what another one sleeps for. */
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "client.h"
+
+struct looper {
+	natpmp_ctx *ctx;
+	pthread_t thread;
+	atomic_bool stop;
+};
+
+static void *loop(void *arg)
+{
+	struct looper *l = arg;
+	struct pollfd fd = {.fd = natpmp_fd(l->ctx), .events = POLLIN};
+
+	while (!atomic_load(&l->stop)) {
+		poll(&fd, 1, 20);
+		natpmp_process(l->ctx);
+	}
+	return NULL;
+}
+
+static void start_loop(struct looper *l, natpmp_ctx *ctx)
+{
+	l->ctx = ctx;
+	atomic_init(&l->stop, false);
+	ck_assert_int_eq(pthread_create(&l->thread, NULL, loop, l), 0);
+}
+
+static void stop_loop(struct looper *l)
+{
+	atomic_store(&l->stop, true);
+	pthread_join(l->thread, NULL);
+}
+
+/* A loop may take the answer that a blocking call sleeps for: the call ends all the same. */
+START_TEST(no_wake_up_is_lost_to_a_loop)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 3000);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct looper l;
+
+	start_loop(&l, ctx);
+	for (int i = 0; i < 200; i++) {
+		uint64_t began = now_ms();
+		ok(natpmp_map(ctx, &m));
+		ck_assert_uint_lt(now_ms() - began, 2000);
+	}
+	stop_loop(&l);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+static int nothing(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	(void)lease;
+	(void)mapping;
+	(void)arg;
+	return 0;
+}
+
+/* Nor does the keeper miss that it is over. */
+START_TEST(keeper_ends_beside_a_loop)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 3000);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct looper l;
+
+	start_loop(&l, ctx);
+	for (int i = 0; i < 50; i++) {
+		uint64_t began = now_ms();
+		ok(natpmp_with_mapping(ctx, &m, nothing, NULL));
+		ck_assert_uint_lt(now_ms() - began, 2000);
+	}
+	stop_loop(&l);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+struct renewer {
+	natpmp_ctx *ctx;
+	int events;
+};
+
+static void hold_anew(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
+		      void *arg)
+{
+	struct renewer *v = arg;
+	natpmp_lease *another;
+
+	(void)before;
+	v->events++;
+	ok(natpmp_release(lease));
+	ok(natpmp_hold(v->ctx, &now->mapping, hold_anew, v, &another));
+}
+
+/* A callback that causes the next event does not keep natpmp_process() from returning. */
+START_TEST(process_returns_whatever_callbacks_do)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct renewer v = {0};
+	natpmp_lease *lease;
+
+	options.interface = "nosuch0"; /* down at once */
+	ok(natpmp_new(&v.ctx, &options));
+	ok(natpmp_hold(v.ctx, &m, hold_anew, &v, &lease));
+	ok(natpmp_process(v.ctx));
+	ck_assert_int_ge(v.events, 1);
+	ck_assert_int_le(v.events, 2);
+	ck_assert_int_eq(natpmp_timeout(v.ctx), 0); /* the next event is due */
+	natpmp_free(v.ctx);
+}
+
+static void *ask(void *arg)
+{
+	char address[NATPMP_ADDRESS_LEN];
+
+	natpmp_external_address(arg, address);
+	return NULL;
+}
+
+/* A thread that is cancelled in a call leaves the context as it should be. */
+START_TEST(cancelled_thread_ends_its_call_first)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 400);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	pthread_t thread;
+
+	responder_be(r, &(struct manner){.silent = true});
+	ck_assert_int_eq(pthread_create(&thread, NULL, ask, ctx), 0);
+	usleep(100 * 1000);
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+	responder_be(r, &(struct manner){0});
+	ok(natpmp_map(ctx, &m));
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+static void *probe(void *arg)
+{
+	natpmp_probe found;
+
+	ok(natpmp_get_probe(arg, &found));
+	return NULL;
+}
+
+START_TEST(probes_of_two_threads)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 3000);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	pthread_t threads[2];
+
+	responder_be(r, &(struct manner){.delay = 50, .pcp = true});
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, probe, ctx), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	uint64_t began = now_ms();
+	ok(natpmp_map(ctx, &m));
+	ck_assert_uint_lt(now_ms() - began, 2000);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+static int try_release(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	int *external_port = arg;
+
+	*external_port = mapping->external_port;
+	ck_assert_str_eq(mapping->external_address, "");
+	ck_assert_int_eq(natpmp_release(lease), NATPMP_E_INVALID);
+	return 7;
+}
+
+/* The mapping is open though nobody tells the address: the body runs, and lets nothing go. */
+START_TEST(scope_runs_without_the_address)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 1000);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	int external_port = 0;
+
+	responder_be(r, &(struct manner){.address_silent = true});
+	uint64_t began = now_ms();
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, try_release, &external_port), 7);
+	ck_assert_int_eq(external_port, 80);
+	ck_assert_uint_lt(now_ms() - began, 1900); /* closing waits behind no question */
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 1);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+static int run_once(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	(void)lease;
+	(void)mapping;
+	++*(int *)arg;
+	return 0;
+}
+
+/* Without a network first: as soon as there is one the next call finds it, though nobody
+ * processed the context in between. */
+START_TEST(H5_calls_find_the_network_when_it_is_back)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 1000);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	int runs = 0;
+
+	ck_assert_int_eq(system("ip link set lo down"), 0);
+	ck_assert_int_ne(natpmp_with_mapping(ctx, &m, run_once, &runs), NATPMP_OK);
+	ck_assert_int_eq(system("ip link set lo up"), 0);
+	ok(natpmp_with_mapping(ctx, &m, run_once, &runs));
+	ok(natpmp_map(ctx, &m));
+	ck_assert_int_eq(runs, 1);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+int main(void)
+{
+	int status = enter_network();
+
+	if (status)
+		return status;
+	return RUN_TESTS("api-driving", no_wake_up_is_lost_to_a_loop, keeper_ends_beside_a_loop,
+			 process_returns_whatever_callbacks_do, cancelled_thread_ends_its_call_first,
+			 probes_of_two_threads, scope_runs_without_the_address,
+			 H5_calls_find_the_network_when_it_is_back);
+}
