@@ -39,10 +39,11 @@ until address=$(sed -n 's/^listening //p' "$dir/gateway") && [ -n "$address" ]; 
 	sleep 0.1
 done
 
+echo "* Asking for any free port: natpmp -g $address -q --print %p"
 port=$("$natpmp" -g "$address" -q --print %p) # any free one; the mapping lapses by itself in the end
 cat <<END
 * Running a server behind it:
-    natpmp -g $address -p $port 'a server on %p'
+    natpmp -g $address -p $port 'sh server %p' # a few lines of shell around socat
 END
 cat >"$dir/server" <<'END'
 echo "  server: listening on $NATPMP_INTERNAL_ADDRESS:$1; the world sees $NATPMP_EXTERNAL_ADDRESS:$NATPMP_EXTERNAL_PORT"
@@ -63,7 +64,7 @@ answer=$(socat -t 3 - "TCP:127.0.0.2:$external,retry=30,interval=0.1" </dev/null
 echo "  outside: $answer"
 [ "$answer" = "hello from inside" ]
 wait "$held"
-echo "* The server ended, and natpmp closed the mapping. What the gateway saw:"
+echo "* The server ended, and natpmp closed the mapping. What the gateway saw (ms first):"
 grep -E 'request|mapping' "$dir/gateway" | sed 's/^/    /'
 grep -q "mapping - tcp $port" "$dir/gateway"
 echo "* That is all there is to it."

@@ -8,7 +8,6 @@
 #include <natpmpc.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "gateway.h"
@@ -76,8 +75,8 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "default") != 0)
 		name_gateway(&options, gateway, argv[1]);
-	tcp.internal_port = (uint16_t)atoi(argv[2]);
-	udp.internal_port = (uint16_t)atoi(argv[3]);
+	tcp.internal_port = (uint16_t)read_number(argv[2], 65535, "");
+	udp.internal_port = (uint16_t)read_number(argv[3], 65535, "");
 
 	program.base = event_base_new();
 	status = program.base ? natpmp_new(&program.ctx, &options) : NATPMP_E_NO_MEMORY;

@@ -2,7 +2,6 @@
 /* Open a mapping and leave it to its lifetime: map INTERNAL_PORT [GATEWAY[:PORT]] */
 #include <natpmpc.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "gateway.h"
 
@@ -18,7 +17,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: map INTERNAL_PORT [GATEWAY[:PORT]]\n");
 		return 2;
 	}
-	m.internal_port = (uint16_t)atoi(argv[1]);
+	m.internal_port = (uint16_t)read_number(argv[1], 65535, "");
 	name_gateway(&options, gateway, argc > 2 ? argv[2] : NULL);
 
 	status = natpmp_new(&ctx, &options);

@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,7 +34,7 @@ static int hold(natpmp_ctx *ctx, const char *text)
 {
 	natpmp_mapping wanted = {
 		.protocol = strstr(text, "/udp") ? NATPMP_UDP : NATPMP_TCP,
-		.internal_port = (uint16_t)atoi(text),
+		.internal_port = (uint16_t)read_number(text, 65535, "/"),
 	};
 	natpmp_lease *lease; /* natpmp_free() lets go of it, so nobody keeps it here */
 

@@ -9,7 +9,6 @@
  */
 #include <natpmpc.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "gateway.h"
@@ -53,9 +52,9 @@ int main(int argc, char **argv)
 				"[GATEWAY[:PORT]]\n");
 		return 2;
 	}
-	wanted.internal_port = (uint16_t)atoi(argv[1]);
-	wanted.external_port = (uint16_t)atoi(argv[2]);
-	wanted.lifetime = (uint32_t)atoi(argv[3]);
+	wanted.internal_port = (uint16_t)read_number(argv[1], 65535, "");
+	wanted.external_port = (uint16_t)read_number(argv[2], 65535, "");
+	wanted.lifetime = (uint32_t)read_number(argv[3], UINT32_MAX, "");
 	wanted.protocol = !strcmp(argv[4], "udp")   ? NATPMP_UDP
 			  : !strcmp(argv[4], "tcp") ? NATPMP_TCP
 						    : NATPMP_TCP_UDP;

@@ -243,23 +243,21 @@ struct retry {
 
 static uint64_t retry_delay(int status, unsigned failures)
 {
-	/* Times are ours, the RFC names none; those of PCP were looked at. */
+	/* Times are ours, the RFC names none; those of PCP were looked at. A clear no is asked
+	 * about again after 30 s, for somebody may be allowing it in the router just now. */
 	static const struct retry policy[] = {
 		{NATPMP_E_REFUSED, 0, 0}, /* the engine's pause, for all questions alike */
 		{NATPMP_E_TIMEOUT, 4000, 64000},
 		{NATPMP_E_NO_SERVICE, 4000, 64000},
 		{NATPMP_E_UNREACHABLE, 4000, 64000},
 		{NATPMP_E_NETWORK_FAILURE, 30000, 30000},
-		{NATPMP_E_BAD_ANSWER, 30000, 1800000},
-		{NATPMP_E_NO_RESOURCES, 30000, 1800000},
-		{NATPMP_E_PORTS_DIFFER, 30000, 1800000},
 	};
+	struct retry retry = {status, 30000, 1800000};
 
 	for (size_t i = 0; i < sizeof(policy) / sizeof(policy[0]); i++)
 		if (policy[i].status == status)
-			return earlier(policy[i].first << (failures < 10 ? failures : 10),
-				       policy[i].most);
-	return 1800000; /* a clear no: only time or another network can help */
+			retry = policy[i];
+	return earlier(retry.first << (failures < 10 ? failures : 10), retry.most);
 }
 
 /* While the mapping is in force: at 3/4 of its time, at 7/8, ..., as PCP has it (RFC 6887

@@ -213,7 +213,10 @@ START_TEST(hold_and_release_in_a_callback)
 	ck_assert_ptr_eq(v.events.at[0].lease, v.another);
 	ck_assert_int_eq(v.events.at[0].now.status, NATPMP_OK);
 	ck_assert_int_eq(v.calls, 1);
+	for (int i = 0; i < 100 && !responder_deleted(v.r, NATPMP_TCP, 80); i++)
+		drive(v.ctx, &v.events, 2, 20);
 	ck_assert_uint_eq(responder_deleted(v.r, NATPMP_TCP, 80), 1);
+	ck_assert_uint_eq(v.events.count, 1);
 	natpmp_free(v.ctx);
 	ck_assert_uint_eq(responder_deleted(v.r, NATPMP_UDP, 53), 1);
 	responder_stop(v.r);

@@ -593,7 +593,7 @@ void plan_move(struct world *w, const struct event *event)
 		settle(w, (enum trouble)event->subject);
 		break;
 	case ANNOUNCE:
-		world_announce(w, event->subject, 0);
+		world_announce(w, event->subject);
 		break;
 	case FORGE:
 		forge(w, TO_CLIENT, 0, event->value);
@@ -625,7 +625,7 @@ static size_t how_many(struct world *w)
 	if (roll < 990)
 		return dice_between(&w->dice, 10, 50);
 	w->ends = 1; /* of a crowd a few hours are enough */
-	return dice_between(&w->dice, 100, 1000);
+	return roll == 999 && dice_chance(&w->dice, 500) ? 3000 : dice_between(&w->dice, 100, 1000);
 }
 
 static void set_up_gateways(struct world *w)
@@ -672,6 +672,7 @@ static void set_up(struct world *w)
 	w->fair = (struct weather){.delay = dice_scale(dice, 1, 40), .jitter = dice_scale(dice, 1, 40)};
 	w->weather = w->fair;
 	w->hints = dice_chance(dice, 300) ? 300 : 0;
+	w->trips = dice_chance(dice, 200) ? 3 : 0;
 	w->busy_callbacks = dice_chance(dice, 300) ? 100 : 0;
 	w->ends = w->now + (w->ends ? 6 * HOUR : WEEK);
 	for (unsigned i = 0; i < w->slot_count; i++)

@@ -47,9 +47,9 @@ static struct key *key_of(struct world *w, const struct hold *hold, unsigned i)
 uint64_t truth_turns(const struct world *w)
 {
 	const struct weather *weather = &w->weather;
-	uint64_t exchange = 2 * (weather->delay + weather->jitter) + 50;
+	uint64_t exchange = 2 * (weather->delay + weather->jitter) + 100;
 
-	if (weather->loss || weather->truncate || weather->late || exchange > 250)
+	if (weather->loss || weather->truncate || weather->late || exchange > 300)
 		exchange = FIVE_SENDS;
 	return (w->halves + 4) * exchange + (w->ignored ? (GAP + FIVE_SENDS) * (w->ignored + 2) : 0);
 }

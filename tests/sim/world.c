@@ -119,9 +119,15 @@ static void at_gateway(struct world *w, const struct event *request)
 	};
 	memcpy(answer.bytes, bytes, answer.len);
 	carry(w, &answer, true);
+	if (current && dice_chance(&w->dice, w->trips)) {
+		TRACE(w, "reboot, at once");
+		model_restart(model, w->now, false, false);
+		world_announce(w, false);
+		truth_disturbed(w);
+	}
 }
 
-void world_announce(struct world *w, bool pcp, uint64_t delay)
+void world_announce(struct world *w, bool pcp)
 {
 	struct event packet = {.kind = ANNOUNCED, .link = w->link, .made = w->now};
 
@@ -129,7 +135,7 @@ void world_announce(struct world *w, bool pcp, uint64_t delay)
 		return;
 	packet.len = pcp ? model_pcp_announcement(world_gateway(w, w->link), w->now, packet.bytes)
 			 : model_announcement(world_gateway(w, w->link), w->now, packet.bytes);
-	packet.at = w->now + w->weather.delay + delay;
+	packet.at = w->now + w->weather.delay;
 	if (!dice_chance(&w->dice, w->weather.loss))
 		queue_push(&w->queue, &packet);
 }
@@ -477,7 +483,7 @@ static void arrived(struct world *w, const struct event *event)
 	if (w->inbox_count == INBOX_MAX)
 		return;
 	if (!w->inbox_count)
-		w->inbox_at = w->now + (dice_chance(&w->dice, 100) ? dice_roll(&w->dice, 100) : 0);
+		w->inbox_at = w->now + (dice_chance(&w->dice, 200) ? dice_roll(&w->dice, 100) : 0);
 	w->inbox[w->inbox_count++] = *event;
 }
 

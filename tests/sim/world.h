@@ -121,6 +121,7 @@ struct world {
 	struct model_slot *table[GATEWAYS];
 	unsigned silent, refuses, mute; /* how many disturbances say so; mute: hears, and does all */
 	unsigned squatters; /* ports that others have for good */
+	unsigned trips;     /* permille of requests over which it restarts, table lost */
 	unsigned hints;           /* permille of lost packets that an ICMP hint comes back for */
 
 	/* what the client can know */
@@ -187,7 +188,7 @@ void world_relink(struct world *w, unsigned link, int status, bool old_reachable
 /* Let the client do what is due. */
 void world_process(struct world *w);
 /* A datagram to 224.0.0.1 from the gateway of this link. */
-void world_announce(struct world *w, bool pcp, uint64_t delay);
+void world_announce(struct world *w, bool pcp);
 
 /* --- plan.c --- */
 
