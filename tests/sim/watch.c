@@ -76,9 +76,12 @@ static bool is_map_answer(const struct watch *watch, const uint8_t *bytes, size_
 
 	if (len < (error ? 10 : 16))
 		return false;
-	bool deleted = memcmp(bytes + 12, none, 4) == 0, nowhere = memcmp(bytes + 10, none, 2) == 0;
+	/* Of an error nothing is read behind the internal port. */
+	bool deleted = !error && memcmp(bytes + 12, none, 4) == 0;
+	bool nowhere = !error && memcmp(bytes + 10, none, 2) == 0;
 	/* VPN gateways name the external port where 0 was asked for. */
-	bool named = !(request[4] | request[5]) && !deleted && memcmp(bytes + 8, bytes + 10, 2) == 0;
+	bool named = !error && !(request[4] | request[5]) && !deleted &&
+		     memcmp(bytes + 8, bytes + 10, 2) == 0;
 	if (!named && memcmp(bytes + 8, request + 4, 2) != 0)
 		return false;
 	return error || (is_deletion(watch) ? deleted : !deleted && !nowhere);
