@@ -21,8 +21,14 @@ static double seconds(void)
 static size_t answer(const uint8_t *request, size_t len, uint64_t now, uint8_t out[16])
 {
 	uint32_t epoch = (uint32_t)(now / 1000);
-	const uint8_t head[8] = {0, request[1] | 0x80, 0, 0, (uint8_t)(epoch >> 24),
-				 (uint8_t)(epoch >> 16), (uint8_t)(epoch >> 8), (uint8_t)epoch};
+	const uint8_t head[8] = {0,
+				 request[1] | 0x80,
+				 0,
+				 0,
+				 (uint8_t)(epoch >> 24),
+				 (uint8_t)(epoch >> 16),
+				 (uint8_t)(epoch >> 8),
+				 (uint8_t)epoch};
 	size_t i = 0;
 
 	for (; i < 8; i++)
@@ -68,8 +74,8 @@ static void run(unsigned holds, unsigned long renewals)
 			now = leases_deadline(&leases);
 	}
 	double took = seconds() - start;
-	printf("%6u holds: %7.0f ns a renewal, %zu bytes a hold\n", holds, took / (double)exchanges * 1e9,
-	       sizeof(struct lease) + 3 * sizeof(void *));
+	printf("%6u holds: %7.0f ns a renewal, %zu bytes a hold\n", holds,
+	       took / (double)exchanges * 1e9, sizeof(struct lease) + 3 * sizeof(void *));
 	for (unsigned i = 0; i < holds; i++)
 		leases_drop(&leases, &all[i]);
 	leases_free(&leases);

@@ -15,7 +15,10 @@
 #include "failure.h"
 #include "json.h"
 
-enum { TEST_LIFETIME = 120 }; /* s, should the test mapping not be closed again */
+enum {
+	TEST_LIFETIME = 120, /* s, should the test mapping not be closed again */
+	DEFAULT_PORT = 5351,
+};
 
 struct findings {
 	natpmp_link link;
@@ -66,12 +69,19 @@ static bool speaks_natpmp(const struct findings *found)
 
 static void find_link(natpmp_ctx *ctx, struct output *output, struct findings *found)
 {
-	const natpmp_link *link = &found->link;
-	bool named = output->options->library.gateway != NULL;
+	const natpmp_options *options = &output->options->library;
+	natpmp_link *link = &found->link;
+	bool named = options->gateway != NULL;
 
 	found->link_status = natpmp_get_link(ctx, &found->link);
 	if (found->link_status != NATPMP_OK) {
-		row(output, "gateway", "%s", natpmp_strerror(found->link_status));
+		if (named) {
+			snprintf(link->gateway, sizeof(link->gateway), "%s", options->gateway);
+			link->gateway_port =
+				options->gateway_port ? options->gateway_port : DEFAULT_PORT;
+		}
+		row(output, "gateway", "%s%s%s", link->gateway, named ? ": " : "",
+		    natpmp_strerror(found->link_status));
 		return;
 	}
 	row(output, "gateway", "%s port %u, %s, through %s", link->gateway, link->gateway_port,
@@ -144,10 +154,11 @@ static void try_mapping(natpmp_ctx *ctx, struct output *output, struct findings 
 
 /* --------------------------------------------------------------- judging -- */
 
-static struct verdict of_status(int status)
+static struct verdict of_status(int status, const struct options *options)
 {
 	const struct failure *failure = failure_find(status);
-	struct verdict verdict = {failure->exit_status, failure->code, "", failure->advice};
+	struct verdict verdict = {failure->exit_status, failure->code, "",
+				  failure_advice(status, options)};
 
 	snprintf(verdict.message, sizeof(verdict.message), "%s", natpmp_strerror(status));
 	return verdict;
@@ -167,18 +178,19 @@ static struct verdict of_address(const char *address)
 	return verdict;
 }
 
-static struct verdict judge(const struct findings *found)
+static struct verdict judge(const struct findings *found, const struct options *options)
 {
 	const natpmp_probe *probe = &found->probe;
 
 	if (found->link_status != NATPMP_OK)
-		return of_status(found->link_status);
+		return of_status(found->link_status, options);
 	if (!speaks_natpmp(found))
-		return of_status(probe->pcp_status == NATPMP_OK ? NATPMP_E_VERSION : probe->status);
+		return of_status(probe->pcp_status == NATPMP_OK ? NATPMP_E_VERSION : probe->status,
+				 options);
 	if (found->map_status != NATPMP_OK)
-		return of_status(found->map_status);
+		return of_status(found->map_status, options);
 	if (!*probe->external_address)
-		return of_status(probe->status ? probe->status : NATPMP_E_NETWORK_FAILURE);
+		return of_status(probe->status ? probe->status : NATPMP_E_NETWORK_FAILURE, options);
 	return of_address(probe->external_address);
 }
 
@@ -198,7 +210,7 @@ static void show_json(struct output *output, const struct findings *found,
 		return;
 	json_begin(out, "check");
 	json_string(out, "gateway", link->gateway);
-	json_number(out, "gateway_port", link->gateway_port);
+	json_known(out, "gateway_port", link->gateway_port);
 	json_string(out, "interface", link->interface);
 	json_string(out, "internal_address", link->internal_address);
 	json_bool(out, "natpmp", spoken);
@@ -247,7 +259,7 @@ int diagnose(natpmp_ctx *ctx, struct output *output)
 		find_service(ctx, output, &found);
 	if (speaks_natpmp(&found))
 		try_mapping(ctx, output, &found);
-	verdict = judge(&found);
+	verdict = judge(&found, output->options);
 	if (output->options->json)
 		show_json(output, &found, &verdict);
 	else

@@ -3,7 +3,9 @@
 
 #include <stddef.h>
 
-#define CHECK "\"natpmp --check\" looks closer"
+#define SWITCH_ON     "switch on NAT-PMP in the router (often listed as UPnP)"
+#define LOOK_AT_CABLE "look at the cable or the radio, and at the gateway's address"
+#define CHECK         "\"natpmp --check\" looks closer"
 
 static const struct failure failures[] = {
 	{NATPMP_E_INVALID, STATUS_OTHER, "invalid", "look at the options again"},
@@ -16,18 +18,14 @@ static const struct failure failures[] = {
 	{NATPMP_E_NO_GATEWAY, STATUS_NO_GATEWAY, "no_gateway",
 	 "connect to a network, or name the gateway with -g"},
 	{NATPMP_E_POINT_TO_POINT, STATUS_NO_GATEWAY, "point_to_point",
-	 "name it with -g; the VPN provider tells its address, often 10.2.0.1"},
+	 "the VPN provider tells its address, often 10.2.0.1: give that with -g"},
 	{NATPMP_E_NO_ROUTE, STATUS_NO_GATEWAY, "no_route",
 	 "look at the address after -g, and whether the network is up"},
 	{NATPMP_E_NO_PORT, STATUS_OTHER, "no_port", "name one with -p"},
-	{NATPMP_E_TIMEOUT, STATUS_NO_ANSWER, "timeout",
-	 "switch on NAT-PMP in the router (often listed as UPnP); " CHECK},
-	{NATPMP_E_NO_SERVICE, STATUS_NO_ANSWER, "no_service",
-	 "switch on NAT-PMP in the router (often listed as UPnP); " CHECK},
-	{NATPMP_E_UNREACHABLE, STATUS_NO_ANSWER, "unreachable",
-	 "look at the cable or the radio, and at the gateway's address; " CHECK},
-	{NATPMP_E_REFUSED, STATUS_REFUSED, "refused",
-	 "switch on NAT-PMP in the router (often listed as UPnP); " CHECK},
+	{NATPMP_E_TIMEOUT, STATUS_NO_ANSWER, "timeout", SWITCH_ON "; " CHECK},
+	{NATPMP_E_NO_SERVICE, STATUS_NO_ANSWER, "no_service", SWITCH_ON "; " CHECK},
+	{NATPMP_E_UNREACHABLE, STATUS_NO_ANSWER, "unreachable", LOOK_AT_CABLE "; " CHECK},
+	{NATPMP_E_REFUSED, STATUS_REFUSED, "refused", SWITCH_ON "; " CHECK},
 	{NATPMP_E_BAD_ANSWER, STATUS_GATEWAY_NO, "bad_answer",
 	 "restart the router, or update its software"},
 	{NATPMP_E_VERSION, STATUS_GATEWAY_NO, "version",
@@ -53,6 +51,27 @@ const struct failure *failure_find(int status)
 			return &failures[i];
 	}
 	return &unknown;
+}
+
+const char *failure_advice(int status, const struct options *options)
+{
+	if (options->job == JOB_CHECK) {
+		if (status == NATPMP_E_TIMEOUT || status == NATPMP_E_NO_SERVICE ||
+		    status == NATPMP_E_REFUSED)
+			return SWITCH_ON ", and see that no firewall here drops UDP from port 5351";
+		if (status == NATPMP_E_UNREACHABLE)
+			return LOOK_AT_CABLE;
+	}
+	if (status == NATPMP_E_NOT_AUTHORIZED && options->library.vpn_ports)
+		return "allow port mappings in the router; or this gateway does not pick ports: "
+		       "leave out --vpn, and name a port with -p";
+	return failure_find(status)->advice;
+}
+
+bool failure_is_refusal(int status)
+{
+	return status == NATPMP_E_NOT_AUTHORIZED || status == NATPMP_E_VERSION ||
+	       status == NATPMP_E_OPCODE || status == NATPMP_E_RESULT;
 }
 
 const struct address_trouble *failure_of_address(natpmp_address_kind kind)

@@ -4,6 +4,9 @@
 #define CLI_FAILURE_H
 
 #include <natpmpc.h>
+#include <stdbool.h>
+
+#include "options.h"
 
 /* Exit statuses. A command's own, 128 + n and 126, 127 come beside them. */
 enum {
@@ -28,6 +31,11 @@ struct failure {
 
 /* Never NULL; one that fits all for a status not known. */
 const struct failure *failure_find(int status);
+
+/* What to do next, in the job these options name. */
+const char *failure_advice(int status, const struct options *options);
+/* The gateway said a clear no: it is asked again at growing intervals only. */
+bool failure_is_refusal(int status);
 
 /* What is the matter with an external address of that kind ("is ..."), and what to do about
  * it; NULL: nothing. */

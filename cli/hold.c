@@ -47,11 +47,26 @@ static void say_down(struct hold *hold, const natpmp_state *before)
 		return;
 	output_name(&hold->now.mapping, name);
 	if (was_granted(&hold->now))
-		output_error(output, "%s is down: %s; nothing to do, it is being brought back",
-			     name, natpmp_strerror(status));
+		output_error(output, "%s is down: %s; %s", name, natpmp_strerror(status),
+			     failure_is_refusal(status)
+				     ? "it is tried again, at intervals from 30 s to 30 minutes"
+				     : "nothing to do, it is being brought back");
 	else
 		output_error(output, "%s is not open yet: %s; still trying, and if that lasts: %s",
-			     name, natpmp_strerror(status), failure_find(status)->advice);
+			     name, natpmp_strerror(status),
+			     failure_advice(status, output->options));
+}
+
+static const char *outage_text(const struct hold *hold, char *text, size_t size)
+{
+	unsigned long seconds = (unsigned long)((now_ms() - hold->down_since) / 1000);
+
+	if (seconds)
+		snprintf(text, size, "%lu s and %u failure%s", seconds, hold->failures,
+			 hold->failures == 1 ? "" : "s");
+	else
+		snprintf(text, size, "less than a second");
+	return text;
 }
 
 static void say_up(struct hold *hold, const natpmp_state *before)
@@ -60,18 +75,16 @@ static void say_up(struct hold *hold, const natpmp_state *before)
 	struct output *output = hold->all->output;
 	const natpmp_mapping *now = &hold->now.mapping;
 	bool outage = before->status < NATPMP_OK;
-	char name[OUTPUT_NAME_LEN];
+	char name[OUTPUT_NAME_LEN], how_long[64];
 
 	output_name(now, name);
 	/* stdout is the command's, unless a line of ours was asked for. */
 	if (!options->command || options->print || options->json)
 		output_mapping(output, before->status == NATPMP_OK ? "changed" : "up", now);
 	if (outage)
-		output_note(output, "%s is up%s: %s:%u, after %lu s and %u failure%s", name,
+		output_note(output, "%s is up%s: %s:%u, after %s", name,
 			    was_granted(before) ? " again" : "", output_address(now),
-			    now->external_port,
-			    (unsigned long)((now_ms() - hold->down_since) / 1000), hold->failures,
-			    hold->failures == 1 ? "" : "s");
+			    now->external_port, outage_text(hold, how_long, sizeof(how_long)));
 	else if (options->command && before->status == NATPMP_OK)
 		output_note(output, "%s is %s:%u now, no longer %s:%u", name, output_address(now),
 			    now->external_port, before->mapping.external_address,

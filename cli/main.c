@@ -34,26 +34,18 @@ static void log_line(void *output, const char *line)
 	output_debug(output, "%s", line);
 }
 
-/* "6881/tcp is not open" */
-static int failed(struct output *output, const natpmp_mapping *mapping, const char *what,
-		  int status)
-{
-	char name[OUTPUT_NAME_LEN], text[OUTPUT_NAME_LEN + 32];
-
-	snprintf(text, sizeof(text), "%s %s", output_name(mapping, name), what);
-	return output_failure(output, text, mapping, status);
-}
-
 static int map(natpmp_ctx *ctx, struct output *output)
 {
 	const struct options *options = output->options;
+	char what[OUTPUT_NOT_OPEN_LEN];
 
 	for (size_t i = 0; i < options->count; i++) {
 		natpmp_mapping *mapping = &options->wanted[i];
 		int status = natpmp_map(ctx, mapping);
 
 		if (status != NATPMP_OK)
-			return failed(output, mapping, "is not open", status);
+			return output_failure(output, output_not_open(mapping, what), mapping,
+					      status);
 		output_mapping(output, "mapped", mapping);
 		if (i == 0)
 			output_warn_address(output, mapping->external_address);
@@ -70,10 +62,12 @@ static int close_each(natpmp_ctx *ctx, struct output *output)
 		const natpmp_mapping *mapping = &options->wanted[i];
 		int status = natpmp_unmap(ctx, mapping);
 
+		output_name(mapping, name);
+		snprintf(line, sizeof(line), "%s is not closed", name);
 		if (status != NATPMP_OK)
-			return failed(output, mapping, "is not closed", status);
+			return output_failure(output, line, mapping, status);
 		output_event(output, "closed", mapping, NATPMP_OK);
-		snprintf(line, sizeof(line), "closed %s\n", output_name(mapping, name));
+		snprintf(line, sizeof(line), "closed %s\n", name);
 		if (!options->json && !options->quiet)
 			output_text(output, line);
 	}

@@ -25,9 +25,9 @@ const char options_help[] =
 	"  -i, --interface NAME       use only this interface's routes\n"
 	"      --timeout SECONDS      wait that long for an answer (default: 7.75)\n"
 	"      --hold                 without a command: hold until a signal\n"
-	"      --retry                when holding: go on trying if it does not open\n"
-	"      --on-change CMD        when holding: run CMD when it comes up or changes\n"
-	"      --port-file FILE       when holding: keep the external port in FILE\n"
+	"      --retry                with --hold or a command: keep trying to open it\n"
+	"      --on-change CMD        with --hold or a command: run CMD at each change\n"
+	"      --port-file FILE       with --hold or a command: keep the port in FILE\n"
 	"      --print FORMAT         print FORMAT, substituted, not the usual line\n"
 	"      --json                 print a JSON object a line\n"
 	"  -q, --quiet                tell of errors only\n"
@@ -35,7 +35,7 @@ const char options_help[] =
 	"      --close-all            close all of this host's, other programs', too\n"
 	"      --address              show the external address\n"
 	"      --check                find out why it does not work\n"
-	"      --vpn                  for VPN gateways that pick the port: %p is %P\n"
+	"      --vpn                  the gateway picks the port; listen on %p\n"
 	"In the command, CMD and FORMAT the following substitutions are made:\n"
 	"  %p the internal port   %h the internal address   %% a percent sign\n"
 	"  %P the external port   %H the external address\n"
@@ -128,6 +128,30 @@ static bool parse_port(const char *text, uint16_t *port)
 	return true;
 }
 
+/* SECONDS, to the millisecond: 7, 7.75 */
+static bool parse_seconds(const char *text, uint32_t *ms)
+{
+	const char *point = strchr(text, '.');
+	size_t whole = point ? (size_t)(point - text) : strlen(text);
+	size_t decimals = point ? strlen(point + 1) : 0;
+	char digits[16];
+	unsigned long number;
+
+	if (!whole || whole > 7 || decimals > 3 || (point && !decimals))
+		return false;
+	snprintf(digits, sizeof(digits), "%.*s%s%.*s", (int)whole, text, point ? point + 1 : "",
+		 (int)(3 - decimals), "000");
+	if (!parse_number(digits, 1, UINT32_MAX, &number))
+		return false;
+	*ms = (uint32_t)number;
+	return true;
+}
+
+static bool is_digits(const char *text)
+{
+	return *text && !text[strspn(text, "0123456789")];
+}
+
 static bool parse_type(const char *text, natpmp_protocol *protocol)
 {
 	if (!strcasecmp(text, "tcp"))
@@ -141,6 +165,9 @@ static bool parse_type(const char *text, natpmp_protocol *protocol)
 	return true;
 }
 
+#define MAPPING_FORM                                                                               \
+	"-p %s: give INTERNAL[:EXTERNAL][/TYPE]; for several ports give -p several times"
+
 /* INTERNAL[:EXTERNAL][/TYPE]; protocol 0 when there is no TYPE. */
 static bool parse_mapping(const char *text, natpmp_mapping *mapping)
 {
@@ -148,7 +175,7 @@ static bool parse_mapping(const char *text, natpmp_mapping *mapping)
 
 	memset(mapping, 0, sizeof(*mapping));
 	if (strlen(text) >= sizeof(copy))
-		return mistake("-p %s: too long for INTERNAL[:EXTERNAL][/TYPE]", text);
+		return mistake(MAPPING_FORM, text);
 	strcpy(copy, text);
 	type = strchr(copy, '/');
 	if (type)
@@ -156,6 +183,8 @@ static bool parse_mapping(const char *text, natpmp_mapping *mapping)
 	external = strchr(copy, ':');
 	if (external)
 		*external++ = '\0';
+	if (!is_digits(copy) || (external && !is_digits(external)))
+		return mistake(MAPPING_FORM, text);
 	if (!parse_port(copy, &mapping->internal_port) ||
 	    (external && !parse_port(external, &mapping->external_port)))
 		return mistake("-p %s: a port is a number from 1 to 65535, or 0 to have one picked",
@@ -221,20 +250,23 @@ static bool parse_value(struct parse *parse, int c, const char *value)
 		parse->lifetime = (uint32_t)number;
 		return true;
 	case OPT_TIMEOUT:
-		if (!parse_number(value, 1, UINT32_MAX / 1000, &number))
-			return mistake("--timeout %s: give a whole number of seconds, 1 to %lu",
-				       value, (unsigned long)UINT32_MAX / 1000);
-		options->library.deadline = (uint32_t)number * 1000;
-		return true;
+		return parse_seconds(value, &options->library.deadline) ||
+		       mistake("--timeout %s: give seconds, like 3 or 7.75; %lu at most", value,
+			       (unsigned long)UINT32_MAX / 1000);
 	default: /* 'g' */
 		return parse_gateway(options, value);
 	}
 }
 
+#define NEEDS_VALUE "needs a value; \"natpmp --help\" shows which"
+
 static bool parse_option(struct parse *parse, int c, const char *name, const char *value)
 {
 	struct options *options = parse->options;
 
+	if (value && !*value)
+		return c < OPT_TTL ? mistake("-%c " NEEDS_VALUE, c)
+				   : mistake("--%s " NEEDS_VALUE, name);
 	switch (c) {
 	case 'v':
 		options->verbose = true;
@@ -315,6 +347,10 @@ static bool check_mappings(const struct options *options)
 		return mistake("-p %u: with --vpn the gateway picks the port, so leave out -p; "
 			       "%%p tells which it is",
 			       wanted[options->count - 1].internal_port);
+	if (options->library.vpn_ports && wanted->external_port)
+		return mistake("-P %u: with --vpn the gateway picks the port, so leave out -P; "
+			       "%%P tells which it is",
+			       wanted->external_port);
 	return true;
 }
 
@@ -355,7 +391,7 @@ static enum next unknown_option(int c, char **argv)
 	if (c == '?' && optopt == '?')
 		return NEXT_HELP;
 	if (c == ':')
-		options_mistake("%s needs a value; \"natpmp --help\" shows which", word);
+		options_mistake("%s " NEEDS_VALUE, word);
 	else if (optopt && optopt < OPT_TTL)
 		options_mistake("-%c is no option; \"natpmp --help\" lists them", optopt);
 	else

@@ -159,7 +159,9 @@ void output_event(struct output *output, const char *event, const natpmp_mapping
 	json_begin(out, event);
 	if (mapping)
 		json_mapping(out, mapping);
-	json_string(out, "gateway", output->link.gateway);
+	json_string(out, "gateway",
+		    *output->link.gateway ? output->link.gateway
+					  : output->options->library.gateway);
 	json_error(out, "error", status);
 	json_end(out);
 	if (fclose(out) == 0)
@@ -202,7 +204,8 @@ int output_failure(struct output *output, const char *what, const natpmp_mapping
 
 	describe(output, status, whom, sizeof(whom));
 	output_error(output, "%s%s: %s%s%s; %s", what, whom, natpmp_strerror(status),
-		     error ? ": " : "", error ? error : "", failure->advice);
+		     error ? ": " : "", error ? error : "",
+		     failure_advice(status, output->options));
 	output_event(output, "error", mapping, status);
 	return failure->exit_status;
 }
@@ -224,6 +227,20 @@ const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN
 	else
 		snprintf(name, OUTPUT_NAME_LEN, "a port (%s)", protocol_name(mapping->protocol));
 	return name;
+}
+
+const char *output_not_open(const natpmp_mapping *mapping, char text[OUTPUT_NOT_OPEN_LEN])
+{
+	char name[OUTPUT_NAME_LEN];
+
+	if (mapping->internal_port)
+		snprintf(text, OUTPUT_NOT_OPEN_LEN, "%s is not open", output_name(mapping, name));
+	else if (mapping->protocol == NATPMP_TCP_UDP)
+		snprintf(text, OUTPUT_NOT_OPEN_LEN, "no port was opened");
+	else
+		snprintf(text, OUTPUT_NOT_OPEN_LEN, "no %s port was opened",
+			 protocol_name(mapping->protocol));
+	return text;
 }
 
 const char *output_address(const natpmp_mapping *mapping)

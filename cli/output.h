@@ -57,6 +57,10 @@ void output_warn_address(struct output *output, const char *address);
 #define OUTPUT_NAME_LEN 16
 const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN]);
 
+/* "6881/tcp is not open", "no tcp port was opened" */
+#define OUTPUT_NOT_OPEN_LEN 32
+const char *output_not_open(const natpmp_mapping *mapping, char text[OUTPUT_NOT_OPEN_LEN]);
+
 /* The external address, "-" for none. */
 const char *output_address(const natpmp_mapping *mapping);
 

@@ -15,10 +15,27 @@
 
 enum { RETRY = 1000 }; /* ms, not sooner after a failure */
 
+static bool has_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : NULL;
+	struct stat found;
+	bool none =
+		directory && stat(directory, &found) < 0 && (errno == ENOENT || errno == ENOTDIR);
+
+	free(directory);
+	return !none;
+}
+
 bool portfile_usable(const char *path)
 {
 	struct stat found;
 
+	if (!has_directory(path)) {
+		options_mistake("--port-file %s: no such directory; make it, or give another name",
+				path);
+		return false;
+	}
 	/* Replacing /dev/null or a directory is not what anybody means. */
 	if (stat(path, &found) < 0 || S_ISREG(found.st_mode))
 		return true;

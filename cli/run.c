@@ -34,10 +34,10 @@ static void finish(struct run *run, int exit_status)
 
 static void fail(struct run *run, const natpmp_mapping *mapping, int status)
 {
-	char name[OUTPUT_NAME_LEN], what[OUTPUT_NAME_LEN + 48];
+	char not_open[OUTPUT_NOT_OPEN_LEN], what[OUTPUT_NOT_OPEN_LEN + 32];
 	int exit_status;
 
-	snprintf(what, sizeof(what), "%s is not open%s", output_name(mapping, name),
+	snprintf(what, sizeof(what), "%s%s", output_not_open(mapping, not_open),
 		 run->options->command ? ", so the command was not run" : "");
 	exit_status = output_failure(run->output, what, mapping, status);
 	finish(run, run->options->command ? STATUS_NOT_RUN : exit_status);

@@ -197,7 +197,8 @@ static int make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_leas
 		do
 			mapping.internal_port = port_pick(mapping.protocol & NATPMP_TCP,
 							  mapping.protocol & NATPMP_UDP);
-		while (--tries && leases_held(&ctx->leases, mapping.protocol, mapping.internal_port) &&
+		while (--tries &&
+		       leases_held(&ctx->leases, mapping.protocol, mapping.internal_port) &&
 		       mapping.internal_port);
 		if (!mapping.internal_port)
 			return NATPMP_E_NO_PORT;

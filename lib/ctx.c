@@ -12,7 +12,7 @@
 #include "os/udp.h"
 
 /* Announcements: RFC 6886 section 3.2.1. */
-#define ALL_HOSTS 0xe0000001U /* 224.0.0.1 */
+#define ALL_HOSTS         0xe0000001U /* 224.0.0.1 */
 #define ANNOUNCEMENT_PORT 5350
 /* A root name server. The way to it is the way to the internet; nothing is ever sent there. */
 #define FAR_AWAY 0xc6290004U /* 198.41.0.4 */
@@ -142,7 +142,8 @@ static int open_link(natpmp_ctx *ctx, const struct route *route, uint32_t gatewa
 
 static bool same_link(const natpmp_ctx *ctx, const struct route *route, uint32_t gateway)
 {
-	return ctx->request_fd >= 0 && ctx->link.gateway == gateway && ctx->link.index == route->index &&
+	return ctx->request_fd >= 0 && ctx->link.gateway == gateway &&
+	       ctx->link.index == route->index &&
 	       (ctx->link.source == route->source || !route->source);
 }
 
@@ -195,7 +196,8 @@ static bool find_link(natpmp_ctx *ctx)
 	if (status == NATPMP_OK && !same)
 		status = open_link(ctx, &route, gateway);
 	if (status == NATPMP_E_SYSTEM || status == NATPMP_E_NO_MEMORY) {
-		/* Not even looking is possible, for want of descriptors perhaps. What works goes on. */
+		/* Not even looking is possible, for want of descriptors perhaps. What works goes
+		 * on. */
 		ctx->relink_at = clock_ms() + RELINK_DELAY;
 		ctx->link_errno = errno;
 		if (before == NATPMP_OK)
@@ -251,8 +253,8 @@ static void receive_answers(natpmp_ctx *ctx)
 	size_t len;
 
 	for (int i = 0; i < RECEIVE_MAX && ctx->request_fd >= 0; i++) {
-		enum udp_event event = udp_receive(ctx->request_fd, ctx->link.gateway, ctx->port, bytes,
-						   sizeof(bytes), &len);
+		enum udp_event event = udp_receive(ctx->request_fd, ctx->link.gateway, ctx->port,
+						   bytes, sizeof(bytes), &len);
 		switch (event) {
 		case UDP_NOTHING:
 			return;
@@ -263,7 +265,8 @@ static void receive_answers(natpmp_ctx *ctx)
 			break;
 		case UDP_REFUSED:
 		case UDP_UNREACHABLE:
-			log_bytes(ctx, event == UDP_REFUSED ? "refused" : "unreachable", bytes, len);
+			log_bytes(ctx, event == UDP_REFUSED ? "refused" : "unreachable", bytes,
+				  len);
 			engine_icmp(&ctx->leases.engine, clock_ms(), bytes, len,
 				    event == UDP_REFUSED ? NATPMP_E_REFUSED : NATPMP_E_UNREACHABLE);
 			break;
@@ -282,7 +285,8 @@ static void receive_announcements(natpmp_ctx *ctx)
 		if (udp_receive_group(ctx->group_fd, bytes, sizeof(bytes), &len, &from, &index) ==
 		    UDP_NOTHING)
 			return;
-		if (ctx->link_status != NATPMP_OK || from != ctx->link.gateway || index != ctx->link.index)
+		if (ctx->link_status != NATPMP_OK || from != ctx->link.gateway ||
+		    index != ctx->link.index)
 			continue; /* not our gateway: MUST be discarded */
 		log_bytes(ctx, "announced", bytes, len);
 		leases_announcement(&ctx->leases, clock_ms(), bytes, len);
@@ -368,7 +372,8 @@ static void drive(natpmp_ctx *ctx)
 	ctx_process(ctx);
 }
 
-bool ctx_wait(natpmp_ctx *ctx, bool (*done)(natpmp_ctx *ctx, void *arg), void *arg, uint64_t deadline)
+bool ctx_wait(natpmp_ctx *ctx, bool (*done)(natpmp_ctx *ctx, void *arg), void *arg,
+	      uint64_t deadline)
 {
 	struct waiting here = {
 		.done = done,

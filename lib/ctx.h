@@ -61,7 +61,7 @@ struct natpmp_ctx {
 	uint64_t relink_at; /* ms, after a failure of this machine */
 	bool watched;       /* ctx_watch() was called */
 	int request_fd, group_fd, route_fd; /* -1 = not open */
-	uint64_t sent_us, round_trip; /* us */
+	uint64_t sent_us, round_trip;       /* us */
 };
 
 /* Every call begins with this: NATPMP_OK and locked, or NATPMP_E_FORKED. */

@@ -52,7 +52,8 @@ static bool is_decided(natpmp_ctx *ctx, void *arg)
 
 	(void)ctx;
 	/* Silence is no verdict before the deadline. */
-	return status != NATPMP_PENDING && status != NATPMP_E_TIMEOUT && status != NATPMP_E_UNREACHABLE;
+	return status != NATPMP_PENDING && status != NATPMP_E_TIMEOUT &&
+	       status != NATPMP_E_UNREACHABLE;
 }
 
 static int run(natpmp_lease *lease, const natpmp_mapping *mapping, natpmp_body *body, void *arg)
@@ -65,7 +66,8 @@ static int run(natpmp_lease *lease, const natpmp_mapping *mapping, natpmp_body *
 		return result;
 	result = body(lease, mapping, arg);
 
-	if (ctx_enter(lease->ctx) == NATPMP_OK) { /* else: body forked and let the child come here */
+	if (ctx_enter(lease->ctx) ==
+	    NATPMP_OK) { /* else: body forked and let the child come here */
 		keeper.over = true;
 		ctx_pump(lease->ctx);
 		ctx_leave(lease->ctx);
@@ -93,7 +95,8 @@ int natpmp_with_mapping(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_bo
 	lease->scoped = true;
 	ctx_wait(ctx, is_decided, lease, clock_ms() + ctx->deadline);
 	mapping = lease->wanted;
-	opened = ctx_outcome(lease, &mapping); /* the address may be silent: it is open all the same */
+	opened = ctx_outcome(lease,
+			     &mapping); /* the address may be silent: it is open all the same */
 	if (opened == NATPMP_E_SYSTEM)
 		errno = ctx->link_errno;
 	ctx_leave(ctx);

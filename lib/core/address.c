@@ -4,7 +4,8 @@
 #include <arpa/inet.h>
 #include <stddef.h>
 
-#define IP(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
+#define IP(a, b, c, d)                                                                             \
+	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
 /* RFC 6890 section 2.2.2, RFC 6598; the first match counts. */
 static const struct {

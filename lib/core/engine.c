@@ -197,7 +197,8 @@ uint64_t engine_deadline(const struct engine *engine)
 	}
 	if (!first || engine_has_no_link(engine))
 		return NEVER;
-	if (container_of(first, struct request, node)->fresh || engine->pause_until < engine->hold_off)
+	if (container_of(first, struct request, node)->fresh ||
+	    engine->pause_until < engine->hold_off)
 		return engine->hold_off;
 	return engine->pause_until;
 }
@@ -271,7 +272,8 @@ static void begin_anew(struct engine *engine, uint64_t now, int reach_before)
 	}
 }
 
-struct wire_answer engine_input(struct engine *engine, uint64_t now, const uint8_t *bytes, size_t len)
+struct wire_answer engine_input(struct engine *engine, uint64_t now, const uint8_t *bytes,
+				size_t len)
 {
 	struct wire_answer answer = decode(engine, bytes, len);
 	struct request *request = engine->in_flight;

@@ -39,7 +39,7 @@ struct request {
 	struct heap_node node;
 	struct request *next_ended;
 	uint64_t first_sent, last_sent; /* ms */
-	int hint; /* what was heard, short of an answer; 0 = nothing */
+	int hint;                       /* what was heard, short of an answer; 0 = nothing */
 
 	/* once REQUEST_ENDED */
 	int status; /* natpmp_status */
@@ -54,17 +54,18 @@ struct engine {
 	uint64_t serial;    /* of submission, ties in the queue */
 	uint64_t taken_off; /* the serial when the last one was taken from the queue */
 
-	unsigned sends;      /* of the one in flight */
-	uint64_t next_send;  /* of the one in flight, or the end of its series */
-	bool heard;          /* any packet since the first send of it? */
-	unsigned unheard;    /* requests given up in a row without hearing any */
+	unsigned sends;     /* of the one in flight */
+	uint64_t next_send; /* of the one in flight, or the end of its series */
+	bool heard;         /* any packet since the first send of it? */
+	unsigned unheard;   /* requests given up in a row without hearing any */
 
-	bool pcp_asked;      /* a PCP question was sent to this gateway */
+	bool pcp_asked; /* a PCP question was sent to this gateway */
 	struct epoch epoch;
-	unsigned generation; /* counts what made the gateway forget us: its restarts, another gateway */
+	unsigned generation; /* counts what made the gateway forget us: its restarts, another
+				gateway */
 	int reach;           /* NATPMP_PENDING: not tried; NATPMP_OK: it answers; else why not */
 	uint64_t pause, pause_until; /* ms; nothing is tried again before */
-	uint64_t hold_off;   /* ms, nor is anything new: the delay of RFC 6886 section 3.7 */
+	uint64_t hold_off;    /* ms, nor is anything new: the delay of RFC 6886 section 3.7 */
 	uint32_t own_address; /* host order */
 };
 
@@ -72,7 +73,8 @@ void engine_init(struct engine *engine);
 void engine_free(struct engine *engine);
 
 /* Queue a request; wire, any_port, due and failures are set. fresh: it does not wait for a
- * pause that began before it came, and goes ahead of those who do. Room for it was reserved in engine->queue. */
+ * pause that began before it came, and goes ahead of those who do. Room for it was reserved in
+ * engine->queue. */
 void engine_submit(struct engine *engine, struct request *request, bool fresh);
 /* Forget a request, whatever its state. */
 void engine_cancel(struct engine *engine, struct request *request);
@@ -86,7 +88,8 @@ uint64_t engine_deadline(const struct engine *engine);
 
 /* A datagram from the gateway's address and port. What it says is returned, so that an
  * external address nobody asked for is not lost. */
-struct wire_answer engine_input(struct engine *engine, uint64_t now, const uint8_t *bytes, size_t len);
+struct wire_answer engine_input(struct engine *engine, uint64_t now, const uint8_t *bytes,
+				size_t len);
 /* A datagram from the gateway to 224.0.0.1:5350. Can end no request. */
 struct wire_answer engine_announcement(struct engine *engine, uint64_t now, const uint8_t *bytes,
 				       size_t len);

@@ -13,8 +13,8 @@
 	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 struct heap_node {
-	size_t place;       /* 1-based; 0 = not in a heap */
-	uint64_t key, tie;  /* smallest key first, then smallest tie */
+	size_t place;      /* 1-based; 0 = not in a heap */
+	uint64_t key, tie; /* smallest key first, then smallest tie */
 };
 
 struct heap {

@@ -270,6 +270,12 @@ static uint64_t renewal_retry(const struct half *half, uint64_t now)
 	return half->expires > now ? half->expires : now;
 }
 
+/* The gateway heard the question and did nothing. */
+static bool is_no(int status)
+{
+	return status <= NATPMP_E_VERSION || status == NATPMP_E_REFUSED;
+}
+
 static void lose(struct half *half, int why)
 {
 	half->expires = 0;
@@ -281,10 +287,12 @@ static void hold_failed(struct leases *leases, struct half *half, int status, ui
 	struct request *request = &half->request;
 
 	if (status == NATPMP_E_NO_SERVICE && !half->lease->once)
-		status = NATPMP_E_TIMEOUT; /* a hold never concludes, and the longer silence is no news */
+		status = NATPMP_E_TIMEOUT; /* a hold never concludes, and the longer silence is no
+					      news */
 	half->failure = status;
-	if (status > NATPMP_E_VERSION && status != NATPMP_E_REFUSED)
-		half->maybe = !leases->vpn; /* done perhaps, and the answer lost */
+	/* Done perhaps, and the answer lost; but not if its only send was answered. */
+	if (!is_no(status) || request->last_sent != request->first_sent)
+		half->maybe = !leases->vpn;
 	if (trusted(leases, half) && half->expires > now) {
 		half->act_at = status == NATPMP_E_REFUSED ? now : renewal_retry(half, now);
 	} else {
@@ -338,8 +346,8 @@ static void coax(struct leases *leases, struct lease *lease, uint64_t now)
 	lease->again_at = now + wait;
 	for (unsigned i = 0; i < lease->halves; i++) {
 		struct half *half = &lease->half[i];
-		bool told = !lease->coaxed || lease->view.status == NATPMP_OK;
-		lose(half, told ? NATPMP_E_PORTS_DIFFER : half->down);
+		bool tell = !lease->coaxed || lease->view.status == NATPMP_OK;
+		lose(half, tell ? NATPMP_E_PORTS_DIFFER : half->down);
 		half->external_port = 0;
 		half->act_at = now;
 	}
@@ -427,7 +435,8 @@ static uint64_t lease_wake(const struct lease *lease)
 		const struct half *half = &lease->half[i];
 		if (half->expires)
 			wake = earlier(wake, half->expires);
-		if (half->request.state == REQUEST_IDLE && (half->maybe || lease->goal == LEASE_HOLD))
+		if (half->request.state == REQUEST_IDLE &&
+		    (half->maybe || lease->goal == LEASE_HOLD))
 			wake = earlier(wake, half->act_at);
 	}
 	return wake;
@@ -745,7 +754,8 @@ static void inherit(struct leases *leases, struct half *half, uint64_t now)
 		for (unsigned i = 0; i < other->halves; i++) {
 			struct half *old = &other->half[i];
 			if (other->goal != LEASE_CLOSE || other->finished || !old->maybe ||
-			    !other->internal_port || other->internal_port != half->lease->internal_port ||
+			    !other->internal_port ||
+			    other->internal_port != half->lease->internal_port ||
 			    old->request.wire.opcode != half->request.wire.opcode)
 				continue;
 			old->maybe = false;
@@ -800,8 +810,9 @@ void leases_close(struct leases *leases, struct lease *lease, uint64_t now)
 	for (unsigned i = 0; i < lease->halves; i++) {
 		const struct half *half = &lease->half[i];
 		/* Past its expiry there is nothing to delete any more (section 3.1). */
-		uint64_t by = half->expires ? earlier(series, half->granted_at + 1000ULL * half->lifetime)
-					    : series;
+		uint64_t by = half->expires
+				      ? earlier(series, half->granted_at + 1000ULL * half->lifetime)
+				      : series;
 		lease->close_by = by > lease->close_by ? by : lease->close_by;
 		lease->half[i].act_at = now;
 	}

@@ -17,14 +17,14 @@
 #include "natpmpc.h"
 
 enum {
-	LEASE_LIFETIME = 7200,         /* s, RFC 6886 section 3.3 */
-	LEASE_HURRY = 600000,          /* ms, mappings that end sooner are renewed before others are made */
-	LEASE_RETRY_GAP = 4000,        /* ms, what was asked for already is not asked again sooner */
-	LEASE_RECOVERY_DELAY = 5000,   /* ms, random up to, RFC 6886 section 3.7 */
-	LEASE_RECOVERY_WINDOW = 30000, /* ms, one recovery in each, lest forged clocks make us flood */
+	LEASE_LIFETIME = 7200, /* s, RFC 6886 section 3.3 */
+	LEASE_HURRY = 600000,  /* ms, mappings that end sooner are renewed before others are made */
+	LEASE_RETRY_GAP = 4000,      /* ms, what was asked for already is not asked again sooner */
+	LEASE_RECOVERY_DELAY = 5000, /* ms, random up to, RFC 6886 section 3.7 */
+	LEASE_RECOVERY_WINDOW = 30000, /* ms, one recovery in each: forged clocks cause no flood */
 	LEASE_COAX_MAX = 6,            /* tries to get one equal external port for both halves */
-	ADDRESS_GAP = 1000,            /* ms, announcements make us ask for the address no sooner again */
-	ADDRESS_STALE = 60000,         /* ms, a renewal asks for the external address if older */
+	ADDRESS_GAP = 1000,    /* ms, announcements make us ask for the address no sooner again */
+	ADDRESS_STALE = 60000, /* ms, a renewal asks for the external address if older */
 };
 
 struct lease;
@@ -54,7 +54,7 @@ enum lease_goal {
 struct lease_view {
 	int status; /* NATPMP_OK = up; the rest is as it was then, or when it was last up */
 	uint16_t internal_port, external_port;
-	uint32_t lifetime; /* s */
+	uint32_t lifetime;                           /* s */
 	uint32_t external_address, internal_address; /* host order, 0 = none */
 };
 
@@ -70,9 +70,9 @@ struct lease {
 	enum lease_goal goal;
 	struct half half[2];
 	unsigned halves, coaxed, coax_failures;
-	int down;       /* of its halves */
-	int close_status; /* what deleting came to */
-	bool finished;  /* closed: nothing more will happen */
+	int down;          /* of its halves */
+	int close_status;  /* what deleting came to */
+	bool finished;     /* closed: nothing more will happen */
 	uint64_t close_by; /* ms, LEASE_CLOSE: no deletion is sent after */
 	uint64_t again_at; /* ms, LEASE_AGAIN: not asked for again before */
 
@@ -104,7 +104,7 @@ struct leases {
 
 	/* the gateway's external address, one question for all */
 	struct request address_request;
-	uint32_t address; /* host order, 0 = none that we know of */
+	uint32_t address;      /* host order, 0 = none that we know of */
 	bool address_settled;  /* there was an answer, or no hope of one */
 	bool address_doubtful; /* it may have changed */
 	uint64_t address_asked, address_settle_at, address_retry_at; /* ms */

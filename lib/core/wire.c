@@ -56,7 +56,8 @@ static struct wire_answer decode_pcp(const uint8_t *bytes, size_t len)
 	 * to 7 are an error lifetime, not a clock; PCP's own clock has other rules than ours. */
 	if (bytes[3] == RESULT_VERSION)
 		a.kind = WIRE_PCP_ONLY;
-	else if (len >= 24 && len <= 1100 && len % 4 == 0 && bytes[1] == ANSWER_BIT && bytes[3] == 0)
+	else if (len >= 24 && len <= 1100 && len % 4 == 0 && bytes[1] == ANSWER_BIT &&
+		 bytes[3] == 0)
 		a.kind = WIRE_PCP_ANNOUNCEMENT;
 	return a;
 }

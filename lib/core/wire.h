@@ -24,7 +24,7 @@ enum wire_opcode {
 	WIRE_ADDRESS = 0,
 	WIRE_MAP_UDP = 1,
 	WIRE_MAP_TCP = 2,
-	WIRE_PCP_ANNOUNCE = 0x80 /* not a NAT-PMP opcode: PCP's liveness question, RFC 6887 section 14.1 */
+	WIRE_PCP_ANNOUNCE = 0x80 /* not NAT-PMP: PCP's liveness question, RFC 6887 section 14.1 */
 };
 
 struct wire_request {
@@ -34,11 +34,11 @@ struct wire_request {
 };
 
 enum wire_kind {
-	WIRE_JUNK,           /* not an answer: drop it */
-	WIRE_ANSWER,         /* to an address or map request */
-	WIRE_BAD_OPCODE,     /* result 5: may be an echo of the request, so only the opcode counts */
-	WIRE_BAD_VERSION,    /* result 1: a NAT-PMP gateway that liked not our version */
-	WIRE_PCP_ONLY,       /* a PCP server that liked not our version 0 */
+	WIRE_JUNK,        /* not an answer: drop it */
+	WIRE_ANSWER,      /* to an address or map request */
+	WIRE_BAD_OPCODE,  /* result 5: may be an echo of the request, so only the opcode counts */
+	WIRE_BAD_VERSION, /* result 1: a NAT-PMP gateway that liked not our version */
+	WIRE_PCP_ONLY,    /* a PCP server that liked not our version 0 */
 	WIRE_PCP_ANNOUNCEMENT /* RFC 6887 section 14.1: asked for or not */
 };
 
@@ -47,11 +47,11 @@ struct wire_answer {
 	uint8_t opcode; /* the request's */
 	uint16_t result;
 	bool has_epoch;
-	uint32_t epoch;                        /* s, the gateway's clock */
-	uint32_t address;                      /* host order; of a successful WIRE_ADDRESS answer */
-	uint16_t internal_port;                /* of map answers, errors too */
-	uint16_t external_port;                /* of successful map answers */
-	uint32_t lifetime;                     /* s; as above */
+	uint32_t epoch;         /* s, the gateway's clock */
+	uint32_t address;       /* host order; of a successful WIRE_ADDRESS answer */
+	uint16_t internal_port; /* of map answers, errors too */
+	uint16_t external_port; /* of successful map answers */
+	uint32_t lifetime;      /* s; as above */
 };
 
 #define WIRE_REQUEST_MAX 24

@@ -116,7 +116,8 @@ enum udp_event udp_receive(int fd, uint32_t peer, uint16_t port, uint8_t *bytes,
 
 		if (n >= 0) {
 			*len = (size_t)n;
-			/* One that was queued between socket() and connect() comes in whoever sent it. */
+			/* One that was queued between socket() and connect() comes in whoever sent
+			 * it. */
 			if (message.msg_namelen == sizeof(from) && from.sin_family == AF_INET &&
 			    ntohl(from.sin_addr.s_addr) == peer && ntohs(from.sin_port) == port)
 				return UDP_DATAGRAM;
@@ -144,7 +145,8 @@ int udp_open_group(uint32_t group, uint16_t port)
 		return -1;
 	/* Bound to the group and not to the wildcard, and with both options, so that it can be
 	 * shared with whichever of them others use, of other users too (RFC 6886 section 3.2.1). */
-	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) < 0 || set_flag(fd, SOL_SOCKET, SO_REUSEPORT) < 0 ||
+	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) < 0 ||
+	    set_flag(fd, SOL_SOCKET, SO_REUSEPORT) < 0 ||
 	    set_flag(fd, IPPROTO_IP, IP_PKTINFO) < 0 ||
 	    bind(fd, (struct sockaddr *)&here, sizeof(here)) < 0)
 		return close_keeping_errno(fd);

@@ -236,7 +236,7 @@ int main(void)
 	if (status)
 		return status;
 	return RUN_TESTS("api-driving", no_wake_up_is_lost_to_a_loop, keeper_ends_beside_a_loop,
-			 process_returns_whatever_callbacks_do, cancelled_thread_ends_its_call_first,
-			 probes_of_two_threads, scope_runs_without_the_address,
-			 H5_calls_find_the_network_when_it_is_back);
+			 process_returns_whatever_callbacks_do,
+			 cancelled_thread_ends_its_call_first, probes_of_two_threads,
+			 scope_runs_without_the_address, H5_calls_find_the_network_when_it_is_back);
 }

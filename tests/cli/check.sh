@@ -76,9 +76,12 @@ tell profile rfc
 step "nothing listens, nothing answers"
 tell refuse on
 check 5 refused
+expect_not grep -q -e --check "$work/people" "$work/out"
+expect_json out '.advice | test("no firewall here drops UDP from port 5351")'
 tell refuse off
 tell drop 100000
 check 4 timeout
 expect_line people 'NAT-PMP: no: no answer .*'
+expect_not grep -q -e --check "$work/people" "$work/out"
 tell reset
 expect has_mappings 0

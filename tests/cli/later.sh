@@ -50,5 +50,12 @@ until_true 10 ended $hold
 "$GATEWAYD" --tell control mappings >mappings
 grep -qx 'ok 0' mappings || fail "mappings are left"
 END
+step "--check names the gateway that was given, also without a route"
+unshare -Urn "$NATPMP" -g 192.0.2.1 --check >"$work/out" || status=$?
+expect_status 3
+expect_line out 'gateway: 192\.0\.2\.1: no route .*'
+unshare -Urn "$NATPMP" -g 192.0.2.1 --check --json >"$work/out" || :
+expect_json out '.gateway == "192.0.2.1" and .gateway_port == 5351 and .verdict == "no_route"'
+
 step "no network at first"
 timeout -k 1 80 unshare -Urn sh "$work/inside" "$work" || fail "inside"

@@ -61,17 +61,22 @@ expect_status 6
 expect_not test -e "$file"
 tell result off
 
-step "a path that is not there: said once, held all the same, tried again"
+step "a path that goes away: said once, held all the same, tried again"
+mkdir "$work/not-there"
 start missing -p 1673 --ttl 2 --hold --port-file "$work/not-there/port"
+wait_for 5 grep -qx 1673 "$work/not-there/port"
+rm -r "$work/not-there"
+tell port 1773
 wait_for 5 has_text missing.err "$work/not-there/port: No such file or directory"
-wait_for 5 seen 3 'request map tcp internal 1673'
+wait_for 5 seen 4 'request map tcp internal 1673'
 expect_lines missing.err 1
 mkdir "$work/not-there"
-wait_for 5 grep -qx 1673 "$work/not-there/port"
+wait_for 5 grep -qx 1773 "$work/not-there/port"
 kill -s TERM "$pid"
 finish "$pid"
 expect_status 0
 expect_not test -e "$work/not-there/port"
+tell port off
 
 step "a full disk: the old port does not stay, the new one comes when there is room"
 if unshare -Urm true 2>/dev/null; then

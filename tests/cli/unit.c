@@ -128,6 +128,12 @@ START_TEST(test_gateway_option)
 	ck_assert_str_eq(options.library.gateway, "10.2.0.1");
 	ck_assert_uint_eq(options.library.gateway_port, 99);
 	ck_assert_uint_eq(options.library.deadline, 3000);
+	ck_assert_int_eq(parse("--timeout 7.75"), NEXT_WORK);
+	ck_assert_uint_eq(options.library.deadline, 7750);
+	ck_assert_int_eq(parse("--timeout 0.001"), NEXT_WORK);
+	ck_assert_uint_eq(options.library.deadline, 1);
+	ck_assert_int_eq(parse("--timeout 4294967"), NEXT_WORK);
+	ck_assert_uint_eq(options.library.deadline, 4294967000U);
 	ck_assert_str_eq(options.library.interface, "eth0");
 }
 END_TEST
@@ -148,7 +154,7 @@ START_TEST(test_jobs)
 	ck_assert_int_eq(parse("--check -t udp"), NEXT_WORK);
 	ck_assert_int_eq(options.job, JOB_CHECK);
 	wants(0, NATPMP_UDP, 0, 0);
-	ck_assert_int_eq(parse("--vpn -p 0 -P 1 -t both --hold"), NEXT_WORK);
+	ck_assert_int_eq(parse("--vpn -p 0 -t both --hold"), NEXT_WORK);
 	ck_assert_int_ne(options.library.vpn_ports, 0);
 }
 END_TEST
@@ -181,7 +187,9 @@ static const char *const mistakes[] = {
 	"--ttl 4294967296",
 	"--ttl 1h",
 	"--timeout 0",
-	"--timeout 1.5",
+	"--timeout 0.000",
+	"--timeout 1.5s",
+	"--timeout 1.2.3",
 	"--timeout 4294968",
 	"-g 10.0.0.1:0",
 	"-g 10.0.0.1:",
@@ -210,6 +218,8 @@ static const char *const mistakes[] = {
 	"--close -p 1 --print x",
 	"--check --print x",
 	"--vpn -p 1",
+	"--vpn -P 1",
+	"--vpn -p 0:1",
 	"--vpn -p 0 -p 0",
 	"--vpn --close-all",
 };

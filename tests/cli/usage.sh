@@ -19,6 +19,7 @@ wrong() {
 
 step "wrong values are repeated"
 wrong '-p 70000' -p 70000
+expect_text err '-p 70000: a port is a number from 1 to 65535'
 wrong '-p 12x' -p 12x
 wrong '-p 80/sctp' -p 80/sctp
 wrong '-p 80:x' -p 80:x
@@ -31,19 +32,32 @@ wrong '-g router' -g router
 wrong '-g ::1' -g ::1
 wrong '-g 10.0.0.1:99999' -g 10.0.0.1:99999
 wrong '--ttl 1h' --ttl 1h
-wrong '--timeout -1' --timeout -1
+for seconds in -1 1e3 1,5 0 .5 5. 1.2345 4294968; do
+	wrong "--timeout $seconds" --timeout "$seconds"
+done
 wrong 'a-name-that-no-interface-has-0123456789' -i a-name-that-no-interface-has-0123456789
 wrong '-x' -x
 wrong '-x' -vx
 wrong '--prot' --prot 1
 wrong '--port' --port
 
+for ports in 8080-8090 80: 8080,8081 8080,8081,8082,8083,8084,8085,8086; do
+	wrong "-p $ports: give INTERNAL[:EXTERNAL][/TYPE]; for several ports give -p several times" -p "$ports"
+done
+
+step "a value that is empty"
+for option in -p -P -t -g -i --ttl --timeout --on-change --port-file --print; do
+	wrong "$option needs a value" "$option" ''
+done
+
 step "what does not go together"
+wrong '-P 80: with --vpn' --vpn -P 80
 wrong '-P 5' -P 5 -p 1 -p 2
 wrong '"sleep"' --hold sleep 1
 wrong '--hold' --on-change true -p 1
 wrong '/dev/null' --hold --port-file /dev/null
 wrong '/tmp' --hold --port-file /tmp
+wrong "--port-file $work/none/x: no such directory" --hold --port-file "$work/none/x"
 
 step "help and version go to stdout"
 for option in '-?' --help; do
@@ -54,7 +68,7 @@ for option in '-?' --help; do
 	expect_text out 'usage: natpmp [options] [command]'
 done
 expect test "$(wc -l <"$work/out")" -le 30
-expect test "$(awk '{ if (length > most) most = length } END { print most }' "$work/out")" -le 80
+expect test "$(awk '{ if (length > most) most = length } END { print most }' "$work/out")" -le 79
 "$NATPMP" --version >"$work/out"
 expect_line out 'natpmp [0-9]+\.[0-9]+\.[0-9]+'
 

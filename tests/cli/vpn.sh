@@ -35,6 +35,18 @@ for profile in vpn vpn-named; do
 	finish "$gateway_pid"
 done
 
+step "an ordinary gateway that refuses: leaving out --vpn may help"
+gateway --profile rfc
+tell result 2 tcp
+run --vpn
+expect_status 6
+expect_text err 'no tcp port was opened'
+expect_text err 'leave out --vpn, and name a port with -p'
+run --vpn --check --json
+expect_json out '.advice | test("leave out --vpn")'
+"$GATEWAYD" --tell "$work/control" quit >/dev/null
+finish "$gateway_pid"
+
 step "without --vpn an internal port 0 is picked here, as ever"
 gateway --profile rfc
 run -p 0 --print '%p'

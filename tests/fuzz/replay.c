@@ -92,7 +92,8 @@ int main(int argc, char **argv)
 	if (argc == 4 && !strcmp(argv[1], "--seed"))
 		return corpus(argv[2], argv[3]);
 	if (argc < 3 || strcmp(argv[1], "--file") != 0) {
-		fprintf(stderr, "usage: %s CORPUS.txt | --file INPUT... | --seed CORPUS.txt DIRECTORY\n",
+		fprintf(stderr,
+			"usage: %s CORPUS.txt | --file INPUT... | --seed CORPUS.txt DIRECTORY\n",
 			argv[0]);
 		return 2;
 	}

@@ -31,7 +31,8 @@ static bool run(uint64_t seed, bool verbose, struct totals *totals)
 	if (ok) {
 		plan_run(w);
 	} else {
-		printf("seed %" PRIu64 ": %s\n  again, with all that happened: sim --seed %" PRIu64 " -v\n",
+		printf("seed %" PRIu64 ": %s\n  again, with all that happened: sim --seed %" PRIu64
+		       " -v\n",
 		       w->seed, w->message, w->seed);
 	}
 	totals->sent += w->sent;
@@ -85,13 +86,14 @@ int main(int argc, char **argv)
 			return 1;
 	double took = seconds() - began;
 	printf("%" PRIu64 " weeks in %.1f s (%.0f a second): %" PRIu64 " packets sent, %" PRIu64
-	       " moves, %" PRIu64 " events (%" PRIu64 " up, %" PRIu64 " down), %" PRIu64 " failed\n",
-	       count, took, (double)count / took, totals.sent, totals.moves, totals.events, totals.ups,
-	       totals.downs, totals.failed);
+	       " moves, %" PRIu64 " events (%" PRIu64 " up, %" PRIu64 " down), %" PRIu64
+	       " failed\n",
+	       count, took, (double)count / took, totals.sent, totals.moves, totals.events,
+	       totals.ups, totals.downs, totals.failed);
 	/* Uniform from 0 to 5 s (RFC 6886 section 3.7): of so many the mean is near 2.5. */
 	uint64_t mean = totals.delays ? totals.delayed / totals.delays : 0;
 	bool uniform = totals.delays < 1000 || (mean > 2300 && mean < 2700);
-	printf("%" PRIu64 " recoveries, delayed by %" PRIu64 " ms in the mean%s\n", totals.delays, mean,
-	       uniform ? "" : ": NOT UNIFORM");
+	printf("%" PRIu64 " recoveries, delayed by %" PRIu64 " ms in the mean%s\n", totals.delays,
+	       mean, uniform ? "" : ": NOT UNIFORM");
 	return totals.failed || !uniform;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* queue - what is still to happen: packets on their way and the plan's next moves, soonest first. */
+/* queue - what is still to happen: packets on their way and the plan's next moves, soonest first.
+ */
 #ifndef SIM_QUEUE_H
 #define SIM_QUEUE_H
 

@@ -15,7 +15,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { ADDRESS_EVERY = 1000, RETRY_GAP = 4000, DELAY = 5000, WINDOW = 30000, GAP = 64000, FIVE_SENDS = 7750, SERIES = 127750 };
+enum {
+	ADDRESS_EVERY = 1000,
+	RETRY_GAP = 4000,
+	DELAY = 5000,
+	WINDOW = 30000,
+	GAP = 64000,
+	FIVE_SENDS = 7750,
+	SERIES = 127750
+};
 
 static uint16_t port_in(const uint8_t *bytes)
 {
@@ -24,7 +32,8 @@ static uint16_t port_in(const uint8_t *bytes)
 
 static uint32_t lifetime_in(const uint8_t *bytes)
 {
-	return (uint32_t)bytes[8] << 24 | (uint32_t)bytes[9] << 16 | (uint32_t)bytes[10] << 8 | bytes[11];
+	return (uint32_t)bytes[8] << 24 | (uint32_t)bytes[9] << 16 | (uint32_t)bytes[10] << 8 |
+	       bytes[11];
 }
 
 static bool is_map(const uint8_t *bytes, size_t len)
@@ -51,7 +60,8 @@ uint64_t truth_turns(const struct world *w)
 
 	if (weather->loss || weather->truncate || weather->late || exchange > 300)
 		exchange = FIVE_SENDS;
-	return (w->halves + 4) * exchange + (w->ignored ? (GAP + FIVE_SENDS) * (w->ignored + 2) : 0);
+	return (w->halves + 4) * exchange +
+	       (w->ignored ? (GAP + FIVE_SENDS) * (w->ignored + 2) : 0);
 }
 
 /* --- what is sent --- */
@@ -78,9 +88,10 @@ static void check_creation(struct world *w, const uint8_t *bytes)
 	const struct key *key = truth_key(w, bytes[1], port);
 	const struct hold *hold = key->wanted;
 
-	CHECK(w, hold && hold->core.goal == LEASE_HOLD, "asks for port %u, which nobody wants", port);
-	CHECK(w, lifetime_in(bytes) == hold->core.asked, "asks for %u s, not %u", lifetime_in(bytes),
-	      hold->core.asked);
+	CHECK(w, hold && hold->core.goal == LEASE_HOLD, "asks for port %u, which nobody wants",
+	      port);
+	CHECK(w, lifetime_in(bytes) == hold->core.asked, "asks for %u s, not %u",
+	      lifetime_in(bytes), hold->core.asked);
 	if (w->vpn) {
 		CHECK(w, !port && suggested == 1, "not what VPN gateways understand");
 		return;
@@ -88,8 +99,8 @@ static void check_creation(struct world *w, const uint8_t *bytes)
 	CHECK(w, port, "asks for internal port 0");
 	/* Section 3.3: the port that was assigned. (Two halves may be on their way to another.) */
 	if (key->external_port && key->granted > hold->opened && hold->core.halves == 1)
-		CHECK(w, suggested == key->external_port, "suggests %u for port %u, which had %u", suggested,
-		      port, key->external_port);
+		CHECK(w, suggested == key->external_port, "suggests %u for port %u, which had %u",
+		      suggested, port, key->external_port);
 }
 
 /* Nothing needs the external address more often, not even a flood of announcements. */
@@ -99,7 +110,8 @@ static void check_address_question(struct world *w)
 
 	w->address_asked = w->now;
 	w->address_allowance = allowance < 10 * ADDRESS_EVERY ? allowance : 10 * ADDRESS_EVERY;
-	CHECK(w, w->address_allowance >= ADDRESS_EVERY, "asks for the external address again and again");
+	CHECK(w, w->address_allowance >= ADDRESS_EVERY,
+	      "asks for the external address again and again");
 	w->address_allowance -= ADDRESS_EVERY;
 }
 
@@ -110,7 +122,9 @@ void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 	/* Section 3.7: MUST first delay. (One that has to wait for the window holds nobody up.) */
 	uint64_t recovery = w->leases.recover_at, last = w->leases.recovered_at;
 	bool first = !last || w->shown_at >= last + WINDOW;
-	CHECK(w, w->watch.first != w->now || recovery == NEVER || !first || recovery > w->shown_at + DELAY,
+	CHECK(w,
+	      w->watch.first != w->now || recovery == NEVER || !first ||
+		      recovery > w->shown_at + DELAY,
 	      "something new is sent %" PRIu64 " ms after a restart was shown, %" PRIu64
 	      " ms before the recovery",
 	      w->now - w->shown_at, recovery - w->now);
@@ -224,8 +238,9 @@ static void hear_error(struct world *w, const struct event *event, const struct 
 	const uint8_t *request = w->watch.bytes;
 	struct key *key = truth_key(w, answer->opcode, answer->internal_port);
 
-	if (!w->watch.open || event->forged || !is_map(request, w->watch.len) || !lifetime_in(request) ||
-	    answer->opcode != request[1] || answer->internal_port != port_in(request))
+	if (!w->watch.open || event->forged || !is_map(request, w->watch.len) ||
+	    !lifetime_in(request) || answer->opcode != request[1] ||
+	    answer->internal_port != port_in(request))
 		return;
 	if (!key->wanted || key->refused_at < key->wanted->opened)
 		key->allowance = 10 * RETRY_GAP;
@@ -315,7 +330,8 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 			    port_in(last) == mapping->internal_port;
 		CHECK(w,
 		      mapping->client != w->links[before].own || told || mapping->manual ||
-			      truth_key(w, mapping->opcode, mapping->internal_port)->leftover[before],
+			      truth_key(w, mapping->opcode, mapping->internal_port)
+				      ->leftover[before],
 		      "no farewell to port %u", mapping->internal_port);
 	}
 	for (unsigned i = 0; i < 2; i++)
@@ -336,9 +352,11 @@ static void came_up(struct world *w, const struct hold *hold)
 		CHECK(w, key->external_port == view->external_port && key->link == w->link,
 		      "port %u is said to have %u, but was granted %u", hold->core.internal_port,
 		      view->external_port, key->external_port);
-		CHECK(w, w->now < key->over, "port %u is up after its time", hold->core.internal_port);
+		CHECK(w, w->now < key->over, "port %u is up after its time",
+		      hold->core.internal_port);
 	}
-	CHECK(w, view->internal_address == w->links[w->link].own, "an own address that is not ours");
+	CHECK(w, view->internal_address == w->links[w->link].own,
+	      "an own address that is not ours");
 	CHECK(w,
 	      !address || (w->addresses_seen & 1u << (address & 31) &&
 			   (address >> 8 & 0xff) == w->links[w->link].gateway),
@@ -360,7 +378,8 @@ static void went_down(struct world *w, const struct hold *hold)
 		CHECK(w, key->shown || w->now < key->over || !calm || key->lifetime < 120,
 		      "port %u got lost, while the gateway answered", hold->core.internal_port);
 	}
-	CHECK(w, over, "port %u is said to be down (%d), and is not", hold->core.internal_port, status);
+	CHECK(w, over, "port %u is said to be down (%d), and is not", hold->core.internal_port,
+	      status);
 }
 
 void truth_event(struct world *w, struct hold *hold, const struct lease_view *before)
@@ -382,8 +401,11 @@ void truth_settled(struct world *w)
 	const struct engine *engine = &w->leases.engine;
 	uint64_t recovery = w->leases.recover_at;
 
-	CHECK(w, engine->generation == w->generations, "a restart that nothing showed, or one not seen");
-	CHECK(w, !w->heard || w->link == NO_LINK || !engine->queue.count || engine->in_flight || engine->hold_off > w->now,
+	CHECK(w, engine->generation == w->generations,
+	      "a restart that nothing showed, or one not seen");
+	CHECK(w,
+	      !w->heard || w->link == NO_LINK || !engine->queue.count || engine->in_flight ||
+		      engine->hold_off > w->now,
 	      "somebody waits, and the gateway has just been heard");
 	if (recovery != w->recover_at && recovery != NEVER && recovery <= w->now + DELAY &&
 	    w->shown_at == w->now) {
@@ -417,8 +439,9 @@ static void check_silence(struct world *w, const struct hold *hold, uint64_t sin
 		return;
 	if (w->calm_since > since)
 		since = w->calm_since;
-	CHECK(w, w->now <= since + bound, "port %u is believed in (%d) for %" PRIu64 " ms of silence",
-	      hold->core.internal_port, hold->core.view.status, w->now - since);
+	CHECK(w, w->now <= since + bound,
+	      "port %u is believed in (%d) for %" PRIu64 " ms of silence", hold->core.internal_port,
+	      hold->core.view.status, w->now - since);
 }
 
 static void check_up(struct world *w, const struct hold *hold, unsigned i)
@@ -440,7 +463,8 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 	CHECK(w, key->external_port == hold->core.view.external_port || key->shown || moving,
 	      "port %u is up on %u, which was not granted", port, hold->core.view.external_port);
 	if (key->shown && !w->disturbances && !key->ignored && key->heeded < since)
-		CHECK(w, w->now <= allowed, "port %u is up, though known to be lost for %" PRIu64 " ms", port,
+		CHECK(w, w->now <= allowed,
+		      "port %u is up, though known to be lost for %" PRIu64 " ms", port,
 		      w->now - key->shown);
 }
 
@@ -457,7 +481,8 @@ static bool can_be_up(struct world *w, const struct hold *hold)
 
 	if (profile->pcp == MODEL_PCP_ONLY)
 		return false;
-	if (hold->core.halves == 2 && !w->vpn && (profile->denies_suggestions || profile->split_up_to))
+	if (hold->core.halves == 2 && !w->vpn &&
+	    (profile->denies_suggestions || profile->split_up_to))
 		return false;
 	return true;
 }
@@ -519,18 +544,20 @@ void truth_check_all(struct world *w)
 
 void truth_hour(struct world *w)
 {
-	uint64_t sent = w->sent - w->hour_sent, answered = w->answered + w->refused - w->hour_answered;
+	uint64_t sent = w->sent - w->hour_sent,
+		 answered = w->answered + w->refused - w->hour_answered;
 	uint64_t idle = 8, silent = 7 * (HOUR / GAP + 2) + 7 * w->halves;
 
 	w->hour_sent = w->sent;
 	w->hour_answered = w->answered + w->refused;
 	/* Five or six sends in 7.75 s is the most when nobody answers. */
-	CHECK(w, sent <= 2800 + 2 * answered + w->slot_count * 8, "%" PRIu64 " packets in an hour", sent);
+	CHECK(w, sent <= 2800 + 2 * answered + w->slot_count * 8, "%" PRIu64 " packets in an hour",
+	      sent);
 	if (w->last_user + HOUR + 5 * MINUTE > w->now)
 		return;
 	if (w->silent && w->disturbances == w->silent && w->calm_since + HOUR + 5 * MINUTE < w->now)
-		CHECK(w, sent <= silent, "%" PRIu64 " packets in an hour of silence, bound %" PRIu64, sent,
-		      silent);
+		CHECK(w, sent <= silent,
+		      "%" PRIu64 " packets in an hour of silence, bound %" PRIu64, sent, silent);
 	if (w->disturbances || w->ignored || w->calm_since + HOUR + 35 * MINUTE > w->now ||
 	    w->changed_at + HOUR + 5 * MINUTE > w->now)
 		return;
@@ -550,7 +577,8 @@ static bool closed_by_another(const struct world *w, const struct hold *hold, un
 {
 	for (const struct hold *other = w->holds; other; other = other->next)
 		if (other != hold && other->core.internal_port == hold->core.internal_port &&
-		    other->core.protocol & hold->core.half[i].request.wire.opcode && !other->core.finished)
+		    other->core.protocol & hold->core.half[i].request.wire.opcode &&
+		    !other->core.finished)
 			return true;
 	return false;
 }
@@ -563,7 +591,8 @@ void truth_finished(struct world *w, struct hold *hold)
 	for (unsigned i = 0; i < hold->core.halves && !w->vpn; i++) {
 		struct key *key = key_of(w, hold, i);
 		uint16_t port = hold->core.internal_port, external;
-		if (w->link == NO_LINK || hold->core.close_status || w->now - hold->closed >= SERIES)
+		if (w->link == NO_LINK || hold->core.close_status ||
+		    w->now - hold->closed >= SERIES)
 			key->leftover[w->socket] = true; /* that could not be told */
 		if (key->wanted || w->link == NO_LINK || closed_by_another(w, hold, i))
 			continue;
@@ -588,12 +617,13 @@ void truth_nothing_left(struct world *w)
 	size_t cursor = 0;
 
 	CHECK(w, !w->holds && !w->leases.all && !w->leases.count,
-	      "port %u is not finished, stage %d, goal %d", w->holds->core.internal_port, w->holds->stage,
-	      w->holds->core.goal);
+	      "port %u is not finished, stage %d, goal %d", w->holds->core.internal_port,
+	      w->holds->stage, w->holds->core.goal);
 	CHECK(w, leases_deadline(&w->leases) == NEVER, "nothing to do, yet a deadline");
 	while (!w->vpn && (mapping = model_next(world_gateway(w, w->link), w->now, &cursor)))
 		CHECK(w,
 		      mapping->client != w->links[w->link].own || mapping->manual ||
-			      truth_key(w, mapping->opcode, mapping->internal_port)->leftover[w->link],
+			      truth_key(w, mapping->opcode, mapping->internal_port)
+				      ->leftover[w->link],
 		      "port %u is left over", mapping->internal_port);
 }

@@ -47,13 +47,14 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 		const uint8_t *bytes, size_t len)
 {
 	uint64_t elapsed = now - watch->first;
-	bool given_up = elapsed >= FIVE_SENDS ||
-			(is_deletion(watch) && watch->is_over && watch->is_over(watch->arg, watch->bytes));
+	bool given_up = elapsed >= FIVE_SENDS || (is_deletion(watch) && watch->is_over &&
+						  watch->is_over(watch->arg, watch->bytes));
 
 	/* After five sends the same bytes may begin another series: the core says which it is. */
 	if (watch->open && same(watch, bytes, len) && leases->engine.in_flight->first_sent != now) {
 		WATCH(watch, retransmitted(watch, now, late),
-		      "retransmission %" PRIu64 " ms after the first send is none of the series", elapsed);
+		      "retransmission %" PRIu64 " ms after the first send is none of the series",
+		      elapsed);
 		return;
 	}
 	WATCH(watch, !watch->open || given_up,
@@ -141,7 +142,9 @@ void watch_event(struct watch *watch, const struct lease *lease, struct lease_vi
 	      "port %u: the event says it was %d on %u, but what was told is %d on %u",
 	      lease->internal_port, before->status, before->external_port, told->status,
 	      told->external_port);
-	WATCH(watch, is->status != before->status || (is->status == NATPMP_OK && !same_mapping(is, before)),
+	WATCH(watch,
+	      is->status != before->status ||
+		      (is->status == NATPMP_OK && !same_mapping(is, before)),
 	      "port %u: told twice: %d on %u", lease->internal_port, is->status, is->external_port);
 	WATCH(watch, is->status != NATPMP_PENDING, "port %u: an event that tells nothing",
 	      lease->internal_port);
@@ -161,8 +164,8 @@ void watch_settled(struct watch *watch, const struct leases *leases, uint64_t no
 {
 	uint64_t deadline = leases_deadline(leases);
 
-	WATCH(watch, deadline > now, "a busy loop: called at %" PRIu64 ", wants to be at %" PRIu64, now,
-	      deadline);
+	WATCH(watch, deadline > now, "a busy loop: called at %" PRIu64 ", wants to be at %" PRIu64,
+	      now, deadline);
 	if (leases->recovered_at == watch->recovered_at)
 		return;
 	WATCH(watch, !watch->recovered_at || leases->recovered_at - watch->recovered_at >= WINDOW,

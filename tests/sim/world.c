@@ -101,9 +101,9 @@ static void at_gateway(struct world *w, const struct event *request)
 		return;
 	}
 	truth_at_gateway(w, request);
-	if (request->len == 12 && truth_key(w, request->bytes[1], (uint16_t)(request->bytes[4] << 8 |
-									     request->bytes[5]))
-					  ->ignored)
+	if (request->len == 12 &&
+	    truth_key(w, request->bytes[1], (uint16_t)(request->bytes[4] << 8 | request->bytes[5]))
+		    ->ignored)
 		return;
 	size_t len = model_input(model, w->now, w->links[request->link].own, request->bytes,
 				 request->len, bytes);
@@ -248,7 +248,8 @@ static void end_map(struct world *w, struct hold *hold, bool done)
 	struct lease *core = &hold->core;
 
 	for (unsigned i = 0; i < core->halves; i++) {
-		struct key *key = truth_key(w, core->half[i].request.wire.opcode, core->internal_port);
+		struct key *key =
+			truth_key(w, core->half[i].request.wire.opcode, core->internal_port);
 		key->leftover[w->socket] = true;
 		if (key->wanted == hold)
 			key->wanted = NULL;
@@ -295,9 +296,8 @@ static void look_at_blocked(struct world *w)
 
 		next = hold->next;
 		if (hold->stage == MAPPING) {
-			bool done = core->down ||
-				    (lease_granted(core) &&
-				     w->leases.address_request.state == REQUEST_IDLE);
+			bool done = core->down || (lease_granted(core) &&
+						   w->leases.address_request.state == REQUEST_IDLE);
 			if (done || over)
 				end_map(w, hold, done);
 		} else if (hold->stage == UNMAPPING && (core->finished || over)) {
@@ -544,8 +544,9 @@ static bool is_over(void *arg, const uint8_t *bytes)
 
 	/* Somebody who has been closing it since then, still? Then it is not given up. */
 	for (const struct hold *hold = w->holds; hold; hold = hold->next)
-		if (hold->closed <= w->watch.first && hold->core.internal_port == port && (hold->core.protocol & bytes[1]) &&
-		    !hold->core.finished && (hold->stage == CLOSING || hold->stage == UNMAPPING))
+		if (hold->closed <= w->watch.first && hold->core.internal_port == port &&
+		    (hold->core.protocol & bytes[1]) && !hold->core.finished &&
+		    (hold->stage == CLOSING || hold->stage == UNMAPPING))
 			return false;
 	return true;
 }

@@ -3,7 +3,7 @@
  * world - the real core in a simulated network, on a virtual clock: gateways (the model), the
  * packets between, a program that holds mappings, and what of all that the client can know.
  *
- *   plan.c    what happens, decided by the seed
+ *   plan.h    what happens, decided by the seed
  *   world.c   carries bytes and time: the part of lib/ctx.c
  *   truth.c   what must be true of it
  */
@@ -57,7 +57,7 @@ struct hold {
 	enum { HELD, CLOSING, MAPPING, UNMAPPING } stage;
 	unsigned slot;
 	uint64_t opened, closed, down_since; /* ms */
-	uint64_t serial;         /* of its opening, among the world's */
+	uint64_t serial;                     /* of its opening, among the world's */
 	struct lease_view told;
 	bool link_changed; /* since it was closed */
 	bool late_change;  /* link or other things changed since: no strict bound for it */
@@ -104,25 +104,26 @@ struct world {
 	struct event inbox[INBOX_MAX];
 	size_t inbox_count;
 	uint64_t inbox_at, asleep_until, wake_at;
-	uint64_t serial;    /* of series of sends and of openings */
-	uint64_t series;    /* the serial of the one in flight */
-	unsigned deleting_all; /* protocols, explicitly */
+	uint64_t serial;         /* of series of sends and of openings */
+	uint64_t series;         /* the serial of the one in flight */
+	unsigned deleting_all;   /* protocols, explicitly */
 	unsigned busy_callbacks; /* permille of events in which the program does something */
 
 	/* the network */
 	struct weather weather, fair;
 	struct link links[LINKS];
-	unsigned link; /* NO_LINK */
+	unsigned link;   /* NO_LINK */
 	unsigned socket; /* of the client: the last link it had */
 	bool old_reachable;
 
 	/* the gateways */
 	struct model gateway[GATEWAYS];
 	struct model_slot *table[GATEWAYS];
-	unsigned silent, refuses, mute; /* how many disturbances say so; mute: hears, and does all */
+	unsigned silent, refuses,
+		mute;       /* how many disturbances say so; mute: hears, and does all */
 	unsigned squatters; /* ports that others have for good */
 	unsigned trips;     /* permille of requests over which it restarts, table lost */
-	unsigned hints;           /* permille of lost packets that an ICMP hint comes back for */
+	unsigned hints;     /* permille of lost packets that an ICMP hint comes back for */
 
 	/* what the client can know */
 	struct epoch_seen {
@@ -134,15 +135,15 @@ struct world {
 
 	/* how disturbed it is */
 	unsigned disturbances;
-	uint64_t calm_since, silent_since;
-	uint64_t heard_at;   /* ms, first packet heard since then; 0 = none */
-	bool was_given_up;   /* the core took the gateway for silent when calm came */
+	uint64_t calm_since;
+	uint64_t heard_at; /* ms, first packet heard since then; 0 = none */
+	bool was_given_up; /* the core took the gateway for silent when calm came */
 	size_t ignored;
 	uint64_t last_user;  /* ms, the program did something */
 	uint64_t changed_at; /* ms, what is no disturbance changed */
 
-	bool heard; /* since it sent something */
-	unsigned generations; /* restarts shown, links */
+	bool heard;                    /* since it sent something */
+	unsigned generations;          /* restarts shown, links */
 	uint64_t shown_at, recover_at; /* of a restart, of the recovery */
 	uint64_t address_asked, address_allowance;
 
@@ -208,7 +209,8 @@ struct key *truth_key(struct world *w, unsigned opcode, uint16_t internal_port);
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len);
 /* A request reaches the gateway; before the model sees it, and after. */
 void truth_at_gateway(struct world *w, const struct event *event);
-void truth_answered(struct world *w, const struct event *request, const uint8_t *answer, size_t len);
+void truth_answered(struct world *w, const struct event *request, const uint8_t *answer,
+		    size_t len);
 /* About to be given to the core. */
 void truth_received(struct world *w, const struct event *event);
 void truth_relinked(struct world *w, unsigned before, bool farewell);
