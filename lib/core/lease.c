@@ -541,13 +541,19 @@ static void discourage(struct leases *leases, int reach)
 	}
 }
 
-/* There is reason to hope: who waits because of such a failure tries again now. */
+/* There is reason to hope: who waits because of such a failure tries again now, and soon once
+ * more if that is in vain. */
 static void encourage(struct leases *leases, bool (*such)(int status), uint64_t now)
 {
 	for (struct lease *lease = leases->all; lease; lease = lease->next)
-		for (unsigned i = 0; i < lease->halves; i++)
-			if (such(lease->half[i].failure) && lease->half[i].act_at != NEVER)
-				lease->half[i].act_at = now;
+		for (unsigned i = 0; i < lease->halves; i++) {
+			struct half *half = &lease->half[i];
+			if (!such(half->failure))
+				continue;
+			half->request.failures = 1;
+			if (half->act_at != NEVER)
+				half->act_at = now;
+		}
 	step_all(leases, now);
 }
 

@@ -128,13 +128,13 @@ START_TEST(test_gateway_option)
 	ck_assert_str_eq(options.library.gateway, "10.2.0.1");
 	ck_assert_uint_eq(options.library.gateway_port, 99);
 	ck_assert_uint_eq(options.library.deadline, 3000);
+	ck_assert_str_eq(options.library.interface, "eth0");
 	ck_assert_int_eq(parse("--timeout 7.75"), NEXT_WORK);
 	ck_assert_uint_eq(options.library.deadline, 7750);
 	ck_assert_int_eq(parse("--timeout 0.001"), NEXT_WORK);
 	ck_assert_uint_eq(options.library.deadline, 1);
 	ck_assert_int_eq(parse("--timeout 4294967"), NEXT_WORK);
 	ck_assert_uint_eq(options.library.deadline, 4294967000U);
-	ck_assert_str_eq(options.library.interface, "eth0");
 }
 END_TEST
 

@@ -51,7 +51,8 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 						  watch->is_over(watch->arg, watch->bytes));
 
 	/* After five sends the same bytes may begin another series: the core says which it is. */
-	if (watch->open && same(watch, bytes, len) && leases->engine.in_flight->first_sent != now) {
+	if (same(watch, bytes, len) && leases->engine.in_flight->first_sent != now) {
+		WATCH(watch, watch->open, "sent again, though it was answered");
 		WATCH(watch, retransmitted(watch, now, late),
 		      "retransmission %" PRIu64 " ms after the first send is none of the series",
 		      elapsed);
@@ -62,6 +63,7 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 	      bytes[1], bytes[4] << 8 | bytes[5], elapsed, watch->bytes[1],
 	      watch->bytes[4] << 8 | watch->bytes[5]);
 	watch->open = true;
+	watch->pcp_asked |= bytes[0] == 2;
 	memcpy(watch->bytes, bytes, len);
 	watch->len = len;
 	watch->first = now;
@@ -88,26 +90,34 @@ static bool is_map_answer(const struct watch *watch, const uint8_t *bytes, size_
 	return error || (is_deletion(watch) ? deleted : !deleted && !nowhere);
 }
 
-void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len)
+static bool is_answer(const struct watch *watch, const uint8_t *bytes, size_t len)
 {
 	const uint8_t *request = watch->bytes;
+	bool pcp = request[0] == 2, answers = bytes[1] & 0x80, error = bytes[2] | bytes[3];
 
-	if (!watch->open || len < 4)
-		return;
-	if (bytes[0] == 2) { /* a PCP server refuses, or answers ours */
-		if (bytes[1] & 0x80 && (bytes[3] == 1 || request[0] == 2))
-			watch->open = false;
-	} else if (bytes[0] == 0) {
-		bool is_ours = request[0] == 0 && bytes[1] == (request[1] | 0x80);
-		bool no_version = bytes[2] == 0 && bytes[3] == 1;
-		bool no_opcode = bytes[2] == 0 && bytes[3] == 5;
-		if (no_version || (is_ours && no_opcode))
-			watch->open = false;
-		else if (is_ours && request[1] == 0)
-			watch->open = len < (bytes[2] | bytes[3] ? 8 : 12);
-		else if (is_ours && is_map_answer(watch, bytes, len))
-			watch->open = false;
-	}
+	if (bytes[0] == 2 && answers && bytes[3] == 1) /* a server of PCP only */
+		return !pcp;
+	if (bytes[0] == 2)
+		return pcp && answers && !(bytes[1] & 0x7f) && !bytes[3] && len >= 24 &&
+		       len <= 1100 && len % 4 == 0;
+	if (bytes[0] == 0 && !bytes[2] && bytes[3] == 1) /* one of NAT-PMP only */
+		return pcp || !watch->pcp_asked;
+	if (bytes[0] || pcp || bytes[1] != (request[1] | 0x80))
+		return false;
+	if (!bytes[2] && bytes[3] == 5)
+		return true;
+	return request[1] ? is_map_answer(watch, bytes, len) : len >= (error ? 8 : 12);
+}
+
+void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len)
+{
+	if (watch->open && len >= 4 && is_answer(watch, bytes, len))
+		watch->open = false;
+}
+
+void watch_relinked(struct watch *watch)
+{
+	watch->open = watch->pcp_asked = false;
 }
 
 void watch_refused(struct watch *watch, const uint8_t *bytes, size_t len)

@@ -16,6 +16,8 @@ struct watch {
 	bool (*is_over)(void *arg, const uint8_t *bytes);
 	void *arg;
 
+	bool pcp_asked; /* on this link */
+
 	/* the request that waits for its answer */
 	bool open;
 	uint8_t bytes[WIRE_REQUEST_MAX];
@@ -39,7 +41,9 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len);
 /* The request was answered otherwise: refused. */
 void watch_refused(struct watch *watch, const uint8_t *bytes, size_t len);
-/* The user took something back, or the link changed: is the request still in flight? */
+/* What was asked on the old link is void. */
+void watch_relinked(struct watch *watch);
+/* The user took something back: is the request still in flight? */
 void watch_taken_back(struct watch *watch, const struct leases *leases);
 /* leases_event() gave this. told: what was told of this lease before; updated. */
 void watch_event(struct watch *watch, const struct lease *lease, struct lease_view *told,

@@ -470,7 +470,7 @@ void world_relink(struct world *w, unsigned link, int status, bool old_reachable
 		w->socket = link;
 	truth_relinked(w, before, farewell);
 	leases_relink(&w->leases, w->now, status, link == NO_LINK ? 0 : w->links[link].own);
-	w->watch.open = false;
+	watch_relinked(&w->watch);
 	w->wake_at = w->now;
 }
 
