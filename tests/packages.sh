@@ -5,9 +5,9 @@
 # shellcheck disable=SC2034 # used by those who source this
 BUILD_PACKAGES="gcc libc6-dev make cmake"
 # shellcheck disable=SC2034
-TEST_PACKAGES="g++ clang libclang-rt-14-dev check pkg-config valgrind strace procps util-linux
-	iproute2 nftables miniupnpd-nftables tcpdump socat curl jq python3-minimal xxd netcat-openbsd
-	libevent-dev libnatpmp-dev mandoc zsh fish bash-completion shellcheck"
+TEST_PACKAGES="g++ clang libclang-rt-dev check pkg-config valgrind strace procps util-linux
+	iproute2 nftables miniupnpd-nftables socat curl jq python3
+	libevent-dev libnatpmp-dev mandoc zsh fish bash-completion"
 
 is_installed() { # PACKAGE
 	dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed

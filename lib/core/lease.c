@@ -77,21 +77,26 @@ static void forget_change(struct leases *leases, struct lease *lease)
 	lease->changed = false;
 }
 
+static bool is_news(const struct lease_view *told, const struct lease_view *is)
+{
+	if (told->status != is->status)
+		return true;
+	return is->status == NATPMP_OK && (told->external_port != is->external_port ||
+					   told->external_address != is->external_address ||
+					   told->internal_address != is->internal_address);
+}
+
 struct lease *leases_event(struct leases *leases, struct lease_view *before)
 {
 	struct lease *lease;
 
 	while ((lease = leases->changed)) {
 		forget_change(leases, lease);
+		if (!is_news(&lease->told, &lease->view))
+			continue;
 		*before = lease->told;
 		lease->told = lease->view;
-		const struct lease_view *a = before, *b = &lease->view;
-		if (a->status != b->status)
-			return lease;
-		if (b->status == NATPMP_OK && (a->external_port != b->external_port ||
-					       a->external_address != b->external_address ||
-					       a->internal_address != b->internal_address))
-			return lease;
+		return lease;
 	}
 	return NULL;
 }

@@ -2,13 +2,24 @@
 /*
  * The engine as a whole: a stream of datagrams, announcements, ICMP errors, steps of time, and of
  * what a program does with its holds. A byte says what comes next, the ones behind it the details.
+ * What must hold whatever comes is in tests/sim/watch.h.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/lease.h"
 #include "fuzz.h"
+#include "watch.h"
 
-enum { LEASES = 12, STEPS = 400 };
+enum { LEASES = 12, STEPS = 400, NOT_YET = 0x80 };
+
+/* A lease as a program has it, on the heap of its own: who touches it too late is seen. */
+struct held {
+	struct lease core;
+	struct lease_view told;
+	uint64_t closed; /* ms */
+};
 
 struct input {
 	const uint8_t *at;
@@ -18,12 +29,16 @@ struct input {
 struct world {
 	struct input in;
 	struct leases leases;
-	struct lease all[LEASES];
-	bool used[LEASES];
-	uint64_t now;
+	struct held *all[LEASES];
+	struct watch watch;
+	bool linked;
+	unsigned deleting_all;          /* calls that say so */
+	uint64_t now, wanted;           /* ms; when it wanted to be called */
 	uint8_t sent[WIRE_REQUEST_MAX]; /* last */
 	size_t sent_len;
 };
+
+/* --- the input --- */
 
 static unsigned byte(struct input *in)
 {
@@ -52,27 +67,65 @@ static size_t bytes(struct input *in, uint8_t *to, size_t room)
 	return len;
 }
 
-static void forget(struct world *w, struct lease *lease)
+/* --- what must hold --- */
+
+static void __attribute__((format(printf, 2, 3))) fail(void *arg, const char *format, ...)
 {
-	w->used[lease - w->all] = false;
+	va_list args;
+
+	(void)arg;
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	abort();
 }
 
-static void look_at_event(struct world *w, const struct lease *lease,
-			  const struct lease_view *before)
+static bool is_over(void *arg, const uint8_t *request)
 {
-	const struct lease_view *now = &lease->told;
+	const struct world *w = arg;
 
-	insist(w->used[lease - w->all] && !lease->released);
-	insist(before->status != now->status || now->status == NATPMP_OK);
-	if (now->status == NATPMP_OK) {
-		insist(now->external_port);
-		insist(lease_granted(lease));
+	/* Not while one who closes it since then does so still. */
+	for (unsigned i = 0; i < LEASES; i++) {
+		const struct held *held = w->all[i];
+		if (held && held->core.goal == LEASE_CLOSE && !held->core.finished &&
+		    held->closed <= w->watch.first && (held->core.protocol & request[1]) &&
+		    held->core.internal_port == (request[4] << 8 | request[5]))
+			return false;
 	}
+	return true;
+}
+
+static void forget(struct world *w, struct held *held)
+{
+	for (unsigned i = 0; i < LEASES; i++)
+		if (w->all[i] == held)
+			w->all[i] = NULL;
+	if (held->core.once && held->core.goal == LEASE_CLOSE && !held->core.internal_port)
+		w->deleting_all--;
+	free(held);
+}
+
+static void look_at_sent(struct world *w, uint64_t late, const uint8_t *out, size_t len)
+{
+	static const uint8_t none[4];
+
+	insist(w->linked);
+	insist(len == (out[0] == 2 ? 24 : out[1] == WIRE_ADDRESS ? 2 : 12));
+	if (len == 12) { /* never by accident: the deletion of everything */
+		insist(out[1] == WIRE_MAP_UDP || out[1] == WIRE_MAP_TCP);
+		insist(out[4] || out[5] || w->deleting_all || w->leases.vpn);
+		insist(memcmp(out + 8, none, 4) != 0 || (!out[6] && !out[7]));
+	}
+	watch_sent(&w->watch, &w->leases, w->now, late, out, len);
+	memcpy(w->sent, out, len);
+	w->sent_len = len;
 }
 
 /* Until nothing is left to do: that must come soon, and then nothing may be overdue. */
 static void settle(struct world *w)
 {
+	uint64_t late = w->wanted < w->now ? w->now - w->wanted : 0;
 	struct lease_view before;
 	struct lease *lease;
 	uint8_t out[WIRE_REQUEST_MAX];
@@ -80,44 +133,98 @@ static void settle(struct world *w)
 	unsigned sends = 0;
 
 	while ((len = leases_output(&w->leases, w->now, out)) > 0) {
-		insist(++sends <= 4); /* one request in flight: no more than that and some ends */
-		insist(out[0] == 0 && out[1] <= 2 && (len == 2 || len == 12));
-		if (len == 12) /* never by accident: the deletion of everything */
-			insist(out[4] || out[5] || w->leases.vpn);
-		memcpy(w->sent, out, len);
-		w->sent_len = len;
+		insist(sends++ == 0);
+		look_at_sent(w, late, out, len);
 	}
 	while ((lease = leases_event(&w->leases, &before)))
-		look_at_event(w, lease, &before);
+		watch_event(&w->watch, lease, &((struct held *)lease->owner)->told, &before);
 	while ((lease = leases_reap(&w->leases)))
-		forget(w, lease);
-	insist(leases_deadline(&w->leases) > w->now);
+		forget(w, lease->owner);
+	watch_settled(&w->watch, &w->leases, w->now);
+	w->wanted = leases_deadline(&w->leases);
 }
 
-static void hold(struct world *w)
+/* --- what the program does --- */
+
+static void begin(struct world *w, bool once, enum lease_goal goal)
 {
 	unsigned slot = byte(&w->in) % LEASES, kind = byte(&w->in);
-	struct lease *lease = &w->all[slot];
+	struct held *held = calloc(1, sizeof(*held));
 
-	if (w->used[slot])
+	if (!held || w->all[slot]) {
+		free(held);
 		return;
-	*lease = (struct lease){
+	}
+	held->told.status = NATPMP_PENDING;
+	held->closed = w->now;
+	held->core = (struct lease){
 		.protocol = (natpmp_protocol)(kind % 3 + 1),
-		.internal_port = w->leases.vpn ? 0 : (uint16_t)(kind / 3 % 8 + 1),
+		.internal_port =
+			w->leases.vpn ? 0 : (uint16_t)(kind / 3 % 8 + (goal != LEASE_CLOSE)),
 		.suggested = kind & 0x80 ? (uint16_t)word(&w->in) : 0,
 		.asked = kind & 0x40 ? word(&w->in) : 0,
+		.once = once,
+		.owner = held,
 	};
-	w->used[slot] = leases_add(&w->leases, lease, LEASE_HOLD, w->now) == NATPMP_OK;
+	if (leases_add(&w->leases, &held->core, goal, w->now) != NATPMP_OK) {
+		free(held);
+		return;
+	}
+	w->all[slot] = held;
+	w->deleting_all += goal == LEASE_CLOSE && !held->core.internal_port;
 }
 
+/* As natpmp_release() does, and blocking calls when their time is over. */
 static void let_go(struct world *w)
 {
-	struct lease *lease = &w->all[byte(&w->in) % LEASES];
+	struct held *held = w->all[byte(&w->in) % LEASES];
 
-	if (!w->used[lease - w->all] || lease->released)
+	if (!held || held->core.released)
 		return;
-	lease->released = true;
-	leases_close(&w->leases, lease, w->now);
+	if (held->core.once) {
+		leases_drop(&w->leases, &held->core);
+		forget(w, held);
+	} else {
+		held->core.released = true;
+		held->closed = w->now;
+		leases_close(&w->leases, &held->core, w->now);
+	}
+	watch_taken_back(&w->watch, &w->leases);
+}
+
+static void ask(struct world *w)
+{
+	switch (byte(&w->in) % 3) {
+	case 0:
+		leases_ask_address(&w->leases, w->now, true);
+		break;
+	case 1:
+		leases_ask_pcp(&w->leases, w->now);
+		break;
+	default:
+		engine_cancel(&w->leases.engine, &w->leases.pcp_request);
+		watch_taken_back(&w->watch, &w->leases);
+	}
+}
+
+/* --- what happens to it --- */
+
+static void hear(struct world *w, const uint8_t *packet, size_t len, bool announced)
+{
+	/* No longer than it is, so that a byte too many is seen. */
+	uint8_t *exact = malloc(len ? len : 1);
+
+	if (!exact)
+		return;
+	memcpy(exact, packet, len);
+	if (announced) {
+		leases_announcement(&w->leases, w->now, exact, len);
+	} else {
+		if (w->linked)
+			watch_answer(&w->watch, exact, len);
+		leases_input(&w->leases, w->now, exact, len);
+	}
+	free(exact);
 }
 
 /* The right answer to what was sent last, but for what the input has otherwise. */
@@ -147,34 +254,48 @@ static void answer(struct world *w)
 		out[15] = (uint8_t)byte(&w->in);
 	if (differs & 16)
 		out[byte(&w->in) % 16] ^= (uint8_t)byte(&w->in);
-	leases_input(&w->leases, w->now, out, len);
+	hear(w, out, len, false);
+}
+
+static void bounce(struct world *w)
+{
+	unsigned kind = byte(&w->in);
+	size_t len = kind & 2 ? kind % (w->sent_len + 1) : w->sent_len;
+
+	if (kind & 1)
+		watch_refused(&w->watch, w->sent, len);
+	engine_icmp(&w->leases.engine, w->now, w->sent, len,
+		    kind & 1 ? NATPMP_E_REFUSED : NATPMP_E_UNREACHABLE);
 }
 
 static void relink(struct world *w)
 {
 	static const int statuses[] = {NATPMP_OK, NATPMP_E_NO_GATEWAY, NATPMP_E_SYSTEM};
+	int status = statuses[byte(&w->in) % 3];
 	uint8_t out[WIRE_REQUEST_MAX];
 	unsigned count = 0;
 
-	while (leases_farewell(&w->leases, out))
+	settle(w); /* as lib/ctx.c has it: nothing heard is left to look at */
+	while (leases_farewell(&w->leases, out)) {
 		insist(++count <= 2 * LEASES);
-	leases_relink(&w->leases, w->now, statuses[byte(&w->in) % 3], byte(&w->in));
+		insist(out[4] || out[5]);
+	}
+	leases_relink(&w->leases, w->now, status, byte(&w->in));
+	watch_relinked(&w->watch);
+	w->linked = status == NATPMP_OK;
 	w->sent_len = 0;
 }
 
-static void step(struct world *w)
+static void step(struct world *w, unsigned what)
 {
 	uint8_t packet[64];
-	size_t len;
 
-	switch (byte(&w->in) % 10) {
+	switch (what) {
 	case 0:
-		len = bytes(&w->in, packet, sizeof(packet));
-		leases_input(&w->leases, w->now, packet, len);
+		hear(w, packet, bytes(&w->in, packet, sizeof(packet)), false);
 		break;
 	case 1:
-		len = bytes(&w->in, packet, sizeof(packet));
-		leases_announcement(&w->leases, w->now, packet, len);
+		hear(w, packet, bytes(&w->in, packet, sizeof(packet)), true);
 		break;
 	case 2:
 		w->now += word(&w->in);
@@ -183,11 +304,11 @@ static void step(struct world *w)
 		w->now += (uint64_t)word(&w->in) * 1000;
 		break;
 	case 4:
-		if (leases_deadline(&w->leases) != NEVER)
-			w->now = leases_deadline(&w->leases);
+		if (w->wanted != NEVER && w->wanted > w->now)
+			w->now = w->wanted;
 		break;
 	case 5:
-		hold(w);
+		begin(w, false, LEASE_HOLD);
 		break;
 	case 6:
 		let_go(w);
@@ -196,11 +317,19 @@ static void step(struct world *w)
 		relink(w);
 		break;
 	case 8:
-		engine_icmp(&w->leases.engine, w->now, w->sent, w->sent_len,
-			    byte(&w->in) & 1 ? NATPMP_E_REFUSED : NATPMP_E_UNREACHABLE);
+		bounce(w);
+		break;
+	case 9:
+		answer(w);
+		break;
+	case 10:
+		begin(w, true, LEASE_HOLD);
+		break;
+	case 11:
+		begin(w, true, LEASE_CLOSE);
 		break;
 	default:
-		answer(w);
+		ask(w);
 	}
 }
 
@@ -208,16 +337,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct world w;
 
-	w = (struct world){.in = {data, size}, .now = 100000};
+	w = (struct world){.in = {data, size}, .linked = true, .now = 100000, .wanted = NEVER};
+	w.watch = (struct watch){.fail = fail, .is_over = is_over, .arg = &w};
 	insist(leases_init(&w.leases, 1, byte(&w.in) & 1));
 	leases_relink(&w.leases, w.now, NATPMP_OK, 1);
 	for (int i = 0; i < STEPS && w.in.left; i++) {
-		step(&w);
-		settle(&w);
+		unsigned what = byte(&w.in);
+		step(&w, (what & 0x7f) % 13);
+		if (!(what & NOT_YET))
+			settle(&w);
 	}
+	settle(&w);
 	for (unsigned i = 0; i < LEASES; i++)
-		if (w.used[i])
-			leases_drop(&w.leases, &w.all[i]);
+		if (w.all[i]) {
+			leases_drop(&w.leases, &w.all[i]->core);
+			forget(&w, w.all[i]);
+		}
 	insist(!w.leases.all && !w.leases.count && !w.leases.changed);
 	leases_free(&w.leases);
 	return 0;

@@ -118,7 +118,7 @@ void plan_move(struct world *w, const struct event *event)
 {
 	struct slot *slot = event->subject < w->slot_count ? &w->slots[event->subject] : NULL;
 
-	if (w->now >= w->ends && event->move != CALM && event->move != LOOK)
+	if (w->now >= w->ends && event->move != CALM && event->move != LOOK && event->move != PROBE)
 		return;
 	switch ((enum move)event->move) {
 	case OPEN:
@@ -132,6 +132,11 @@ void plan_move(struct world *w, const struct event *event)
 	case UNMAP:
 	case UNMAP_ALL:
 		block(w, (enum move)event->move);
+		break;
+	case PROBE:
+		world_probe(w, event->subject);
+		if (!event->subject)
+			plan_later(w, 7750, PROBE, 1, 0);
 		break;
 	case DISTURB:
 		trouble_begin(w);
@@ -232,6 +237,8 @@ static void set_up(struct world *w)
 		plan_later(w, dice_roll(dice, WEEK), dice_chance(dice, 500) ? MAP : UNMAP, 0, 0);
 	if (dice_chance(dice, 100))
 		plan_later(w, dice_roll(dice, WEEK), UNMAP_ALL, 0, 0);
+	if (dice_chance(dice, 200))
+		plan_later(w, dice_roll(dice, WEEK), PROBE, 0, 0);
 	plan_later(w, 30 * MINUTE, LOOK, 0, 0);
 	if (dice_chance(dice, 900)) {
 		uint64_t rest = dice_scale(dice, 30 * MINUTE, 3 * DAY);

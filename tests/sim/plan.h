@@ -15,6 +15,7 @@ enum move {
 	MAP,
 	UNMAP,
 	UNMAP_ALL,
+	PROBE, /* subject: 1 = its end */
 	/* the gateway's and the network's */
 	DISTURB,  /* value: ms, the rest between two troubles */
 	CALM,     /* subject: the trouble */

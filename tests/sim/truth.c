@@ -228,7 +228,8 @@ static bool is_no_address(const struct world *w, const struct wire_answer *answe
 {
 	if (!w->watch.open || w->watch.len != 2)
 		return false;
-	return answer->kind == WIRE_PCP_ONLY || answer->kind == WIRE_BAD_VERSION ||
+	return answer->kind == WIRE_PCP_ONLY ||
+	       (answer->kind == WIRE_BAD_VERSION && !w->watch.pcp_asked) ||
 	       (answer->opcode == WIRE_ADDRESS && answer->result);
 }
 
@@ -407,8 +408,9 @@ void truth_settled(struct world *w)
 	      !w->heard || w->link == NO_LINK || !engine->queue.count || engine->in_flight ||
 		      engine->hold_off > w->now,
 	      "somebody waits, and the gateway has just been heard");
-	if (recovery != w->recover_at && recovery != NEVER && recovery <= w->now + DELAY &&
-	    w->shown_at == w->now) {
+	/* Of those that the window could hold back, only long delays would be counted. */
+	bool free = !w->leases.recovered_at || w->now >= w->leases.recovered_at + WINDOW;
+	if (recovery != w->recover_at && recovery != NEVER && free && w->shown_at == w->now) {
 		w->delays++;
 		w->delayed += recovery - w->now;
 	}

@@ -447,6 +447,19 @@ void world_unmap(struct world *w, unsigned slot, bool all, uint64_t deadline)
 	w->onces++;
 }
 
+void world_probe(struct world *w, bool end)
+{
+	TRACE(w, "probe%s", end ? ", end" : "");
+	if (end) {
+		engine_cancel(&w->leases.engine, &w->leases.pcp_request);
+		watch_taken_back(&w->watch, &w->leases);
+	} else {
+		leases_ask_address(&w->leases, w->now, true);
+		leases_ask_pcp(&w->leases, w->now);
+	}
+	w->wake_at = w->last_user = w->now;
+}
+
 void world_relink(struct world *w, unsigned link, int status, bool old_reachable)
 {
 	unsigned before = w->socket;

@@ -184,6 +184,8 @@ void world_release(struct world *w, struct hold *hold);
 void world_map(struct world *w, unsigned slot, uint32_t lifetime, uint64_t deadline);
 /* Of this slot, or all of its protocol. */
 void world_unmap(struct world *w, unsigned slot, bool all, uint64_t deadline);
+/* Look what answers there; end: no longer. */
+void world_probe(struct world *w, bool end);
 /* Another link, or none (then a status). */
 void world_relink(struct world *w, unsigned link, int status, bool old_reachable);
 /* Let the client do what is due. */
