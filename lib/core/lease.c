@@ -140,7 +140,7 @@ static uint16_t suggestion(const struct leases *leases, const struct half *half)
 {
 	const struct lease *lease = half->lease;
 
-	if (half != lease->half && !trusted(leases, half) && lease->half[0].expires)
+	if (half != lease->half && !trusted(leases, half))
 		return lease->half[0].external_port;
 	return half->external_port ? half->external_port : lease->suggested;
 }
@@ -173,7 +173,7 @@ static void ask_to_hold(struct leases *leases, struct half *half, uint64_t now)
 
 	if (half->request.state != REQUEST_IDLE || half->act_at > now)
 		return;
-	if (half != lease->half && !half->expires && !lease->half[0].expires)
+	if (half != lease->half && !trusted(leases, half) && !trusted(leases, lease->half))
 		half->act_at = NEVER; /* the first half first; see hold_ended() */
 	else
 		ask(leases, half, lease->asked, now);

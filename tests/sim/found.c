@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* What the simulation found, each told once more as a story: short, and always the same. */
+#include "story.h"
+#include "suite.h"
+
+#define OTHER_OWN   IP(192, 168, 1, 11)
+#define CORE_NOW(s) (10000000 + (s)->now) /* stories begin then, for the core */
+
+enum { MANY = 3000, DEAF_PORT = 80 };
+
+/* --- one wake-up --- */
+
+/* Two packets are there when the program looks: a grant, and that the gateway forgot it since. */
+START_TEST(grant_and_restart_in_one_wake_up)
+{
+	struct story s;
+	uint8_t bytes[WIRE_ANSWER_MAX];
+	size_t len;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	len = from_hex("00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20", gateway_clock(&s), bytes,
+		       sizeof(bytes));
+	leases_input(&s.leases, CORE_NOW(&s), bytes, len);
+	reboots(&s);
+	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+
+	struct sent again = sends_something(&s);
+	while (again.len == 2) { /* the address may be asked for as well */
+		tells_address(&s, ADDRESS);
+		again = sends_something(&s);
+	}
+	ck_assert_uint_le(again.at, HOUR + 5 * SECOND);
+	ck_assert_uint_eq(again.bytes[5], 80);
+	story_end(&s);
+}
+
+/* --- links --- */
+
+/* What still comes in on the old socket does not make it send when there is no gateway. */
+START_TEST(late_answer_without_a_gateway)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	leases_relink(&s.leases, CORE_NOW(&s), NATPMP_E_NO_GATEWAY, 0);
+	says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20");
+	goes_down(&s, HOUR, web, NATPMP_E_NO_GATEWAY);
+	quiet_until(&s, 3 * HOUR);
+	story_end(&s);
+}
+
+/* The old gateway's external address is not the new one's. */
+START_TEST(address_is_forgotten_on_another_link)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	leases_relink(&s.leases, CORE_NOW(&s), NATPMP_OK, OTHER_OWN);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	for (int i = 0; i < 4; i++)
+		sends_something(&s); /* and again, unanswered */
+	struct event up = comes_up(&s, 7750, web, 80);
+	ck_assert_uint_eq(up.now.external_address, 0);
+	ck_assert_uint_eq(up.now.internal_address, OTHER_OWN);
+	sends_something(&s);
+	story_end(&s);
+}
+
+/* The new gateway's address is no news for a mapping that it has not granted yet. */
+START_TEST(events_tell_nothing_but_the_truth)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *one = is_up(&s, NATPMP_TCP, 80, 7200);
+	struct lease *two = is_up(&s, NATPMP_TCP, 81, 7200);
+	leases_relink(&s.leases, CORE_NOW(&s), NATPMP_OK, OTHER_OWN);
+	struct sent first = sends_something(&s);
+	grants(&s, (uint16_t)(first.bytes[5] + 1000), 7200);
+	asks_address(&s, 0);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 0, first.bytes[5] == 80 ? one : two, first.bytes[5] + 1000);
+	struct sent second = sends_something(&s);
+	ck_assert_uint_eq(s.event_count, s.event_told);
+	grants(&s, (uint16_t)(second.bytes[5] + 1000), 7200);
+	comes_up(&s, 0, second.bytes[5] == 80 ? one : two, second.bytes[5] + 1000);
+	story_end(&s);
+}
+
+/* --- both protocols --- */
+
+/* After a restart UDP gets another port: TCP asks for that, and nothing is deleted for it. */
+START_TEST(second_half_follows_the_first)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = is_up(&s, NATPMP_TCP_UDP, 6881, 7200);
+	runs_until(&s, MINUTE);
+	reboots(&s);
+	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	struct sent again = sends_something(&s);
+	ck_assert_uint_eq(again.bytes[1], NATPMP_UDP);
+	grants(&s, 7000, 7200);
+	again = sends_something(&s);
+	if (again.len == 2) {
+		tells_address(&s, ADDRESS);
+		again = sends_something(&s);
+	}
+	ck_assert_uint_eq(again.bytes[1], NATPMP_TCP);
+	ck_assert_uint_eq(again.bytes[6] << 8 | again.bytes[7], 7000);
+	grants(&s, 7000, 7200);
+	if (s.sent_count > s.sent_told) {
+		sends_something(&s);
+		tells_address(&s, ADDRESS);
+	}
+	comes_up(&s, again.at, both, 7000);
+	quiet_until(&s, HOUR);
+	story_end(&s);
+}
+
+/* The first half is up, the second is refused: that is the reason, whatever became of the first. */
+START_TEST(the_half_that_fails_gives_the_reason)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 120);
+	asks(&s, 0, NATPMP_UDP, 6881, 6881, 120);
+	grants(&s, 6881, 120);
+	asks_address(&s, 0);
+	tells_address(&s, ADDRESS);
+	asks(&s, 0, NATPMP_TCP, 6881, 6881, 120);
+	refuses(&s, 2);
+	goes_down(&s, 0, both, NATPMP_E_NOT_AUTHORIZED);
+	asks(&s, 30 * SECOND, NATPMP_TCP, 6881, 6881, 120);
+	refuses(&s, 2);
+	asks(&s, MINUTE, NATPMP_UDP, 6881, 6881, 120);
+	bounces(&s, NATPMP_E_REFUSED); /* in force, so no news */
+	asks(&s, MINUTE + SECOND, NATPMP_UDP, 6881, 6881, 120);
+	grants(&s, 6881, 120);
+	if (s.sent_count > s.sent_told) {
+		sends_something(&s);
+		tells_address(&s, ADDRESS);
+	}
+	quiet_until(&s, 80 * SECOND);
+	story_end(&s);
+}
+
+/* --- closing --- */
+
+/* Granted perhaps by the first send, whose answer was lost: no to the second says nothing. */
+START_TEST(refused_after_a_resend_is_deleted_all_the_same)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	asks(&s, 250, NATPMP_TCP, 80, 80, 7200);
+	refuses(&s, 4);
+	goes_down(&s, 250, web, NATPMP_E_NO_RESOURCES);
+	releases(&s, web);
+	deletes(&s, 250, NATPMP_TCP, 80);
+	confirms(&s);
+	story_end(&s);
+}
+
+/* Held and released again while the deletion is in flight: that one may fail, so there is another.
+ */
+START_TEST(held_and_released_during_its_deletion)
+{
+	struct story s;
+
+	story_begin(&s);
+	releases(&s, is_up(&s, NATPMP_TCP, 80, 7200));
+	deletes(&s, 0, NATPMP_TCP, 80);
+	releases(&s, holds(&s, NATPMP_TCP, 80, 0, 7200));
+	confirms(&s);
+	deletes(&s, 0, NATPMP_TCP, 80);
+	confirms(&s);
+	quiet_until(&s, HOUR);
+	ck_assert_uint_eq(s.reaped, 2);
+	story_end(&s);
+}
+
+/* A deletion has its deadline, new mappings have none: it goes first. */
+START_TEST(deletion_goes_ahead_of_a_crowd)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	for (int i = 0; i < MANY; i++)
+		holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 1000, 1000, 7200);
+	releases(&s, web);
+	grants(&s, 1000, 7200);
+	deletes(&s, 0, NATPMP_TCP, 80);
+	s.event_told = s.event_count;
+	s.sent_told = s.sent_count;
+	story_end(&s);
+}
+
+/* --- a gateway that does not answer --- */
+
+static void answer_others(struct story *s, const struct sent *sent)
+{
+	if (sent->len == 2 || sent->bytes[5] != DEAF_PORT)
+		obliging(s, sent);
+}
+
+/* One port is never answered; the pauses for that are longer than another mapping lives. */
+START_TEST(short_mapping_does_not_wait_for_a_pause)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 81, 120);
+	s.gateway = answer_others;
+	struct lease *web = holds(&s, NATPMP_TCP, DEAF_PORT, 0, 7200);
+	goes_down(&s, 7750, web, NATPMP_E_TIMEOUT);
+	quiet_until(&s, 7750);
+	runs_until(&s, 6 * HOUR);
+	ck_assert_uint_eq(s.event_count, s.event_told); /* the other one is up all the time */
+	s.sent_told = s.sent_count;
+	story_end(&s);
+}
+
+/* After hours of silence all have failed often, and one has not: it takes its turn as they do. */
+START_TEST(those_who_failed_take_turns)
+{
+	struct story s;
+	struct lease *leases[20];
+
+	story_begin(&s);
+	for (uint16_t i = 0; i < 20; i++)
+		leases[i] = holds(&s, NATPMP_TCP, (uint16_t)(100 + i), 0, 7200);
+	runs_until(&s, 6 * HOUR);
+	holds(&s, NATPMP_TCP, DEAF_PORT, 0, 7200);
+	runs_until(&s, 6 * HOUR + 10 * SECOND);
+	s.gateway = answer_others;
+	runs_until(&s, 6 * HOUR + 150 * SECOND);
+	for (size_t i = 0; i < 20; i++)
+		ck_assert_int_eq(leases[i]->view.status, NATPMP_OK);
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
+/* Nobody waits for hours to be told what is known. */
+START_TEST(silence_is_told_to_who_comes_later)
+{
+	struct story s;
+
+	story_begin(&s);
+	for (uint16_t i = 0; i < 100; i++)
+		holds(&s, NATPMP_TCP, (uint16_t)(100 + i), 0, 7200);
+	runs_until(&s, HOUR);
+	s.event_told = s.event_count;
+	struct lease *one = holds(&s, NATPMP_TCP, 1, 0, 7200);
+	struct lease *two = holds(&s, NATPMP_TCP, 2, 0, 7200);
+	runs_until(&s, HOUR + 3 * 7750);
+	ck_assert_int_eq(one->view.status, NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(two->view.status, NATPMP_E_TIMEOUT);
+	s.event_told = s.event_count;
+	s.sent_told = s.sent_count;
+	story_end(&s);
+}
+
+/* Out of resources is not the same as silent, and is not tried again because that ends. */
+START_TEST(silence_is_no_reason_for_who_has_one)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	refuses(&s, 4);
+	goes_down(&s, 0, web, NATPMP_E_NO_RESOURCES);
+	runs_until(&s, SECOND);
+	struct lease *other = holds(&s, NATPMP_TCP, 81, 0, 7200);
+	asks(&s, SECOND, NATPMP_TCP, 81, 81, 7200);
+	repeats(&s, 5);
+	goes_down(&s, 8750, other, NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(web->view.status, NATPMP_E_NO_RESOURCES);
+	story_end(&s);
+}
+
+/* It is back, and says so: the request in flight does not wait out its minute. */
+START_TEST(announcement_begins_the_series_anew)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 8);
+	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	uint64_t back = HOUR + 63750;
+	asks(&s, back, NATPMP_TCP, 80, 80, 7200);
+	asks(&s, back + 250, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	s.sent_told = s.sent_count;
+	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	story_end(&s);
+}
+
+/* --- announcements --- */
+
+START_TEST(flood_of_pcp_announcements)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	runs_until(&s, MINUTE);
+	s.gateway = obliging;
+	for (int i = 0; i < 1000; i++) {
+		announces(
+			&s,
+			"02 80 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00");
+		runs_until(&s, s.now + 10);
+	}
+	ck_assert_uint_le(s.sent_count, 2 + 11); /* ten seconds: one in each at most */
+	story_end(&s);
+}
+
+int main(void)
+{
+	return RUN_TESTS("sim-found", grant_and_restart_in_one_wake_up,
+			 late_answer_without_a_gateway, address_is_forgotten_on_another_link,
+			 events_tell_nothing_but_the_truth, second_half_follows_the_first,
+			 the_half_that_fails_gives_the_reason,
+			 refused_after_a_resend_is_deleted_all_the_same,
+			 held_and_released_during_its_deletion, deletion_goes_ahead_of_a_crowd,
+			 short_mapping_does_not_wait_for_a_pause, those_who_failed_take_turns,
+			 silence_is_told_to_who_comes_later, silence_is_no_reason_for_who_has_one,
+			 announcement_begins_the_series_anew, flood_of_pcp_announcements);
+}
