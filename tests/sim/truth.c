@@ -453,7 +453,7 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 	uint64_t allowed = since + GAP + FIVE_SENDS + DELAY + WINDOW + truth_turns(w);
 	unsigned port = hold->core.internal_port;
 
-	CHECK(w, w->now < key->over, "port %u is up after its time", port);
+	CHECK(w, w->now < key->over + LATE_WAKE, "port %u is up after its time", port);
 	if (key->shown)
 		check_silence(w, hold, key->shown);
 	if (gateway_has(w, hold, i))

@@ -330,7 +330,7 @@ void world_process(struct world *w)
 	truth_settled(w);
 	w->wake_at = leases_deadline(&w->leases);
 	if (w->wake_at != NEVER && dice_chance(&w->dice, 30))
-		w->wake_at += dice_roll(&w->dice, 40);
+		w->wake_at += dice_roll(&w->dice, LATE_WAKE);
 }
 
 /* --- what the program does --- */

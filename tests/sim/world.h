@@ -29,7 +29,8 @@ enum {
 	NO_LINK = LINKS,
 	PORT_BASE = 20000,
 	INBOX_MAX = 64,
-	ADDRESSES = 8, /* external ones, of each gateway */
+	LATE_WAKE = 40, /* ms, so much later than it wants the client may be called */
+	ADDRESSES = 8,  /* external ones, of each gateway */
 };
 
 /* A protocol and internal port: what the client can know of its mapping. */
