@@ -217,9 +217,13 @@ ask 0001000014e9232a00001c20 >"$dir/out" # 5353 from external 9002
 await "$GATEWAYD" --ask "$inside:5353" 00
 # two strangers, each gets its own
 for i in 1 2; do
-	expect "0${i}ff from $outside:9002" "$("$GATEWAYD" --ask "$outside:9002" "0${i}ff")"
+	for _ in 1 2 3 4 5; do # socat may lose one that comes while it forks
+		got=$("$GATEWAYD" --ask "$outside:9002" "0${i}ff")
+		[ -z "$got" ] || break
+	done
+	expect "0${i}ff from $outside:9002" "$got"
 done
-[ "$(grep -c "relay udp 9002 datagram 2 bytes from " "$log")" -eq 2 ] || fail "datagrams in the log"
+[ "$(grep -c "relay udp 9002 datagram 2 bytes from " "$log")" -ge 2 ] || fail "datagrams in the log"
 # more strangers than it remembers: all are heard, not all are kept
 background socat -u "UDP4-RECV:5354,bind=$inside" "OPEN:$dir/sink,creat"
 ask 0001000014ea235000001c20 >"$dir/out" # 5354 from external 9040
