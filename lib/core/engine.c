@@ -20,13 +20,26 @@ void engine_free(struct engine *engine)
 
 static void enqueue(struct engine *engine, struct request *request)
 {
-	/* Those who do not wait for a pause go first, those who failed last; else the soonest due.
-	 * Those who failed take turns, however often they did. */
-	uint64_t due = request->due >> 62 ? UINT64_MAX >> 2 : request->due;
-	uint64_t key = request->failures ? UINT64_MAX : (uint64_t)!request->fresh << 63 | due;
-
+	/* The soonest due first; behind all those who failed, in turns, however often they did. */
 	request->state = REQUEST_QUEUED;
-	heap_set(&engine->queue, &request->node, key, engine->serial++);
+	heap_set(&engine->queue, &request->node, request->failures ? UINT64_MAX : request->due,
+		 engine->serial++);
+}
+
+/* Who goes next; during a pause, who of those that do not wait for its end. NULL: nobody. */
+static struct request *next(const struct engine *engine, bool pausing)
+{
+	struct request *best = NULL;
+
+	if (!pausing && engine->queue.count)
+		return container_of(heap_first(&engine->queue), struct request, node);
+	for (size_t i = 0; pausing && i < engine->queue.count; i++) {
+		struct request *request =
+			container_of(engine->queue.nodes[i], struct request, node);
+		if (request->fresh && (!best || request->node.key < best->node.key))
+			best = request;
+	}
+	return best;
 }
 
 void engine_submit(struct engine *engine, struct request *request, bool fresh)
@@ -80,7 +93,6 @@ static void end(struct engine *engine, int status, const struct wire_answer *ans
 	request->state = REQUEST_ENDED;
 	request->status = status;
 	request->answer = answer ? *answer : (struct wire_answer){0};
-	request->generation = engine->generation;
 	request->next_ended = NULL;
 	*engine->ended_tail = request;
 	engine->ended_tail = &request->next_ended;
@@ -95,7 +107,7 @@ static uint64_t series(unsigned sends)
 
 static void take_off(struct engine *engine, uint64_t now)
 {
-	struct request *request = container_of(heap_first(&engine->queue), struct request, node);
+	struct request *request = next(engine, now < engine->pause_until);
 
 	heap_remove(&engine->queue, &request->node);
 	request->state = REQUEST_IN_FLIGHT;
@@ -117,14 +129,9 @@ static void pause_from(struct engine *engine, uint64_t last_sent, int reach)
 	engine->pause_until = last_sent + engine->pause;
 
 	/* It was in vain for all who waited then. */
-	struct heap_node *first;
-	while ((first = heap_first(&engine->queue)) && first->tie < engine->taken_off) {
-		struct request *request = container_of(first, struct request, node);
-		if (!request->fresh)
-			break;
-		request->fresh = false;
-		enqueue(engine, request);
-	}
+	for (size_t i = 0; i < engine->queue.count; i++)
+		if (engine->queue.nodes[i]->tie < engine->taken_off)
+			container_of(engine->queue.nodes[i], struct request, node)->fresh = false;
 }
 
 static void give_up(struct engine *engine)
@@ -188,17 +195,15 @@ size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQ
 
 uint64_t engine_deadline(const struct engine *engine)
 {
-	struct heap_node *first = heap_first(&engine->queue);
-
 	if (engine->in_flight) {
 		uint64_t patience = engine->in_flight->first_sent + ENGINE_PATIENCE;
 
-		return first && patience < engine->next_send ? patience : engine->next_send;
+		return engine->queue.count && patience < engine->next_send ? patience
+									   : engine->next_send;
 	}
-	if (!first || engine_has_no_link(engine))
+	if (!engine->queue.count || engine_has_no_link(engine))
 		return NEVER;
-	if (container_of(first, struct request, node)->fresh ||
-	    engine->pause_until < engine->hold_off)
+	if (engine->pause_until <= engine->hold_off || next(engine, true))
 		return engine->hold_off;
 	return engine->pause_until;
 }

@@ -44,7 +44,6 @@ struct request {
 	/* once REQUEST_ENDED */
 	int status; /* natpmp_status */
 	struct wire_answer answer;
-	unsigned generation; /* the engine's, then */
 };
 
 struct engine {
@@ -72,8 +71,8 @@ struct engine {
 void engine_init(struct engine *engine);
 void engine_free(struct engine *engine);
 
-/* Queue a request; wire, any_port, due and failures are set. fresh: it does not wait for a
- * pause that began before it came, and goes ahead of those who do. Room for it was reserved in
+/* Queue a request; wire, any_port, due and failures are set. fresh: it does not wait for
+ * the end of a pause that began before it came. Room for it was reserved in
  * engine->queue. */
 void engine_submit(struct engine *engine, struct request *request, bool fresh);
 /* Forget a request, whatever its state. */

@@ -322,7 +322,7 @@ static void held(struct leases *leases, struct half *half, uint64_t now)
 	half->planned = (uint64_t)lifetime * 1000;
 	half->expires = half->granted_at + half->planned;
 	half->act_at = half->granted_at + half->planned / 2;
-	half->generation = half->request.generation;
+	half->generation = leases->engine.generation;
 	half->failure = half->down = NATPMP_OK;
 	half->request.failures = 0;
 	half->maybe = !leases->vpn;
@@ -426,6 +426,14 @@ static void request_ended(struct leases *leases, struct request *request, uint64
 	else
 		delete_ended(half, now);
 	lease_step(leases, half->lease, now);
+}
+
+static void take_ended(struct leases *leases, uint64_t now)
+{
+	struct request *request;
+
+	while ((request = engine_ended(&leases->engine)))
+		request_ended(leases, request, now);
 }
 
 /* --- a lease, moved towards its goal --- */
@@ -616,12 +624,10 @@ static void ask_all(struct leases *leases, uint64_t now)
 
 static void run(struct leases *leases, uint64_t now)
 {
-	struct request *request;
 	struct heap_node *first;
 
 	see_generation(leases, now);
-	while ((request = engine_ended(&leases->engine)))
-		request_ended(leases, request, now);
+	take_ended(leases, now);
 	see_reach(leases, now);
 	if (leases->recover_at <= now) {
 		leases->recover_at = NEVER;
@@ -676,6 +682,7 @@ void leases_input(struct leases *leases, uint64_t now, const uint8_t *bytes, siz
 	struct wire_answer answer = engine_input(&leases->engine, now, bytes, len);
 
 	adopt_address(leases, &answer);
+	take_ended(leases, now); /* before the next packet says otherwise */
 }
 
 static bool is_network_failure(int status)

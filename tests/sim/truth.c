@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * truth - the invariants. Bounds, in words, where D is the delay before a recovery (5 s), W the
- * window between two (30 s), G the longest gap or pause in front of a silent gateway (64 s), and
- * T the time in which all who wait get their turn, one after another:
+ * truth - the invariants. Bounds: let D be the delay before a recovery (5 s), W the window between
+ * two (30 s), G the longest gap or pause in front of a silent gateway (64 s), S five sends
+ * (7.75 s), and T the time in which all who wait get their turn, one after another.
  *
- *   up     the gateway has that mapping; or nothing that shows its loss has reached the client and
- *          the lifetime, counted from the first send, is not over; or the loss was shown not
- *          longer than G + D + W + T ago, the gateway answering
- *   down   ends within 2 G + D + W + T (silence), G + 30 s + D + W + T (no network) or
- *          G + 30 min + D + W + T (other failures) once the gateway answers
+ *   up       The gateway has that mapping; or nothing that shows its loss has reached the client
+ *            and the lifetime, counted from the first send, is not over; or the loss was shown,
+ *            or the gateway answers again, for no longer than G + S + D + W + T.
+ *   stays up what was granted in calm for twice 60 s, and S more for each port that the gateway
+ *            ignores, or longer.
+ *   down     ends, once the gateway answers, within 2 G + S + D + W + T (silence), or 30 s (no
+ *            network) or 30 min (other failures) instead of one G; and if the gateway was taken
+ *            for dead, within S + D + W + T of the first packet heard.
+ *   silence  is told within 2 (G + S) + D + W.
  */
 #include "world.h"
 
@@ -60,7 +64,11 @@ uint64_t truth_turns(const struct world *w)
 
 	if (weather->loss || weather->truncate || weather->late || exchange > 300)
 		exchange = FIVE_SENDS;
-	return (w->halves + 4) * exchange +
+	/* Those who are up may be due for renewal meanwhile. A gateway that gives no two halves
+	 * the same port is asked seven times, and each time told to delete that again. */
+	const struct model_profile *profile = &w->gateway[0].profile;
+	unsigned each = profile->denies_suggestions || profile->split_up_to ? 16 : 2;
+	return (each * w->halves + 4) * exchange +
 	       (w->ignored ? (GAP + FIVE_SENDS) * (w->ignored + 2) : 0);
 }
 
@@ -375,8 +383,11 @@ static void went_down(struct world *w, const struct hold *hold)
 		const struct key *key = key_of(w, hold, i);
 		bool calm = !w->disturbances && w->calm_since + SERIES < key->granted &&
 			    !key->ignored && key->heeded + SERIES < key->granted;
+		/* Each one ignored may cost the others that much, and no more. */
+		uint64_t lost_time = MINUTE + w->ignored * FIVE_SENDS;
+		bool kept = calm && key->lifetime * SECOND / 2 >= lost_time;
 		over |= key->shown || w->now >= key->over;
-		CHECK(w, key->shown || w->now < key->over || !calm || key->lifetime < 120,
+		CHECK(w, key->shown || w->now < key->over || !kept,
 		      "port %u got lost, while the gateway answered", hold->core.internal_port);
 	}
 	CHECK(w, over, "port %u is said to be down (%d), and is not", hold->core.internal_port,
