@@ -105,18 +105,29 @@ static uint64_t series(unsigned sends)
 	return (uint64_t)ENGINE_FIRST_WAIT * ((1U << sends) - 1);
 }
 
+static void begin(struct engine *engine, uint64_t now)
+{
+	engine->in_flight->first_sent = now;
+	engine->sends = 0;
+	engine->next_send = now;
+	engine->heard = false;
+}
+
 static void take_off(struct engine *engine, uint64_t now)
 {
 	struct request *request = next(engine, now < engine->pause_until);
 
 	heap_remove(&engine->queue, &request->node);
 	request->state = REQUEST_IN_FLIGHT;
-	request->first_sent = now;
 	engine->taken_off = engine->serial;
 	engine->in_flight = request;
-	engine->sends = 0;
-	engine->next_send = now;
-	engine->heard = false;
+	begin(engine, now);
+}
+
+void engine_begin_again(struct engine *engine, struct request *request, uint64_t now)
+{
+	if (request->state == REQUEST_IN_FLIGHT && !engine->queue.count && engine->hold_off <= now)
+		begin(engine, now);
 }
 
 /* The gateway is not to be spoken to now: try again after a pause, longer each time. */

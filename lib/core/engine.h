@@ -75,6 +75,9 @@ void engine_free(struct engine *engine);
  * the end of a pause that began before it came. Room for it was reserved in
  * engine->queue. */
 void engine_submit(struct engine *engine, struct request *request, bool fresh);
+/* If it is in flight and nobody waits behind, begin its series again: for who has less time left
+ * than the steps are wide by now. */
+void engine_begin_again(struct engine *engine, struct request *request, uint64_t now);
 /* Forget a request, whatever its state. */
 void engine_cancel(struct engine *engine, struct request *request);
 /* The next request that ended, NULL when there is none. It is idle again. */

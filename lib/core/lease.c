@@ -167,16 +167,23 @@ static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uin
 	engine_submit(&leases->engine, &half->request, fresh || lease->once);
 }
 
+static uint64_t renewal_retry(const struct half *half, uint64_t now);
+
 static void ask_to_hold(struct leases *leases, struct half *half, uint64_t now)
 {
 	const struct lease *lease = half->lease;
 
-	if (half->request.state != REQUEST_IDLE || half->act_at > now)
+	if (half->act_at > now)
 		return;
+	half->act_at = NEVER;
 	if (half != lease->half && !trusted(leases, half) && !trusted(leases, lease->half))
-		half->act_at = NEVER; /* the first half first; see hold_ended() */
-	else
+		return; /* the first half first; see hold_ended() */
+	if (half->request.state == REQUEST_IDLE)
 		ask(leases, half, lease->asked, now);
+	else if (half->request.last_sent + LEASE_RETRY_GAP <= now)
+		engine_begin_again(&leases->engine, &half->request, now);
+	if (half->expires >= now + LEASE_RETRY_GAP)
+		half->act_at = renewal_retry(half, now);
 }
 
 /* False: there is nothing left to delete. */
@@ -448,8 +455,8 @@ static uint64_t lease_wake(const struct lease *lease)
 		const struct half *half = &lease->half[i];
 		if (half->expires)
 			wake = earlier(wake, half->expires);
-		if (half->request.state == REQUEST_IDLE &&
-		    (half->maybe || lease->goal == LEASE_HOLD))
+		if (lease->goal == LEASE_HOLD ||
+		    (half->maybe && half->request.state == REQUEST_IDLE))
 			wake = earlier(wake, half->act_at);
 	}
 	return wake;
@@ -564,7 +571,7 @@ static void encourage(struct leases *leases, bool (*such)(int status), uint64_t 
 			if (!such(half->failure))
 				continue;
 			half->request.failures = 1;
-			if (half->act_at != NEVER)
+			if (half->act_at != NEVER && half->request.state == REQUEST_IDLE)
 				half->act_at = now;
 		}
 	step_all(leases, now);
@@ -616,6 +623,7 @@ static void ask_all(struct leases *leases, uint64_t now)
 	for (struct lease *lease = leases->all; lease; lease = lease->next)
 		for (unsigned i = 0; i < lease->halves; i++)
 			if (lease->goal == LEASE_HOLD && !lease->once &&
+			    lease->half[i].request.state == REQUEST_IDLE &&
 			    !trusted(leases, &lease->half[i]))
 				lease->half[i].act_at = now;
 	leases->address_doubtful = true; /* the first that is granted asks */

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { SENDS = 9, FIRST_WAIT = 250, FIVE_SENDS = 7750, WINDOW = 30000 };
+enum { SENDS = 9, FIRST_WAIT = 250, FIVE_SENDS = 7750, RETRY_GAP = 4000, WINDOW = 30000 };
 
 /* When the step of the series is sent: 0, 250, 750, 1750, ... */
 static uint64_t series(unsigned step)
@@ -47,11 +47,13 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 		const uint8_t *bytes, size_t len)
 {
 	uint64_t elapsed = now - watch->first;
-	bool given_up = elapsed >= FIVE_SENDS || (is_deletion(watch) && watch->is_over &&
-						  watch->is_over(watch->arg, watch->bytes));
+	bool again = same(watch, bytes, len);
+	bool given_up = elapsed >= FIVE_SENDS || (again && elapsed >= RETRY_GAP) ||
+			(is_deletion(watch) && watch->is_over &&
+			 watch->is_over(watch->arg, watch->bytes));
 
-	/* After five sends the same bytes may begin another series: the core says which it is. */
-	if (same(watch, bytes, len) && leases->engine.in_flight->first_sent != now) {
+	/* The same bytes may begin another series: the core says which it is. */
+	if (again && leases->engine.in_flight->first_sent != now) {
 		WATCH(watch, watch->open, "sent again, though it was answered");
 		WATCH(watch, retransmitted(watch, now, late),
 		      "retransmission %" PRIu64 " ms after the first send is none of the series",

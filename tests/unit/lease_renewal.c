@@ -36,8 +36,9 @@ START_TEST(N30_lifetime_changes_at_a_renewal)
 	story_end(&s);
 }
 
-/* Silent from the first grant on: T/2 and its series, 3/4 and its series, 7/8, ...; down at T and
- * not before; tried on; up again as soon as it answers. */
+/* Silent from the first grant on: T/2 and its series, 3/4 and its series, 7/8, ..., each beginning
+ * anew what is left of the one before; down at T and not before; tried on; up again as soon as it
+ * answers. */
 START_TEST(N31_silence_for_7200_s)
 {
 	struct story s;
@@ -53,13 +54,19 @@ START_TEST(N31_silence_for_7200_s)
 	asks(&s, 6750 * SECOND, NATPMP_TCP, 80, 80, 7200);
 	repeats(&s, 8);
 	asks(&s, 6975 * SECOND, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 8); /* its series ends at 7102.75 s */
+	repeats(&s, 8); /* the last 63.75 s after the first */
+	asks(&s, 7087500, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 7);
 	asks(&s, 7143750, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 7); /* at 7175.5 s; */
+	repeats(&s, 6);
+	asks(&s, 7171875, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 5);
+	asks(&s, 7185938, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 5); /* the last at 7193.7 s: too close to begin anew at 7193.0 s */
 	struct event down = goes_down(&s, 7200 * SECOND, web, NATPMP_E_TIMEOUT);
 	ck_assert_int_eq(down.before.status, NATPMP_OK);
 	ck_assert_uint_eq(down.now.external_port, 80); /* as last granted */
-	sends(&s, 7143750 + 63750, "00 02 00 00 00 50 00 50 00 00 1c 20");
+	asks(&s, 7200 * SECOND, NATPMP_TCP, 80, 80, 7200);
 	while (s.now < 10 * HOUR) /* for hours; bounded, see lease_crowd.c */
 		sends_something(&s);
 	grants(&s, 80, 7200);
@@ -76,17 +83,20 @@ START_TEST(N31_silence_for_60_s)
 	story_begin(&s);
 	struct lease *web = is_up(&s, NATPMP_TCP, 80, 60);
 	asks(&s, 30 * SECOND, NATPMP_TCP, 80, 80, 60);
-	repeats(&s, 6);
+	repeats(&s, 5);
+	asks(&s, 45 * SECOND, NATPMP_TCP, 80, 80, 60);
+	repeats(&s, 5); /* the last at 52.75 s: too close to begin anew at 52.5 s */
 	goes_down(&s, 60 * SECOND, web, NATPMP_E_TIMEOUT);
-	sends(&s, 61750, "00 02 00 00 00 50 00 50 00 00 00 3c"); /* the eighth of its series */
+	asks(&s, 60 * SECOND, NATPMP_TCP, 80, 80, 60);
+	repeats(&s, 7); /* up to 91.75 s */
 	grants(&s, 80, 60);
-	comes_up(&s, 61750, web, 80);
-	asks_address(&s, 61750);
+	comes_up(&s, 91750, web, 80);
+	asks_address(&s, 91750);
 	tells_address(&s, ADDRESS);
 	/* That may have been the answer to the first of them, and half its time over. */
-	asks(&s, 61750, NATPMP_TCP, 80, 80, 60);
-	grants(&s, 80, 60);
 	asks(&s, 91750, NATPMP_TCP, 80, 80, 60);
+	grants(&s, 80, 60);
+	asks(&s, 121750, NATPMP_TCP, 80, 80, 60);
 	story_end(&s);
 }
 
