@@ -54,6 +54,7 @@ expect_json downjson.out '.event == "closed" and .external_port == 1602 and .err
 wait_for 5 has_mappings 0
 
 step "--retry: no answer is no reason to give up, said once"
+tell clock 90000 # a clock that began 2 s ago cannot be seen to begin again
 tell refuse on
 start retry -p 1603 --hold --retry
 retry=$pid
