@@ -180,7 +180,7 @@ static void ask_to_hold(struct leases *leases, struct half *half, uint64_t now)
 		return; /* the first half first; see hold_ended() */
 	if (half->request.state == REQUEST_IDLE)
 		ask(leases, half, lease->asked, now);
-	else if (half->request.last_sent + LEASE_RETRY_GAP <= now)
+	else if (half->request.first_sent + LEASE_RETRY_GAP <= now)
 		engine_begin_again(&leases->engine, &half->request, now);
 	if (half->expires >= now + LEASE_RETRY_GAP)
 		half->act_at = renewal_retry(half, now);
