@@ -57,8 +57,9 @@ START_TEST(vpn_port_changes)
 	struct lease *lease = is_up_vpn(&s, ECHOES_0);
 	sends(&s, 30 * SECOND, "00 02 00 00 00 00 00 01 00 00 00 3c");
 	says(&s, ANOTHER_ONE);
-	comes_up(&s, 30 * SECOND, lease, 37714);
-	ck_assert_uint_eq(lease->internal_port, 37714);
+	struct event up = comes_up(&s, 30 * SECOND, lease, 37714);
+	ck_assert_uint_eq(up.before.internal_port, 37713);
+	ck_assert_uint_eq(up.now.internal_port, 37714);
 	story_end(&s);
 }
 
