@@ -9,8 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PATIENCE = 7750 }; /* ms, the library's own default; the help tells it */
-
 const char options_help[] =
 	"usage: natpmp [options] [command]\n"
 	"Open a port on a NAT-PMP gateway. Options:\n"
@@ -426,7 +424,6 @@ enum next options_parse(struct options *options, int argc, char **argv)
 	enum next next;
 
 	*options = (struct options){.library = NATPMP_OPTIONS_INIT};
-	options->library.deadline = PATIENCE;
 	/* Every argument could be a -p, and without any there is one. */
 	options->wanted = calloc((size_t)argc + 1, sizeof(*options->wanted));
 	if (!options->wanted) {

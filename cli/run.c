@@ -20,8 +20,7 @@ struct run {
 	struct output *output;
 	struct signals signals;
 	struct holds holds;
-	uint64_t give_up_at; /* ms */
-	pid_t command;       /* 0: not started, or ended */
+	pid_t command; /* 0: not started, or ended */
 	bool over;
 	int exit_status;
 };
@@ -63,12 +62,8 @@ static void look_at_opening(struct run *run)
 {
 	const natpmp_state *worst = holds_worst(&run->holds);
 
-	if (run->holds.ready || run->options->retry)
-		return;
-	if (worst->status < NATPMP_OK)
+	if (!run->holds.ready && !run->options->retry && worst->status < NATPMP_OK)
 		fail(run, &worst->mapping, worst->status);
-	else if (now_ms() >= run->give_up_at)
-		fail(run, &worst->mapping, NATPMP_E_TIMEOUT);
 }
 
 static void reap(struct run *run)
@@ -122,12 +117,7 @@ static int sooner(int a, int b)
 
 static int timeout(const struct run *run)
 {
-	bool patient = run->holds.ready || run->options->retry;
-	uint64_t due = holds_due(&run->holds);
-
-	if (!patient && run->give_up_at < due)
-		due = run->give_up_at;
-	return sooner(natpmp_timeout(run->ctx), ms_until(due));
+	return sooner(natpmp_timeout(run->ctx), ms_until(holds_due(&run->holds)));
 }
 
 static void loop(struct run *run)
@@ -160,7 +150,6 @@ int run(natpmp_ctx *ctx, struct output *output)
 	int status;
 
 	output->holding = true;
-	run.give_up_at = now_ms() + (uint64_t)options->library.deadline * options->count;
 	if (signals_begin(&run.signals) < 0) {
 		fail(&run, for_what, NATPMP_E_SYSTEM);
 		natpmp_free(ctx);

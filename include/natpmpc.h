@@ -106,8 +106,9 @@ typedef struct natpmp_options {
 	uint16_t gateway_port;  /* 0 = 5351 */
 	const char *interface;  /* use this interface's routes only; NULL = the kernel's choice */
 	const char *source;     /* own IPv4 address to send from; NULL = the kernel's choice */
-	uint32_t deadline;      /* ms a blocking call may wait; 0 = 7750, five sends (RFC 6886
-	                         * section 3.1); the RFC's whole series takes 127750: give 128000 */
+	uint32_t deadline;      /* ms a blocking call may wait, and a new hold until silence is
+	                         * told; 0 = 7750, five sends (RFC 6886 section 3.1); the RFC's
+	                         * whole series takes 127750: give 128000 */
 	natpmp_log_fn *log;     /* NULL = silence */
 	void *log_arg;
 	int vpn_ports;          /* not 0: the dialect of VPN providers' gateways, which hand out
@@ -234,8 +235,10 @@ typedef void natpmp_event_fn(natpmp_lease *lease, const natpmp_state *before,
 
 /*
  * Hold a mapping until natpmp_release(). Returns at once; the first event tells
- * how it went. on_event may be NULL: ask natpmp_lease_state(). The context has
- * to be driven: by natpmp_process(), or by other calls in progress.
+ * how it went: up, or down as soon as the gateway says no, or when the deadline
+ * is over in silence (later for who still stands in line behind other holds).
+ * on_event may be NULL: ask natpmp_lease_state(). The context has to be driven:
+ * by natpmp_process(), or by other calls in progress.
  * Errors: INVALID, HELD, FORKED, NO_MEMORY, NO_PORT. On error *lease is NULL.
  */
 NATPMPC_API int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted,

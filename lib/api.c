@@ -371,6 +371,7 @@ int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_event_fn *
 		lease->on_event = on_event;
 		lease->arg = arg;
 		ctx_watch(ctx);
+		lease->core.open_by = clock_ms() + ctx->deadline;
 		status = leases_add(&ctx->leases, &lease->core, LEASE_HOLD, clock_ms());
 		if (status)
 			free(lease);

@@ -87,10 +87,11 @@ int ctx_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway)
 	const char *interface = ctx->interface[0] ? ctx->interface : NULL;
 	int error = route_lookup(destination, interface, ctx->source, route);
 
-	*gateway = 0;
+	*gateway = ctx->named_gateway;
 	if (error)
 		return no_way(ctx, error);
-	*gateway = ctx->named_gateway ? ctx->named_gateway : route->gateway;
+	if (!*gateway)
+		*gateway = route->gateway;
 	if (*gateway)
 		return NATPMP_OK;
 	/* For a named interface without a default route the kernel makes one up. */

@@ -48,12 +48,9 @@ static int start(struct keeper *keeper, pthread_t *thread)
 static bool is_decided(natpmp_ctx *ctx, void *arg)
 {
 	const natpmp_lease *lease = arg;
-	int status = lease->core.view.status;
 
 	(void)ctx;
-	/* Silence is no verdict before the deadline. */
-	return status != NATPMP_PENDING && status != NATPMP_E_TIMEOUT &&
-	       status != NATPMP_E_UNREACHABLE;
+	return lease->core.view.status != NATPMP_PENDING;
 }
 
 static int run(natpmp_lease *lease, const natpmp_mapping *mapping, natpmp_body *body, void *arg)

@@ -4,6 +4,7 @@
 #include "core/address.h"
 
 static void lease_step(struct leases *leases, struct lease *lease, uint64_t now);
+static uint64_t lease_wake(const struct lease *lease);
 
 /* splitmix64: for delays and suggestions, nothing that must not be guessed */
 static uint64_t next_random(struct leases *leases)
@@ -101,36 +102,78 @@ struct lease *leases_event(struct leases *leases, struct lease_view *before)
 	return NULL;
 }
 
-/* All that the event tells is true now. */
-static bool certain(const struct leases *leases, const struct lease *lease)
+static bool in_force(const struct leases *leases, const struct lease *lease)
 {
 	for (unsigned i = 0; i < lease->halves; i++)
 		if (!trusted(leases, &lease->half[i]))
 			return false;
-	return lease_granted(lease) && leases->address_settled;
+	return lease_granted(lease);
+}
+
+static void look_up(struct leases *leases, struct lease *lease)
+{
+	struct lease_view *view = &lease->view;
+
+	view->status = NATPMP_OK;
+	view->internal_port = lease->internal_port;
+	view->external_port = lease->half[0].external_port;
+	view->lifetime = lease_lifetime(lease);
+	view->external_address = leases->address;
+	view->internal_address = leases->engine.own_address;
+}
+
+/* There is a verdict: no need to wake up for one any more. */
+static void decided(struct leases *leases, struct lease *lease)
+{
+	if (lease->open_by) {
+		lease->open_by = 0;
+		heap_set(&leases->timers, &lease->timer, lease_wake(lease), 0);
+	}
+	note_change(leases, lease);
 }
 
 /* Up as granted; down for a reason; and while neither is certain, as it was. */
 static void lease_look(struct leases *leases, struct lease *lease)
 {
-	struct lease_view *view = &lease->view;
+	int down = lease->half[0].down ? lease->half[0].down : lease->half[1].down;
+	bool silence = down == NATPMP_E_TIMEOUT || down == NATPMP_E_UNREACHABLE;
 
 	if (lease->goal == LEASE_CLOSE)
 		return;
-	lease->down = lease->half[0].down ? lease->half[0].down : lease->half[1].down;
-	if (lease->down) {
-		view->status = lease->down;
-	} else if (certain(leases, lease)) {
-		view->status = NATPMP_OK;
-		view->internal_port = lease->internal_port;
-		view->external_port = lease->half[0].external_port;
-		view->lifetime = lease_lifetime(lease);
-		view->external_address = leases->address;
-		view->internal_address = leases->engine.own_address;
-	} else {
+	lease->down = down;
+	if (silence && lease->open_by)
+		return;
+	if (down)
+		lease->view.status = down;
+	else if (in_force(leases, lease) && leases->address_settled)
+		look_up(leases, lease);
+	else
+		return;
+	decided(leases, lease);
+}
+
+/* The gateway answers, only its turn has not come; or all are to be asked for again soon. */
+static bool in_line(const struct leases *leases, const struct lease *lease)
+{
+	bool queued = leases->recover_at != NEVER;
+
+	for (unsigned i = 0; i < lease->halves; i++)
+		queued |= lease->half[i].request.state == REQUEST_QUEUED;
+	return queued && leases->engine.reach == NATPMP_OK;
+}
+
+/* The time for a first verdict is over: by what is known. */
+static void decide(struct leases *leases, struct lease *lease, uint64_t now)
+{
+	if (in_line(leases, lease)) {
+		lease->open_by = now + ENGINE_PATIENCE;
 		return;
 	}
-	note_change(leases, lease);
+	if (in_force(leases, lease))
+		look_up(leases, lease); /* the address may be silent: it is open all the same */
+	else
+		lease->view.status = lease_excuse(lease);
+	decided(leases, lease);
 }
 
 /* --- asking --- */
@@ -451,6 +494,8 @@ static uint64_t lease_wake(const struct lease *lease)
 
 	if (lease->goal == LEASE_CLOSE)
 		wake = lease->close_by;
+	else if (lease->open_by)
+		wake = lease->open_by;
 	for (unsigned i = 0; i < lease->halves; i++) {
 		const struct half *half = &lease->half[i];
 		if (half->expires)
@@ -519,6 +564,8 @@ static void lease_step(struct leases *leases, struct lease *lease, uint64_t now)
 	for (unsigned i = 0; lease->goal == LEASE_HOLD && i < lease->halves; i++)
 		ask_to_hold(leases, &lease->half[i], now);
 	lease_look(leases, lease);
+	if (lease->open_by && lease->open_by <= now)
+		decide(leases, lease, now);
 	heap_set(&leases->timers, &lease->timer, lease_wake(lease), 0);
 }
 
@@ -832,7 +879,7 @@ void leases_close(struct leases *leases, struct lease *lease, uint64_t now)
 
 	forget_change(leases, lease);
 	lease->goal = LEASE_CLOSE;
-	lease->close_by = 0;
+	lease->open_by = lease->close_by = 0;
 	for (unsigned i = 0; i < lease->halves; i++) {
 		const struct half *half = &lease->half[i];
 		/* Past its expiry there is nothing to delete any more (section 3.1). */

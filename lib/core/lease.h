@@ -63,8 +63,10 @@ struct lease {
 	natpmp_protocol protocol;
 	uint16_t internal_port; /* 0: everything, in LEASE_CLOSE; unknown, in the VPN dialect */
 	uint16_t suggested;
-	uint32_t asked; /* lifetime, s */
-	bool once;      /* of a blocking call: no second try, no verdict from others' failures */
+	uint32_t asked;   /* lifetime, s */
+	bool once;        /* of a blocking call: no second try, no verdict from others' failures */
+	uint64_t open_by; /* ms: until then silence is no verdict, then there is one; 0 = there was,
+			   * or silence is one at once */
 
 	/* is */
 	enum lease_goal goal;

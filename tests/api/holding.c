@@ -39,6 +39,43 @@ START_TEST(H8_first_event_tells_how_it_went)
 	responder_stop(r);
 }
 
+/* The deadline of the context, for holds, too: lease_opening.c has it on the virtual clock. */
+START_TEST(silence_is_told_at_the_deadline)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 300);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct events events = {0};
+	natpmp_lease *lease;
+	uint64_t began = now_ms();
+
+	responder_be(r, &(struct manner){.silent = true});
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	ck_assert(drive(ctx, &events, 1, SOON));
+	ck_assert_int_eq(events.at[0].now.status, NATPMP_E_TIMEOUT);
+	ck_assert_uint_ge(now_ms() - began, 300);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+START_TEST(N54_hold_without_an_address)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 300);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct events events = {0};
+	natpmp_lease *lease;
+
+	responder_be(r, &(struct manner){.address_silent = true, .delay = 20});
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	ck_assert(drive(ctx, &events, 1, SOON));
+	ck_assert_int_eq(events.at[0].now.status, NATPMP_OK);
+	ck_assert_uint_eq(events.at[0].now.mapping.external_port, 80);
+	ck_assert_str_eq(events.at[0].now.mapping.external_address, "");
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
 START_TEST(refused_hold_is_down_and_comes_up)
 {
 	uint16_t port = closed_port();
@@ -353,6 +390,7 @@ START_TEST(blocking_calls_process_holds)
 int main(void)
 {
 	return RUN_TESTS("api-holding", H8_first_event_tells_how_it_went,
+			 silence_is_told_at_the_deadline, N54_hold_without_an_address,
 			 refused_hold_is_down_and_comes_up, timeout_is_never_without_holds,
 			 descriptor_tells_time_too, N32_event_when_the_port_changes,
 			 blocking_calls_in_a_callback_are_busy, hold_and_release_in_a_callback,

@@ -396,8 +396,14 @@ static void went_down(struct world *w, const struct hold *hold)
 
 void truth_event(struct world *w, struct hold *hold, const struct lease_view *before)
 {
+	int status = hold->core.told.status;
+
 	hold->down_since = w->now;
-	if (hold->core.told.status == NATPMP_OK) {
+	CHECK(w,
+	      before->status != NATPMP_PENDING || w->now >= hold->open_by ||
+		      (status != NATPMP_E_TIMEOUT && status != NATPMP_E_UNREACHABLE),
+	      "port %u: silence is told too soon", hold->core.internal_port);
+	if (status == NATPMP_OK) {
 		came_up(w, hold);
 		w->ups++;
 	} else if (before->status == NATPMP_OK) {

@@ -48,9 +48,9 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 {
 	uint64_t elapsed = now - watch->first;
 	bool again = same(watch, bytes, len);
-	bool given_up = elapsed >= FIVE_SENDS || (again && elapsed >= RETRY_GAP) ||
-			(is_deletion(watch) && watch->is_over &&
-			 watch->is_over(watch->arg, watch->bytes));
+	bool given_up =
+		elapsed >= FIVE_SENDS || (again && elapsed >= RETRY_GAP) ||
+		(is_deletion(watch) && watch->is_over && watch->is_over(watch->arg, watch->bytes));
 
 	/* The same bytes may begin another series: the core says which it is. */
 	if (again && leases->engine.in_flight->first_sent != now) {

@@ -386,6 +386,9 @@ struct hold *world_hold(struct world *w, unsigned slot, uint16_t suggested, uint
 	hold->stage = HELD;
 	hold->core.suggested = suggested;
 	hold->core.asked = lifetime;
+	if (dice_chance(&w->dice, 500))
+		hold->core.open_by = w->now + dice_scale(&w->dice, SECOND / 2, 2 * MINUTE);
+	hold->open_by = hold->core.open_by;
 	if (!add(w, hold, LEASE_HOLD))
 		return NULL;
 	want(w, hold);

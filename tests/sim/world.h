@@ -58,6 +58,7 @@ struct hold {
 	enum { HELD, CLOSING, MAPPING, UNMAPPING } stage;
 	unsigned slot;
 	uint64_t opened, closed, down_since; /* ms */
+	uint64_t open_by;                    /* silence is not to be told before */
 	uint64_t serial;                     /* of its opening, among the world's */
 	struct lease_view told;
 	bool link_changed; /* since it was closed */

@@ -52,6 +52,7 @@ struct story {
 	size_t event_count, event_told, event_room;
 	size_t reaped;       /* leases that were released and are finished */
 	bool may_delete_all; /* internal port 0 in a deletion is what is meant */
+	uint64_t patience;   /* ms, of those held from now on: silence is no verdict before */
 	/* Called for all that is sent, if set: a gateway that answers by itself. Whatever it
 	 * has seen is taken as told. */
 	void (*gateway)(struct story *s, const struct sent *sent);

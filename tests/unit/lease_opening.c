@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* The first verdict about a hold: yes or no as soon as there is one, silence when its time to open
+ * is over. */
+#include "story.h"
+#include "suite.h"
+
+/* Heard after 15.75 s, in time: nothing was told before. */
+START_TEST(silence_is_no_verdict_in_time)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.patience = 20 * SECOND;
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 6); /* the last after 15.75 s */
+	grants(&s, 80, 7200);
+	asks_address(&s, 15750);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 15750, web, 80);
+	quiet_until(&s, 15750 + 1000);                                  /* nor afterwards */
+	ck_assert_uint_eq(leases_deadline(&s.leases) - 10000000, HOUR); /* H13 */
+	story_end(&s);
+}
+
+START_TEST(silence_is_told_when_it_is_over)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.patience = 20 * SECOND;
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 6);
+	struct event down = goes_down(&s, 20 * SECOND, web, NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(down.before.status, NATPMP_PENDING);
+	asks(&s, 31750, NATPMP_TCP, 80, 80, 7200); /* of the same series */
+	grants(&s, 80, 7200);
+	asks_address(&s, 31750);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 31750, web, 80);
+	story_end(&s);
+}
+
+/* Sooner than five sends. */
+START_TEST(silence_is_told_after_2_s)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.patience = 2 * SECOND;
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 3);
+	goes_down(&s, 2 * SECOND, web, NATPMP_E_TIMEOUT);
+	asks(&s, 3750, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 3750);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 3750, web, 80);
+	story_end(&s);
+}
+
+START_TEST(hints_are_told_when_it_is_over)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.patience = 5 * SECOND;
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	bounces(&s, NATPMP_E_UNREACHABLE);
+	repeats(&s, 4);
+	goes_down(&s, 5 * SECOND, web, NATPMP_E_UNREACHABLE);
+	story_end(&s);
+}
+
+START_TEST(a_no_is_told_at_once)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.patience = 20 * SECOND;
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	refuses(&s, 2);
+	goes_down(&s, 0, web, NATPMP_E_NOT_AUTHORIZED);
+
+	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
+	bounces(&s, NATPMP_E_REFUSED);
+	goes_down(&s, 0, dns, NATPMP_E_REFUSED);
+	story_end(&s);
+}
+
+/* Granted after 20 ms, and the address is never told: open, all the same, and in time. */
+START_TEST(N54_open_without_an_address)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.patience = ENGINE_PATIENCE;
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	runs_until(&s, 20);
+	grants(&s, 80, 7200);
+	asks_address(&s, 20);
+	repeats(&s, 4);
+	struct event up = comes_up(&s, ENGINE_PATIENCE, web, 80);
+	ck_assert_uint_eq(up.now.external_address, 0);
+	ck_assert_uint_eq(up.now.internal_address, OWN);
+	asks_address(&s, 7770);
+	tells_address(&s, ADDRESS);
+	up = comes_up(&s, 7770, web, 80);
+	ck_assert_uint_eq(up.now.external_address, ADDRESS);
+	story_end(&s);
+}
+
+static void slowly(struct story *s, const struct sent *sent)
+{
+	s->now += 50; /* so long takes the way there and back */
+	obliging(s, sent);
+}
+
+/* Five hundred that take 25 s in all: who stands in line is not down. */
+START_TEST(in_line_is_not_down)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.patience = 2 * SECOND;
+	s.gateway = slowly;
+	for (uint16_t port = 1000; port < 1500; port++)
+		holds(&s, NATPMP_TCP, port, 0, 7200);
+	runs_until(&s, MINUTE);
+	ck_assert_uint_eq(s.event_count, 500);
+	for (size_t i = 0; i < s.event_count; i++)
+		ck_assert_int_eq(s.events[i].now.status, NATPMP_OK);
+	ck_assert_uint_gt(s.events[499].at, 25 * SECOND);
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
+/* While all wait for the end of a recovery's delay, the gateway answers well enough. */
+START_TEST(waiting_for_a_recovery_is_not_down)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	runs_until(&s, MINUTE);
+	reboots(&s);
+	announces(&s, "00 80 00 00 00 00 00 00 cb 00 71 05");
+	s.patience = 500;
+	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
+	s.gateway = obliging;
+	runs_until(&s, MINUTE + 10 * SECOND);
+	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	struct event up = s.events[s.event_told++];
+	ck_assert_int_eq(up.now.status, NATPMP_OK);
+	ck_assert_ptr_eq(up.lease, dns);
+	ck_assert_uint_gt(up.at, MINUTE + 500); /* else this seed proves nothing */
+	story_end(&s);
+}
+
+int main(void)
+{
+	return RUN_TESTS("lease-opening", silence_is_no_verdict_in_time,
+			 silence_is_told_when_it_is_over, silence_is_told_after_2_s,
+			 hints_are_told_when_it_is_over, a_no_is_told_at_once,
+			 N54_open_without_an_address, in_line_is_not_down,
+			 waiting_for_a_recovery_is_not_down);
+}
