@@ -125,7 +125,7 @@ if [ -z "${SANITIZE-}" ]; then # nothing but the archive: is all it needs named?
 	runs c-all-static
 fi
 
-# --- the shared library itself ---
+# --- the libraries themselves ---
 
 library=$root$LIBDIR/libnatpmpc.so.$VERSION
 readelf -d "$library" | grep -q 'SONAME.*\[libnatpmpc\.so\.0\]' || fail "SONAME"
@@ -140,6 +140,9 @@ nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 
 	LC_ALL=C sort >"$work/exported"
 same "exported (+), in natpmpc.map (-)" "$work/mapped" "$work/exported"
 if grep -v '^natpmp_' "$work/exported"; then fail "exported without our prefix"; fi
+nm -g --defined-only "$root$LIBDIR/libnatpmpc.a" | awk 'NF == 3 { print $3 }' |
+	LC_ALL=C sort >"$work/archived"
+same "to be seen in libnatpmpc.a (+), in natpmpc.map (-)" "$work/mapped" "$work/archived"
 if nm -D --defined-only "$library" | grep ' natpmp_' | grep -v '@@NATPMPC_0$'; then
 	fail "symbols without a version"
 fi

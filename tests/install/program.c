@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Names that the library has for itself: a program may use them all the same. */
+int heap_set = 1, engine_init = 2, leases_add = 3, udp_send = 4, clock_ms = 5;
+
 static int body(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
 {
 	(void)lease;
