@@ -1,6 +1,7 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # --check: what it finds, and one plain verdict with what to do.
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc --clock 93784
 

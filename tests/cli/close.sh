@@ -1,6 +1,7 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # --close, --close-all and --address.
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 

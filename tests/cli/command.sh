@@ -1,8 +1,9 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # With a command: what it is told, what it inherits, whose exit status it is,
 # and that the mapping is there as long as it runs and no longer.
 # shellcheck disable=SC2016 # it is for the shell that natpmp starts
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 

@@ -1,8 +1,9 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # A torrent client's web interface that is told the port by --on-change and curl,
 # through a gateway that restarts and gives another port.
 # shellcheck disable=SC2016 # it is for the shell that natpmp starts
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 command -v curl >/dev/null || skip "needs curl"
 gateway --profile rfc

@@ -1,8 +1,9 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # --on-change: told old and new, never two at once, the latest wins, and whatever
 # it does, the mapping is held.
 # shellcheck disable=SC2016 # it is for the shell that natpmp starts
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 

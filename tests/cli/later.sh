@@ -1,8 +1,9 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # --retry where there is no network yet (a VPN that comes up later), and a
 # network that goes away and comes back, in a namespace of the test's own.
 # shellcheck disable=SC2016 # it is for a shell inside
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 unshare -Urn true 2>/dev/null || skip "no namespace to be had"
 command -v ip >/dev/null || skip "needs ip"

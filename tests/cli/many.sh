@@ -1,7 +1,8 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # Twenty natpmp at once against one gateway: each has its own mapping, holds it
 # over renewals, and takes it away.
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 

@@ -1,6 +1,7 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # Without a command: opens the mapping, prints its line, leaves it to its lifetime.
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 

@@ -1,7 +1,8 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # The service manager is told: READY when all is open, STATUS at every change,
 # STOPPING at the end; through a socket with a path and one with an abstract name.
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 command -v socat >/dev/null || skip "needs socat"

@@ -1,7 +1,8 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # A stdout that takes nothing: closed, full, its reader gone, its reader asleep.
 # Said in every mode, and never at the cost of a mapping that is held.
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 

@@ -1,7 +1,8 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # --port-file: there from the first yes to the end, whole at any moment, kept
 # through an outage; what cannot be written is said once and does not end the hold.
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 file=$work/port

@@ -1,8 +1,9 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # Signals in every state: the command gets them, once; the mapping is closed
 # whatever happens; what was ignored stays ignored.
 # shellcheck disable=SC2016 # it is for the shell that natpmp starts
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 here=$(dirname "$0")

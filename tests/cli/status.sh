@@ -1,7 +1,8 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # Every exit status, without and with a command, and that each message says
 # what to do. (Those of a command of its own: command.sh.)
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 gateway --profile rfc
 

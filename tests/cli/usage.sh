@@ -1,7 +1,8 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # What a wrong command line gets: exit status 2, and a line that repeats the
 # wrong value and says what to do.
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 # wrong REPEATED ARGUMENT...

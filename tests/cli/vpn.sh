@@ -1,8 +1,9 @@
+#!/bin/sh
 # SPDX-License-Identifier: MIT
 # --vpn: gateways of VPN providers, which give one external port per client, for
 # both types alike, and forward it to the same number here.
 # shellcheck disable=SC2016 # it is for the shell that natpmp starts
-# shellcheck source=../lib.sh
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 for profile in vpn vpn-named; do
