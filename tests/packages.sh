@@ -1,10 +1,8 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # used by those who source this
 # SPDX-License-Identifier: MIT
 # What must be installed, as Debian packages. Sourced by tests/run.sh and examples/demo.sh.
 
-# shellcheck disable=SC2034 # used by those who source this
 BUILD_PACKAGES="gcc libc6-dev make cmake"
-# shellcheck disable=SC2034
 TEST_PACKAGES="g++ clang libclang-rt-dev check pkg-config valgrind strace procps util-linux
 	iproute2 nftables miniupnpd-nftables socat curl jq python3
 	libevent-dev libnatpmp-dev mandoc zsh fish bash-completion shellcheck"

@@ -110,7 +110,7 @@ expect_not has_mapping tcp 1620 1620
 
 step "--print tells each change, -q nothing but trouble"
 for how in "--print port=%P" --json -q; do
-	# shellcheck disable=SC2086
+	# shellcheck disable=SC2086 # words
 	start "$how" -p 1630 --ttl 2 --hold $how
 	wait_for 5 has_mapping tcp 1630 1630
 	[ "$how" = -q ] || wait_for 5 has_text "$how.out" 1630

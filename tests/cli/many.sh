@@ -23,7 +23,7 @@ expect has_mappings 20
 expect_not seen 21 'mapping \+'
 
 step "and close it, all at once"
-# shellcheck disable=SC2086
+# shellcheck disable=SC2086 # a list of words
 kill -s TERM $pids
 for pid in $pids; do
 	finish "$pid"

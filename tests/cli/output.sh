@@ -22,7 +22,7 @@ for how in closed full; do
 	step "$how: once, and what there is to show"
 	for arguments in '-p 2000' '-p 2000 --json' '-p 2000 --print %P' '--address' '--close -p 2000' \
 		'--close-all' --check '--check --json' --help --version; do
-		# shellcheck disable=SC2086
+		# shellcheck disable=SC2086 # words
 		into "$how" $arguments
 		expect_status 1
 		expect_text err 'cannot write to standard output'

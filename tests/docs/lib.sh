@@ -1,7 +1,6 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # used by those who source this
 # SPDX-License-Identifier: MIT
 # For the tests beside: sourced from their folder, with $tmp to write to, gone at the end.
-# shellcheck disable=SC2034 # used by those who source this
 top=$(cd ../.. && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -10,7 +9,6 @@ failed=0
 
 fail() { # WHAT...
 	echo "FAILED: $*"
-	# shellcheck disable=SC2034
 	failed=1
 }
 

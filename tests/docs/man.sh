@@ -44,7 +44,7 @@ awk -v 'quote="' '
 	$1 == ".Fo" { name = $2; list = "" }
 	$1 == ".Fa" { gsub(/^[.]Fa "|"$/, ""); list = list (list == "" ? "" : ", ") $0 }
 	$1 == ".Fc" { declare(list) }' "$page" >"$tmp/synopsis.c"
-# shellcheck disable=SC2086
+# shellcheck disable=SC2086 # a command and its options
 $COMPILE -I "$top/include" -c "$tmp/synopsis.c" -o "$tmp/synopsis.o" ||
 	fail "the synopsis of natpmpc.3 is not what natpmpc.h has"
 

@@ -12,8 +12,7 @@ wrong=0
 # its quotes or brackets.
 only() {
 	only_why=$1 only_files=$2 only_allowed=$3
-	# The pattern is to be expanded.
-	# shellcheck disable=SC2086
+	# shellcheck disable=SC2086 # a pattern, to be expanded
 	set -- $only_files
 	[ -f "$1" ] || { echo "no such files: $only_files"; wrong=1; return; }
 	found=$(grep -H '^[[:space:]]*#[[:space:]]*include' "$@" |

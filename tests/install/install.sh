@@ -79,8 +79,7 @@ build() {
 		shift
 	done
 	shift
-	# The flags are lists of words.
-	# shellcheck disable=SC2086
+	# shellcheck disable=SC2086 # lists of words
 	"$build_compiler" $build_flags $strict $cflags -o "$work/$build_name" "$program" "$@" ||
 		fail "$build_name does not compile"
 }
@@ -93,20 +92,18 @@ has_shared() { # has_shared NAME
 }
 
 # all_ways LANGUAGE COMPILER FLAGS...
+# shellcheck disable=SC2086 # lists of words
 all_ways() {
 	language=$1
 	shift
-	# shellcheck disable=SC2086
 	build "$language-dynamic" "$@" -- $libs
 	runs "$language-dynamic"
 	has_shared "$language-dynamic" || fail "$language-dynamic is not linked with the shared library"
-	# shellcheck disable=SC2086
 	build "$language-static" "$@" -- -Wl,-Bstatic $static_libs -Wl,-Bdynamic
 	runs "$language-static"
 	if has_shared "$language-static"; then fail "$language-static needs the shared library"; fi
 	if [ -f /usr/include/natpmp.h ]; then
 		for order in LIBNATPMP LIBNATPMP_FIRST; do
-			# shellcheck disable=SC2086
 			build "$language-$order" "$@" "-D$order" -- $libs
 			runs "$language-$order"
 		done
@@ -120,7 +117,7 @@ else
 fi
 [ -f /usr/include/natpmp.h ] || echo "no natpmp.h (libnatpmp-dev): not tried beside it"
 if [ -z "${SANITIZE-}" ]; then # nothing but the archive: is all it needs named?
-	# shellcheck disable=SC2086
+	# shellcheck disable=SC2086 # a list of words
 	build c-all-static "$CC" -std=c11 -static -- $static_libs
 	runs c-all-static
 fi

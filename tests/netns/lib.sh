@@ -42,7 +42,7 @@ enter() {
 		ip netns exec try nft add table inet try' 2>&1) ||
 		skip "no namespaces to be had: $(echo "$_why" | tail -n 1)"
 	export NATPMPC_WORLD=1
-	# shellcheck disable=SC2086
+	# shellcheck disable=SC2086 # several words
 	exec unshare $_flags sh "$0"
 }
 
