@@ -286,7 +286,7 @@ NATPMPC_API int natpmp_with_mapping(natpmp_ctx *ctx, const natpmp_mapping *wante
 
 /* Where this context's requests go, by the routes as they are now. */
 typedef struct natpmp_link {
-	char gateway[NATPMP_ADDRESS_LEN];          /* "" = none */
+	char gateway[NATPMP_ADDRESS_LEN];          /* "" = none; on error the one named */
 	uint16_t gateway_port;
 	char internal_address[NATPMP_ADDRESS_LEN]; /* own address towards it, "" = none */
 	char interface[32];                        /* "" = none */
