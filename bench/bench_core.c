@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/lease.h"
+#include "core/leases.h"
 
 static double seconds(void)
 {

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "core/lease.h"
+#include "core/leases.h"
 #include "natpmpc.h"
 #include "os/route.h"
 #include "os/waiter.h"

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/lease.h"
+#include "core/leases.h"
 #include "fuzz.h"
 #include "watch.h"
 

@@ -7,7 +7,7 @@
 #ifndef SIM_WATCH_H
 #define SIM_WATCH_H
 
-#include "core/lease.h"
+#include "core/leases.h"
 
 struct watch {
 	/* Called with what went wrong; does not return. */

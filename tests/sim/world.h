@@ -12,7 +12,7 @@
 
 #include <setjmp.h>
 
-#include "core/lease.h"
+#include "core/leases.h"
 #include "dice.h"
 #include "model.h"
 #include "queue.h"

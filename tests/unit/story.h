@@ -22,7 +22,7 @@
 #include <check.h>
 #include <stdint.h>
 
-#include "core/lease.h"
+#include "core/leases.h"
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
