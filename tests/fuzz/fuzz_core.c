@@ -164,6 +164,7 @@ static void begin(struct world *w, bool once, enum lease_goal goal)
 		.suggested = kind & 0x80 ? (uint16_t)word(&w->in) : 0,
 		.asked = kind & 0x40 ? word(&w->in) : 0,
 		.once = once,
+		.open_by = kind & 0x20 && !once ? w->now + 500 + 1000 * (kind & 0x1f) : 0,
 		.owner = held,
 	};
 	if (leases_add(&w->leases, &held->core, goal, w->now) != NATPMP_OK) {
