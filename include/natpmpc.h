@@ -135,8 +135,11 @@ NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
  * after another while the gateway answers, and after 2000 ms the rest without
  * waiting, so this takes 2 s at most. NULL is fine. No other thread may be
  * inside a call on this context. Not from inside an event callback.
+ * NATPMP_OK: nothing is left open, but for what natpmp_map() left to its lifetime
+ * and what a gateway with vpn_ports gave. Else why a mapping could not be closed,
+ * or not for sure; it ends with its lifetime. The context is gone in any case.
  */
-NATPMPC_API void natpmp_free(natpmp_ctx *ctx);
+NATPMPC_API int natpmp_free(natpmp_ctx *ctx);
 
 /* ------------------------------------------------------------- mapping -- */
 

@@ -134,30 +134,46 @@ static bool is_empty(natpmp_ctx *ctx, void *arg)
 	return !ctx->leases.all || (reach != NATPMP_OK && reach != NATPMP_PENDING);
 }
 
-void natpmp_free(natpmp_ctx *ctx)
+/* Delete all that is held, for as long as that may take. */
+static int close_all(natpmp_ctx *ctx)
 {
+	const struct engine *engine = &ctx->leases.engine;
+	bool silent = engine_seems_silent(engine);
 	uint64_t now = clock_ms();
 
-	if (!ctx)
-		return;
-	if (ctx_enter(ctx) == NATPMP_OK) {
-		bool silent = engine_seems_silent(&ctx->leases.engine);
+	ctx->close_status = NATPMP_OK;
+	for (struct lease *lease = ctx->leases.all; lease; lease = lease->next) {
+		if (lease->finished)
+			continue;
+		lease->released = true;
+		leases_close(&ctx->leases, lease, now);
+	}
+	ctx_forget_address(ctx);
+	if (!silent)
+		ctx_wait(ctx, is_empty, NULL, now + CLOSE_MS);
+	ctx_pump(ctx);
+	for (struct lease *lease = ctx->leases.all; lease; lease = lease->next)
+		if (lease->half[0].maybe || lease->half[1].maybe)
+			ctx->close_status =
+				engine->reach < NATPMP_OK ? engine->reach : NATPMP_E_TIMEOUT;
+	ctx_farewell(ctx);
+	return ctx->close_status;
+}
 
-		for (struct lease *lease = ctx->leases.all; lease; lease = lease->next) {
-			if (lease->finished)
-				continue;
-			lease->released = true;
-			leases_close(&ctx->leases, lease, now);
-		}
-		ctx_forget_address(ctx);
-		if (!silent)
-			ctx_wait(ctx, is_empty, NULL, now + CLOSE_MS);
-		ctx_farewell(ctx);
+int natpmp_free(natpmp_ctx *ctx)
+{
+	int status = ctx ? ctx_enter(ctx) : NATPMP_OK;
+
+	if (!ctx)
+		return NATPMP_OK;
+	if (status == NATPMP_OK) {
+		status = close_all(ctx);
 		ctx_leave(ctx);
 		pthread_cond_destroy(&ctx->processed);
 		pthread_mutex_destroy(&ctx->mutex);
 	}
 	tear_down(ctx);
+	return status;
 }
 
 /* --- blocking calls --- */

@@ -325,8 +325,11 @@ void ctx_pump(natpmp_ctx *ctx)
 		ctx->sent_us = clock_us();
 		udp_send(ctx->request_fd, bytes, len);
 	}
-	while ((done = leases_reap(&ctx->leases)))
+	while ((done = leases_reap(&ctx->leases))) {
+		if (done->close_status)
+			ctx->close_status = done->close_status;
 		free(done->owner);
+	}
 	waiter_arm(&ctx->waiter, ctx_deadline(ctx));
 }
 

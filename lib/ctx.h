@@ -54,6 +54,7 @@ struct natpmp_ctx {
 	struct waiting *waiting;
 
 	struct leases leases;
+	int close_status; /* of those released: why one could not be closed */
 	struct waiter waiter;
 	struct route link;  /* of the request socket; as it was while there is no gateway */
 	int link_status;    /* natpmp_status */

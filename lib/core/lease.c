@@ -346,9 +346,9 @@ static void delete_ended(struct half *half, uint64_t now)
 	int status = half->request.status;
 
 	half->failure = status;
-	if (!half->lease->close_status)
-		half->lease->close_status = status;
 	if (status == NATPMP_OK || status <= NATPMP_E_VERSION || half->lease->once) {
+		if (!half->lease->close_status)
+			half->lease->close_status = status;
 		half->maybe = false; /* deleted, or it cannot be (section 3.4) */
 		half->expires = 0;
 		half->request.failures = 0;
@@ -392,6 +392,9 @@ static bool deleted(struct leases *leases, struct lease *lease, uint64_t now)
 
 static void finish(struct leases *leases, struct lease *lease)
 {
+	for (unsigned i = 0; i < lease->halves; i++)
+		if (lease->half[i].maybe && !lease->close_status)
+			lease->close_status = NATPMP_E_TIMEOUT;
 	lease->finished = true;
 	heap_remove(&leases->timers, &lease->timer);
 	if (lease->released) {

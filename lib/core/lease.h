@@ -68,7 +68,7 @@ struct lease {
 	struct half half[2];
 	unsigned halves, coaxed, coax_failures;
 	int down;          /* of its halves */
-	int close_status;  /* what deleting came to */
+	int close_status;  /* what deleting came to, once finished */
 	bool finished;     /* closed: nothing more will happen */
 	uint64_t close_by; /* ms, LEASE_CLOSE: no deletion is sent after */
 	uint64_t again_at; /* ms, LEASE_AGAIN: not asked for again before */
