@@ -17,7 +17,6 @@
 
 enum {
 	TEST_LIFETIME = 120, /* s, should the test mapping not be closed again */
-	DEFAULT_PORT = 5351,
 };
 
 struct findings {
@@ -70,16 +69,11 @@ static bool speaks_natpmp(const struct findings *found)
 static void find_link(natpmp_ctx *ctx, struct output *output, struct findings *found)
 {
 	const natpmp_options *options = &output->options->library;
-	natpmp_link *link = &found->link;
+	const natpmp_link *link = &found->link;
 	bool named = options->gateway != NULL;
 
 	found->link_status = natpmp_get_link(ctx, &found->link);
 	if (found->link_status != NATPMP_OK) {
-		if (named) {
-			snprintf(link->gateway, sizeof(link->gateway), "%s", options->gateway);
-			link->gateway_port =
-				options->gateway_port ? options->gateway_port : DEFAULT_PORT;
-		}
 		row(output, "gateway", "%s%s%s", link->gateway, named ? ": " : "",
 		    natpmp_strerror(found->link_status));
 		return;
@@ -154,13 +148,15 @@ static void try_mapping(natpmp_ctx *ctx, struct output *output, struct findings 
 
 /* --------------------------------------------------------------- judging -- */
 
-static struct verdict of_status(int status, const struct options *options)
+static struct verdict of_status(int status, const struct output *output)
 {
 	const struct failure *failure = failure_find(status);
 	struct verdict verdict = {failure->exit_status, failure->code, "",
-				  failure_advice(status, options)};
+				  failure_advice(status, output->options)};
+	char whom[OUTPUT_WHOM_LEN];
 
-	snprintf(verdict.message, sizeof(verdict.message), "%s", natpmp_strerror(status));
+	snprintf(verdict.message, sizeof(verdict.message), "%s%s", natpmp_strerror(status),
+		 output_whom(output, status, whom));
 	return verdict;
 }
 
@@ -178,19 +174,19 @@ static struct verdict of_address(const char *address)
 	return verdict;
 }
 
-static struct verdict judge(const struct findings *found, const struct options *options)
+static struct verdict judge(const struct findings *found, const struct output *output)
 {
 	const natpmp_probe *probe = &found->probe;
 
 	if (found->link_status != NATPMP_OK)
-		return of_status(found->link_status, options);
+		return of_status(found->link_status, output);
 	if (!speaks_natpmp(found))
 		return of_status(probe->pcp_status == NATPMP_OK ? NATPMP_E_VERSION : probe->status,
-				 options);
+				 output);
 	if (found->map_status != NATPMP_OK)
-		return of_status(found->map_status, options);
+		return of_status(found->map_status, output);
 	if (!*probe->external_address)
-		return of_status(probe->status ? probe->status : NATPMP_E_NETWORK_FAILURE, options);
+		return of_status(probe->status ? probe->status : NATPMP_E_NETWORK_FAILURE, output);
 	return of_address(probe->external_address);
 }
 
@@ -259,7 +255,7 @@ int diagnose(natpmp_ctx *ctx, struct output *output)
 		find_service(ctx, output, &found);
 	if (speaks_natpmp(&found))
 		try_mapping(ctx, output, &found);
-	verdict = judge(&found, output->options);
+	verdict = judge(&found, output);
 	if (output->options->json)
 		show_json(output, &found, &verdict);
 	else

@@ -62,16 +62,12 @@ const char *failure_advice(int status, const struct options *options)
 		if (status == NATPMP_E_UNREACHABLE)
 			return LOOK_AT_CABLE;
 	}
+	if (status == NATPMP_E_NOT_AUTHORIZED && options->job == JOB_CLOSE)
+		return "it may have been made by hand in the router: remove it there";
 	if (status == NATPMP_E_NOT_AUTHORIZED && options->library.vpn_ports)
 		return "allow port mappings in the router; or this gateway does not pick ports: "
 		       "leave out --vpn, and name a port with -p";
 	return failure_find(status)->advice;
-}
-
-bool failure_is_refusal(int status)
-{
-	return status == NATPMP_E_NOT_AUTHORIZED || status == NATPMP_E_VERSION ||
-	       status == NATPMP_E_OPCODE || status == NATPMP_E_RESULT;
 }
 
 const struct address_trouble *failure_of_address(natpmp_address_kind kind)

@@ -4,7 +4,6 @@
 #define CLI_FAILURE_H
 
 #include <natpmpc.h>
-#include <stdbool.h>
 
 #include "options.h"
 
@@ -34,8 +33,6 @@ const struct failure *failure_find(int status);
 
 /* What to do next, in the job these options name. */
 const char *failure_advice(int status, const struct options *options);
-/* The gateway said a clear no: it is asked again at growing intervals only. */
-bool failure_is_refusal(int status);
 
 /* What is the matter with an external address of that kind ("is ..."), and what to do about
  * it; NULL: nothing. */

@@ -9,7 +9,6 @@
 
 #include "child.h"
 #include "clock.h"
-#include "failure.h"
 #include "notify.h"
 
 /* ------------------------------------------------------- lines on change -- */
@@ -34,27 +33,18 @@ static void say_down(struct hold *hold, const natpmp_state *before)
 {
 	struct output *output = hold->all->output;
 	int status = hold->now.status;
-	char name[OUTPUT_NAME_LEN];
+	char name[OUTPUT_NAME_LEN], what[OUTPUT_NAME_LEN + 16];
 
 	if (before->status >= NATPMP_OK) {
 		hold->down_since = now_ms();
-		hold->failures = 0;
 		memset(hold->said, 0, sizeof(hold->said));
 	}
-	hold->failures++;
 	output_event(output, "down", &hold->now.mapping, status);
 	if (!news(hold, status))
 		return;
-	output_name(&hold->now.mapping, name);
-	if (was_granted(&hold->now))
-		output_error(output, "%s is down: %s; %s", name, natpmp_strerror(status),
-			     failure_is_refusal(status)
-				     ? "it is tried again, at intervals from 30 s to 30 minutes"
-				     : "nothing to do, it is being brought back");
-	else
-		output_error(output, "%s is not open yet: %s; still trying, and if that lasts: %s",
-			     name, natpmp_strerror(status),
-			     failure_advice(status, output->options));
+	snprintf(what, sizeof(what), "%s is %s", output_name(&hold->now.mapping, name),
+		 was_granted(&hold->now) ? "down" : "not open yet");
+	output_down(output, what, status);
 }
 
 static const char *outage_text(const struct hold *hold, char *text, size_t size)
@@ -62,8 +52,8 @@ static const char *outage_text(const struct hold *hold, char *text, size_t size)
 	unsigned long seconds = (unsigned long)((now_ms() - hold->down_since) / 1000);
 
 	if (seconds)
-		snprintf(text, size, "%lu s and %u failure%s", seconds, hold->failures,
-			 hold->failures == 1 ? "" : "s");
+		snprintf(text, size, "%lu s and %u failure%s", seconds, hold->now.failures,
+			 hold->now.failures == 1 ? "" : "s");
 	else
 		snprintf(text, size, "less than a second");
 	return text;

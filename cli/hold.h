@@ -26,8 +26,7 @@ struct hold {
 
 	/* the outage that is, or the wait for the first yes */
 	uint64_t down_since; /* ms */
-	unsigned failures;
-	uint64_t said[2]; /* a bit for each -status that was said: each is said once */
+	uint64_t said[2];    /* a bit for each -status that was said: each is said once */
 };
 
 struct holds {

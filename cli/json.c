@@ -107,13 +107,16 @@ void json_known(FILE *out, const char *key, unsigned long value)
 
 void json_mapping(FILE *out, const natpmp_mapping *mapping)
 {
+	bool granted = *mapping->internal_address; /* else it tells what was wanted */
+
 	json_string(out, "protocol", protocol_name(mapping->protocol));
 	json_string(out, "internal_address", mapping->internal_address);
 	json_known(out, "internal_port", mapping->internal_port);
 	json_string(out, "external_address", mapping->external_address);
-	json_known(out, "external_port", mapping->external_port);
-	json_string(out, "external_kind", kind_name(natpmp_classify(mapping->external_address)));
-	json_known(out, "lifetime", mapping->lifetime);
+	json_known(out, "external_port", granted ? mapping->external_port : 0);
+	json_string(out, "external_kind",
+		    granted ? kind_name(natpmp_classify(mapping->external_address)) : NULL);
+	json_known(out, "lifetime", granted ? mapping->lifetime : 0);
 }
 
 void json_error(FILE *out, const char *key, int status)

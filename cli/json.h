@@ -6,7 +6,8 @@
  *                     "address", "error", "check"
  *   protocol          "tcp", "udp", "both"
  *   internal_address, internal_port, external_address, external_port
- *                     the mapping; down: as last granted, or as wanted
+ *                     the mapping as granted; before that what was wanted of
+ *                     the internal port, and null
  *   external_kind     "public", "private", "shared", "link_local", "reserved", "none"
  *   lifetime          seconds, as granted
  *   gateway           its address

@@ -34,44 +34,60 @@ static void log_line(void *output, const char *line)
 	output_debug(output, "%s", line);
 }
 
+/* The gateway said no to this one; anything else is the end for all. */
+static bool is_no(int status)
+{
+	return status <= NATPMP_E_BAD_ANSWER;
+}
+
 static int map(natpmp_ctx *ctx, struct output *output)
 {
 	const struct options *options = output->options;
 	char what[OUTPUT_NOT_OPEN_LEN];
+	const natpmp_mapping *open = NULL;
+	int status = NATPMP_OK, exit_status = STATUS_DONE;
 
-	for (size_t i = 0; i < options->count; i++) {
+	for (size_t i = 0; i < options->count && (!status || is_no(status)); i++) {
 		natpmp_mapping *mapping = &options->wanted[i];
-		int status = natpmp_map(ctx, mapping);
 
-		if (status != NATPMP_OK)
-			return output_failure(output, output_not_open(mapping, what), mapping,
-					      status);
+		status = natpmp_map(ctx, mapping);
+		if (status != NATPMP_OK) {
+			int failed = output_failure(output, output_not_open(mapping, what), mapping,
+						    status);
+			exit_status = exit_status ? exit_status : failed;
+			continue;
+		}
 		output_mapping(output, "mapped", mapping);
-		if (i == 0)
-			output_warn_address(output, mapping->external_address);
+		open = mapping;
 	}
-	return STATUS_DONE;
+	if (open)
+		output_warn_address(output, open->external_address);
+	return exit_status;
 }
 
 static int close_each(natpmp_ctx *ctx, struct output *output)
 {
 	const struct options *options = output->options;
 	char name[OUTPUT_NAME_LEN], line[OUTPUT_NAME_LEN + 16];
+	int status = NATPMP_OK, exit_status = STATUS_DONE;
 
-	for (size_t i = 0; i < options->count; i++) {
+	for (size_t i = 0; i < options->count && (!status || is_no(status)); i++) {
 		const natpmp_mapping *mapping = &options->wanted[i];
-		int status = natpmp_unmap(ctx, mapping);
 
+		status = natpmp_unmap(ctx, mapping);
 		output_name(mapping, name);
-		snprintf(line, sizeof(line), "%s is not closed", name);
-		if (status != NATPMP_OK)
-			return output_failure(output, line, mapping, status);
+		if (status != NATPMP_OK) {
+			snprintf(line, sizeof(line), "%s is not closed", name);
+			int failed = output_failure(output, line, mapping, status);
+			exit_status = exit_status ? exit_status : failed;
+			continue;
+		}
 		output_event(output, "closed", mapping, NATPMP_OK);
 		snprintf(line, sizeof(line), "closed %s\n", name);
 		if (!options->json && !options->quiet)
 			output_text(output, line);
 	}
-	return STATUS_DONE;
+	return exit_status;
 }
 
 static int close_all(natpmp_ctx *ctx, struct output *output)
@@ -106,7 +122,7 @@ static int address(natpmp_ctx *ctx, struct output *output)
 	if (status == NATPMP_OK && !*here.external_address)
 		status = NATPMP_E_NETWORK_FAILURE;
 	if (status != NATPMP_OK)
-		return output_failure(output, "the external address is not known", NULL, status);
+		return output_failure(output, "the external address is not known", &here, status);
 	if (natpmp_get_link(ctx, &link) == NATPMP_OK)
 		strcpy(here.internal_address, link.internal_address);
 	snprintf(line, sizeof(line), "%s\n", here.external_address);
@@ -135,7 +151,7 @@ static int cannot_begin(struct output *output, int status)
 				failure_find(NATPMP_E_NO_INTERFACE)->advice);
 		return STATUS_USAGE;
 	}
-	exit_status = output_failure(output, "cannot begin", NULL, status);
+	exit_status = output_failure(output, "cannot begin", options->wanted, status);
 	return options->command ? STATUS_NOT_RUN : exit_status;
 }
 

@@ -82,9 +82,32 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+/* Where an option belongs. One that is not here belongs everywhere, and may be said again. */
+#define IN(job) (1U << (job))
+static const struct rule {
+	int c;
+	const char *name;
+	unsigned jobs; /* IN(JOB_...) */
+} rules[] = {
+	{'t', "-t", IN(JOB_MAP) | IN(JOB_HOLD) | IN(JOB_CLOSE) | IN(JOB_CLOSE_ALL) | IN(JOB_CHECK)},
+	{'P', "-P", IN(JOB_MAP) | IN(JOB_HOLD)},
+	{OPT_TTL, "--ttl", IN(JOB_MAP) | IN(JOB_HOLD)},
+	{'g', "-g", ~0U},
+	{'i', "-i", ~0U},
+	{OPT_TIMEOUT, "--timeout", ~0U},
+	{OPT_RETRY, "--retry", IN(JOB_HOLD)},
+	{OPT_ON_CHANGE, "--on-change", IN(JOB_HOLD)},
+	{OPT_PORT_FILE, "--port-file", IN(JOB_HOLD)},
+	{OPT_PRINT, "--print", IN(JOB_MAP) | IN(JOB_HOLD) | IN(JOB_ADDRESS)},
+	{OPT_VPN, "--vpn", IN(JOB_MAP) | IN(JOB_HOLD) | IN(JOB_ADDRESS) | IN(JOB_CHECK)},
+};
+
+enum { RULES = sizeof(rules) / sizeof(*rules) };
+
 /* What the options say before they are looked at together. */
 struct parse {
 	struct options *options;
+	bool given[RULES];
 	natpmp_protocol protocol; /* 0: -t was not given */
 	uint32_t lifetime;
 	long external_port; /* -1: -P was not given */
@@ -258,6 +281,19 @@ static bool parse_value(struct parse *parse, int c, const char *value)
 
 #define NEEDS_VALUE "needs a value; \"natpmp --help\" shows which"
 
+static bool note_given(struct parse *parse, int c, const char *value)
+{
+	for (size_t i = 0; i < RULES; i++) {
+		if (rules[i].c != c)
+			continue;
+		if (parse->given[i] && value)
+			return mistake("%s %s: that is a second %s: give one", rules[i].name, value,
+				       rules[i].name);
+		parse->given[i] = true;
+	}
+	return true;
+}
+
 static bool parse_option(struct parse *parse, int c, const char *name, const char *value)
 {
 	struct options *options = parse->options;
@@ -265,6 +301,8 @@ static bool parse_option(struct parse *parse, int c, const char *name, const cha
 	if (value && !*value)
 		return c < OPT_TTL ? mistake("-%c " NEEDS_VALUE, c)
 				   : mistake("--%s " NEEDS_VALUE, name);
+	if (!note_given(parse, c, value))
+		return false;
 	switch (c) {
 	case 'v':
 		options->verbose = true;
@@ -338,8 +376,13 @@ static bool check_mappings(const struct options *options)
 					       wanted[i].internal_port);
 		}
 		if (options->job == JOB_CLOSE && !wanted[i].internal_port)
-			return mistake("--close needs to know which: name it with -p "
-				       "(--close-all closes all of this host)");
+			return mistake("--close needs to know which: name its internal port with "
+				       "-p, not 0 (--close-all closes all of this host)");
+		if (options->job == JOB_CLOSE && wanted[i].external_port)
+			return mistake("-p %u:%u: a mapping is closed by its internal port: "
+				       "give -p %u",
+				       wanted[i].internal_port, wanted[i].external_port,
+				       wanted[i].internal_port);
 	}
 	if (options->library.vpn_ports && (options->count > 1 || wanted->internal_port))
 		return mistake("-p %u: with --vpn the gateway picks the port, so leave out -p; "
@@ -353,31 +396,28 @@ static bool check_mappings(const struct options *options)
 }
 
 /* Does what is given belong to the job? */
-static bool check_job(const struct parse *parse, bool ports_given)
+static bool check_job(const struct parse *parse)
 {
 	const struct options *options = parse->options;
-	bool closes = options->job == JOB_CLOSE || options->job == JOB_CLOSE_ALL;
-	const char *needs_hold = options->on_change   ? "--on-change"
-				 : options->port_file ? "--port-file"
-				 : options->retry     ? "--retry"
-						      : NULL;
 
 	if (parse->job && options->command)
 		return mistake("--%s takes no command: drop it, or \"%s\"", parse->job,
 			       options->command[0]);
-	if (needs_hold && options->job != JOB_HOLD && !options->command)
-		return mistake("%s needs a mapping that is held: add --hold or a command",
-			       needs_hold);
-	if (ports_given && options->job > JOB_CLOSE)
-		return mistake("--%s takes no port: leave out -p and -P", parse->job);
+	for (size_t i = 0; i < RULES; i++) {
+		if (!parse->given[i] || rules[i].jobs & IN(options->job))
+			continue;
+		if (!parse->job)
+			return mistake("%s needs a mapping that is held: add --hold or a command",
+				       rules[i].name);
+		return mistake("%s does not go with --%s: leave it out", rules[i].name, parse->job);
+	}
+	if (options->count && options->job > JOB_CLOSE)
+		return mistake("-p %u does not go with --%s: leave it out",
+			       options->wanted->internal_port, parse->job);
 	if (options->print && options->json)
 		return mistake("--print and --json exclude each other: give one");
-	if (options->print && (closes || options->job == JOB_CHECK))
-		return mistake("--%s has nothing for --print: leave it out", parse->job);
-	if (options->library.vpn_ports && closes)
-		return mistake("--%s does not go with --vpn: such a gateway's mapping ends "
-			       "by itself, soon after nobody holds it",
-			       parse->job);
+	if (options->quiet && options->verbose)
+		return mistake("-q and -v exclude each other: give one");
 	return true;
 }
 
@@ -390,7 +430,7 @@ static enum next unknown_option(int c, char **argv)
 		return NEXT_HELP;
 	if (c == ':')
 		options_mistake("%s " NEEDS_VALUE, word);
-	else if (optopt && optopt < OPT_TTL)
+	else if (optopt && word[1] != '-')
 		options_mistake("-%c is no option; \"natpmp --help\" lists them", optopt);
 	else
 		options_mistake("%s: no such option, or not used like that; "
@@ -420,7 +460,6 @@ static enum next parse_all(struct parse *parse, int argc, char **argv)
 enum next options_parse(struct options *options, int argc, char **argv)
 {
 	struct parse parse = {.options = options, .external_port = -1};
-	bool ports_given;
 	enum next next;
 
 	*options = (struct options){.library = NATPMP_OPTIONS_INIT};
@@ -433,17 +472,15 @@ enum next options_parse(struct options *options, int argc, char **argv)
 	next = parse_all(&parse, argc, argv);
 	if (next != NEXT_WORK)
 		return next;
-	if (optind < argc)
+	if (optind < argc) {
 		options->command = argv + optind;
-	ports_given = options->count || parse.external_port >= 0;
-	if (!complete_mappings(&parse) || !check_job(&parse, ports_given) ||
-	    !check_mappings(options))
+		options->job = JOB_HOLD;
+	}
+	if (!check_job(&parse) || !complete_mappings(&parse) || !check_mappings(options))
 		return NEXT_MISTAKE;
 	/* All of this host, unless a type is named. */
 	if (options->job == JOB_CLOSE_ALL && !parse.protocol)
 		options->wanted->protocol = NATPMP_TCP_UDP;
-	if (options->command)
-		options->job = JOB_HOLD;
 	return NEXT_WORK;
 }
 

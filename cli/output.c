@@ -155,13 +155,11 @@ void output_event(struct output *output, const char *event, const natpmp_mapping
 	if (!out)
 		return;
 	if (output->ctx)
-		(void)natpmp_get_link(output->ctx, &output->link); /* "" if there is none */
+		(void)natpmp_get_link(output->ctx, &output->link); /* what there is of it */
 	json_begin(out, event);
 	if (mapping)
 		json_mapping(out, mapping);
-	json_string(out, "gateway",
-		    *output->link.gateway ? output->link.gateway
-					  : output->options->library.gateway);
+	json_string(out, "gateway", output->link.gateway);
 	json_error(out, "error", status);
 	json_end(out);
 	if (fclose(out) == 0)
@@ -179,35 +177,43 @@ void output_mapping(struct output *output, const char *event, const natpmp_mappi
 		print_line(output, mapping);
 }
 
-/* Whom or what it is about, as far as that is known: " (gateway 192.168.1.1)". */
-static void describe(const struct output *output, int status, char *text, size_t size)
+const char *output_whom(const struct output *output, int status, char whom[OUTPUT_WHOM_LEN])
 {
 	const natpmp_options *options = &output->options->library;
 	natpmp_link link;
 
-	*text = '\0';
+	*whom = '\0';
 	if (status == NATPMP_E_NO_INTERFACE && options->interface)
-		snprintf(text, size, " (-i %s)", options->interface);
+		snprintf(whom, OUTPUT_WHOM_LEN, " (-i %s)", options->interface);
 	else if (status == NATPMP_E_NO_ROUTE && options->gateway)
-		snprintf(text, size, " (-g %s)", options->gateway);
+		snprintf(whom, OUTPUT_WHOM_LEN, " (-g %s)", options->gateway);
 	else if (status <= NATPMP_E_TIMEOUT && output->ctx &&
 		 natpmp_get_link(output->ctx, &link) == NATPMP_OK)
-		snprintf(text, size, " (gateway %s)", link.gateway);
+		snprintf(whom, OUTPUT_WHOM_LEN, " (gateway %s)", link.gateway);
+	return whom;
 }
 
 int output_failure(struct output *output, const char *what, const natpmp_mapping *mapping,
 		   int status)
 {
 	const struct failure *failure = failure_find(status);
-	const char *error = status == NATPMP_E_SYSTEM ? strerror(errno) : NULL;
-	char whom[80];
+	const char *error = status == NATPMP_E_SYSTEM && errno ? strerror(errno) : NULL;
+	char whom[OUTPUT_WHOM_LEN];
 
-	describe(output, status, whom, sizeof(whom));
-	output_error(output, "%s%s: %s%s%s; %s", what, whom, natpmp_strerror(status),
-		     error ? ": " : "", error ? error : "",
+	output_error(output, "%s: %s%s%s%s; %s", what, natpmp_strerror(status), error ? ": " : "",
+		     error ? error : "", output_whom(output, status, whom),
 		     failure_advice(status, output->options));
 	output_event(output, "error", mapping, status);
 	return failure->exit_status;
+}
+
+void output_down(struct output *output, const char *what, int status)
+{
+	char whom[OUTPUT_WHOM_LEN];
+
+	output_error(output, "%s: %s%s; it is tried again, and if that lasts: %s", what,
+		     natpmp_strerror(status), output_whom(output, status, whom),
+		     failure_advice(status, output->options));
 }
 
 void output_warn_address(struct output *output, const char *address)

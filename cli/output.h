@@ -50,6 +50,11 @@ void output_event(struct output *output, const char *event, const natpmp_mapping
  * --json; returns the exit status. */
 int output_failure(struct output *output, const char *what, const natpmp_mapping *mapping,
 		   int status);
+/* Say why what is held ("6881/tcp is down") is not there now, and what to do if that lasts. */
+void output_down(struct output *output, const char *what, int status);
+/* Whom or what a failure is about, as far as that is known: " (gateway 192.168.1.1)", or "". */
+#define OUTPUT_WHOM_LEN 80
+const char *output_whom(const struct output *output, int status, char whom[OUTPUT_WHOM_LEN]);
 /* Say it if this external address is of no use to anybody outside. */
 void output_warn_address(struct output *output, const char *address);
 

@@ -62,8 +62,10 @@ static void look_at_opening(struct run *run)
 {
 	const natpmp_state *worst = holds_worst(&run->holds);
 
-	if (!run->holds.ready && !run->options->retry && worst->status < NATPMP_OK)
-		fail(run, &worst->mapping, worst->status);
+	if (run->holds.ready || run->options->retry || worst->status >= NATPMP_OK)
+		return;
+	errno = 0; /* of long ago */
+	fail(run, &worst->mapping, worst->status);
 }
 
 static void reap(struct run *run)

@@ -223,6 +223,7 @@ typedef struct natpmp_lease natpmp_lease;
 typedef struct natpmp_state {
 	int status;             /* NATPMP_OK = up, NATPMP_PENDING = not yet known, else why it is down */
 	natpmp_mapping mapping; /* up: as granted. Else: as last granted, or as wanted */
+	unsigned failures;      /* tries in a row that failed; up again: those before it was */
 } natpmp_state;
 
 /*

@@ -155,7 +155,9 @@ static void log_link(natpmp_ctx *ctx)
 	if (!ctx->log)
 		return;
 	if (ctx->link_status != NATPMP_OK) {
-		LOG(ctx, "no link: %s", natpmp_strerror(ctx->link_status));
+		LOG(ctx, "no link: %s%s%s", natpmp_strerror(ctx->link_status),
+		    ctx->link_status == NATPMP_E_SYSTEM ? ": " : "",
+		    ctx->link_status == NATPMP_E_SYSTEM ? strerror(ctx->link_errno) : "");
 		return;
 	}
 	address_print(ctx->link.gateway, gateway);
@@ -415,6 +417,7 @@ void ctx_state(natpmp_lease *lease, const struct lease_view *view, natpmp_state 
 	natpmp_mapping *mapping = &state->mapping;
 
 	state->status = view->status;
+	state->failures = view->failures;
 	*mapping = lease->wanted;
 	if (!view->external_port)
 		return;

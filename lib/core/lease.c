@@ -77,6 +77,7 @@ static void look_up(struct leases *leases, struct lease *lease)
 /* There is a verdict: no need to wake up for one any more. */
 static void decided(struct leases *leases, struct lease *lease)
 {
+	lease->view.failures = lease->failures;
 	if (lease->open_by) {
 		lease->open_by = 0;
 		heap_set(&leases->timers, &lease->timer, lease_wake(lease), 0);
@@ -259,6 +260,7 @@ static void hold_failed(struct leases *leases, struct half *half, int status, ui
 		status = NATPMP_E_TIMEOUT; /* a hold never concludes, and the longer silence is no
 					      news */
 	half->failure = status;
+	half->lease->failures++;
 	/* Done perhaps, and the answer lost; but not if its only send was answered. */
 	if (!is_no(status) || request->last_sent != request->first_sent)
 		half->maybe = !leases->vpn;
@@ -289,6 +291,8 @@ static void held(struct leases *leases, struct half *half, uint64_t now)
 	half->generation = leases->engine.generation;
 	half->failure = half->down = NATPMP_OK;
 	half->request.failures = 0;
+	if (lease->view.status == NATPMP_OK)
+		lease->failures = 0; /* nobody noticed */
 	half->maybe = !leases->vpn;
 	if (leases->vpn)
 		lease->internal_port = answer->external_port;

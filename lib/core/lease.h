@@ -51,6 +51,7 @@ struct lease_view {
 	uint16_t internal_port, external_port;
 	uint32_t lifetime;                           /* s */
 	uint32_t external_address, internal_address; /* host order, 0 = none */
+	unsigned failures;                           /* in a row, so far; up: until it was */
 };
 
 struct lease {
@@ -76,6 +77,7 @@ struct lease {
 	/* known and told */
 	struct lease_view view, told;
 	bool changed;
+	unsigned failures; /* in a row */
 	bool released; /* nobody looks at it any more: reap it when it is finished */
 
 	struct heap_node timer;

@@ -58,6 +58,8 @@ struct lease *leases_event(struct leases *leases, struct lease_view *before)
 			continue;
 		*before = lease->told;
 		lease->told = lease->view;
+		if (lease->told.status == NATPMP_OK)
+			lease->failures = 0;
 		return lease;
 	}
 	return NULL;

@@ -33,6 +33,15 @@ tell manual tcp 127.0.0.1:1706 1706
 run --close -p 1706
 expect_status 6
 expect_text err '1706/tcp is not closed'
+expect_text err 'made by hand in the router: remove it there'
+run -p 1707
+run --close -p 1706 -p 1707 # the others all the same
+expect_status 6
+expect_line out 'closed 1707/tcp'
+expect has_mappings 1
+run --close -p 1706 --json
+expect_json out '.event == "error" and .internal_port == 1706 and .external_port == null and
+	.lifetime == null and .external_kind == null'
 
 step "--close-all closes everything of this host, after saying so"
 run -p 1710/both -p 1711

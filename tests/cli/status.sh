@@ -50,6 +50,17 @@ tell refuse off
 step "6: not authorised"
 tell result 2
 refused 6 not_authorized
+run -p 1000:2000 --ttl 60 --json
+expect_json out '.internal_port == 1000 and .external_port == null and .lifetime == null and
+	.external_kind == null'
+tell result off
+tell result 2 udp
+run -p 1001 -p 1002/udp -p 1003 # the others all the same
+expect_status 6
+expect_lines out 2
+expect_text err '1002/udp is not open'
+expect has_mapping tcp 1003 1003
+tell result 2
 
 step "7: any other no"
 tell result 1
@@ -74,6 +85,13 @@ step "3: no such interface"
 run -i nosuch0 -p 1000
 expect_status 3
 expect_text err 'nosuch0'
+run -i nosuch0 --check
+expect_status 3
+expect_text out 'verdict: no such network interface (-i nosuch0); '
+start nosuch -i nosuch0 -p 1000 --hold --retry
+wait_for 5 has_text nosuch.err '1000/tcp is not open yet: no such network interface (-i nosuch0); '
+kill -s TERM "$pid"
+finish "$pid"
 
 step "3: no gateway known"
 if unshare -Urn true 2>/dev/null; then

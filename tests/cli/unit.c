@@ -298,7 +298,7 @@ START_TEST(test_json_members)
 	json_mapping(out, &none);
 	ends_as(out, "{\"event\":\"test\",\"protocol\":\"both\",\"internal_address\":null,"
 		     "\"internal_port\":null,\"external_address\":null,\"external_port\":null,"
-		     "\"external_kind\":\"none\",\"lifetime\":null}\n");
+		     "\"external_kind\":null,\"lifetime\":null}\n");
 	out = begin();
 	json_number(out, "most", 4294967295UL);
 	json_bool(out, "yes", true);

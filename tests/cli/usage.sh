@@ -41,6 +41,7 @@ wrong '-x' -x
 wrong '-x' -vx
 wrong '--prot' --prot 1
 wrong '--port' --port
+wrong '--verbose=1' --verbose=1
 
 for ports in 8080-8090 80: 8080,8081 8080,8081,8082,8083,8084,8085,8086; do
 	wrong "-p $ports: give INTERNAL[:EXTERNAL][/TYPE]; for several ports give -p several times" -p "$ports"
@@ -56,6 +57,18 @@ wrong '-P 80: with --vpn' --vpn -P 80
 wrong '-P 5' -P 5 -p 1 -p 2
 wrong '"sleep"' --hold sleep 1
 wrong '--hold' --on-change true -p 1
+wrong '-q and -v' -q -v
+wrong '--ttl does not go with --close' --close -p 1 --ttl 5
+wrong '-t does not go with --address' --address -t udp
+wrong '-p 5 does not go with --check' --check -p 5
+wrong '--retry does not go with --close-all' --close-all --retry
+wrong '--vpn does not go with --close' --close -p 1 --vpn
+wrong '-p 80:90: a mapping is closed by its internal port: give -p 80' --close -p 80:90
+wrong 'not 0' --close -p 0
+for option in '-P 2' '-g 2.2.2.2' '-i b' '--ttl 2' '--timeout 2' '--print b' '--on-change b'; do
+	# shellcheck disable=SC2086 # an option and its value
+	wrong "$option: that is a second ${option% *}: give one" ${option% *} 1 $option
+done
 wrong '/dev/null' --hold --port-file /dev/null
 wrong '/tmp' --hold --port-file /tmp
 wrong "--port-file $work/none/x: no such directory" --hold --port-file "$work/none/x"

@@ -174,7 +174,8 @@ START_TEST(N31_a_hundred_refused_packets)
 	grants(&s, 80, 600);
 	asks_address(&s, s.now);
 	tells_address(&s, ADDRESS);
-	comes_up(&s, s.now, web, 80);
+	struct event up = comes_up(&s, s.now, web, 80);
+	ck_assert_uint_eq(up.now.failures, 100);
 	story_end(&s);
 }
 
