@@ -9,6 +9,7 @@
 
 #include "child.h"
 #include "clock.h"
+#include "json.h"
 #include "notify.h"
 
 /* ------------------------------------------------------- lines on change -- */
@@ -22,11 +23,6 @@ static bool news(struct hold *hold, int status)
 
 	hold->said[code / 64] |= bit;
 	return first;
-}
-
-static bool was_granted(const natpmp_state *state)
-{
-	return state->mapping.internal_address[0] != '\0';
 }
 
 static void say_down(struct hold *hold, const natpmp_state *before)
@@ -43,7 +39,7 @@ static void say_down(struct hold *hold, const natpmp_state *before)
 	if (!news(hold, status))
 		return;
 	snprintf(what, sizeof(what), "%s is %s", output_name(&hold->now.mapping, name),
-		 was_granted(&hold->now) ? "down" : "not open yet");
+		 is_granted(&hold->now.mapping) ? "down" : "not open yet");
 	output_down(output, what, status);
 }
 
@@ -73,7 +69,7 @@ static void say_up(struct hold *hold, const natpmp_state *before)
 		output_mapping(output, before->status == NATPMP_OK ? "changed" : "up", now);
 	if (outage)
 		output_note(output, "%s is up%s: %s:%u, after %s", name,
-			    was_granted(before) ? " again" : "", output_address(now),
+			    is_granted(&before->mapping) ? " again" : "", output_address(now),
 			    now->external_port, outage_text(hold, how_long, sizeof(how_long)));
 	else if (options->command && before->status == NATPMP_OK)
 		output_note(output, "%s is %s:%u now, no longer %s:%u", name, output_address(now),
@@ -83,7 +79,7 @@ static void say_up(struct hold *hold, const natpmp_state *before)
 		output_debug(output, "%s is up: %s:%u", name, output_address(now),
 			     now->external_port);
 	if (strcmp(before->mapping.external_address, now->external_address) != 0 ||
-	    !was_granted(before))
+	    !is_granted(&before->mapping))
 		output_warn_address(output, now->external_address);
 }
 
@@ -287,7 +283,7 @@ void holds_end(struct holds *holds)
 	natpmp_free(holds->ctx);
 	portfile_end(&holds->portfile, holds->output);
 	for (size_t i = 0; i < holds->count; i++) {
-		if (was_granted(&holds->hold[i].now))
+		if (is_granted(&holds->hold[i].now.mapping))
 			output_event(holds->output, "closed", &holds->hold[i].now.mapping,
 				     NATPMP_OK);
 	}

@@ -105,9 +105,14 @@ void json_known(FILE *out, const char *key, unsigned long value)
 		json_null(out, key);
 }
 
+bool is_granted(const natpmp_mapping *mapping)
+{
+	return *mapping->internal_address != '\0';
+}
+
 void json_mapping(FILE *out, const natpmp_mapping *mapping)
 {
-	bool granted = *mapping->internal_address; /* else it tells what was wanted */
+	bool granted = is_granted(mapping);
 
 	json_string(out, "protocol", protocol_name(mapping->protocol));
 	json_string(out, "internal_address", mapping->internal_address);

@@ -30,6 +30,8 @@ void json_number(FILE *out, const char *key, unsigned long value);
 void json_known(FILE *out, const char *key, unsigned long value);
 void json_bool(FILE *out, const char *key, bool value);
 void json_null(FILE *out, const char *key);
+/* It tells what was granted, now or before; else what is wanted. */
+bool is_granted(const natpmp_mapping *mapping);
 /* The members of a mapping. */
 void json_mapping(FILE *out, const natpmp_mapping *mapping);
 /* {"code", "message"}, or null when there is no error. */

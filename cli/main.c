@@ -40,54 +40,64 @@ static bool is_no(int status)
 	return status <= NATPMP_E_BAD_ANSWER;
 }
 
-static int map(natpmp_ctx *ctx, struct output *output)
+/* One after another, until one fails for a reason that concerns them all; the exit status is that
+ * of the first failure. */
+static int each(natpmp_ctx *ctx, struct output *output,
+		int (*one)(natpmp_ctx *ctx, struct output *output, natpmp_mapping *mapping))
 {
 	const struct options *options = output->options;
-	char what[OUTPUT_NOT_OPEN_LEN];
-	const natpmp_mapping *open = NULL;
 	int status = NATPMP_OK, exit_status = STATUS_DONE;
 
 	for (size_t i = 0; i < options->count && (!status || is_no(status)); i++) {
-		natpmp_mapping *mapping = &options->wanted[i];
-
-		status = natpmp_map(ctx, mapping);
-		if (status != NATPMP_OK) {
-			int failed = output_failure(output, output_not_open(mapping, what), mapping,
-						    status);
-			exit_status = exit_status ? exit_status : failed;
-			continue;
-		}
-		output_mapping(output, "mapped", mapping);
-		open = mapping;
+		status = one(ctx, output, &options->wanted[i]);
+		if (status != NATPMP_OK && !exit_status)
+			exit_status = failure_find(status)->exit_status;
 	}
-	if (open)
-		output_warn_address(output, open->external_address);
 	return exit_status;
 }
 
-static int close_each(natpmp_ctx *ctx, struct output *output)
+static int map_one(natpmp_ctx *ctx, struct output *output, natpmp_mapping *mapping)
+{
+	char what[OUTPUT_NOT_OPEN_LEN];
+	int status = natpmp_map(ctx, mapping);
+
+	if (status == NATPMP_OK)
+		output_mapping(output, "mapped", mapping);
+	else
+		output_failure(output, output_not_open(mapping, what), mapping, status);
+	return status;
+}
+
+static int map(natpmp_ctx *ctx, struct output *output)
+{
+	const struct options *options = output->options;
+	int exit_status = each(ctx, output, map_one);
+	size_t i = options->count;
+
+	while (i && !is_granted(&options->wanted[i - 1]))
+		i--;
+	if (i)
+		output_warn_address(output, options->wanted[i - 1].external_address);
+	return exit_status;
+}
+
+static int close_one(natpmp_ctx *ctx, struct output *output, natpmp_mapping *mapping)
 {
 	const struct options *options = output->options;
 	char name[OUTPUT_NAME_LEN], line[OUTPUT_NAME_LEN + 16];
-	int status = NATPMP_OK, exit_status = STATUS_DONE;
+	int status = natpmp_unmap(ctx, mapping);
 
-	for (size_t i = 0; i < options->count && (!status || is_no(status)); i++) {
-		const natpmp_mapping *mapping = &options->wanted[i];
-
-		status = natpmp_unmap(ctx, mapping);
-		output_name(mapping, name);
-		if (status != NATPMP_OK) {
-			snprintf(line, sizeof(line), "%s is not closed", name);
-			int failed = output_failure(output, line, mapping, status);
-			exit_status = exit_status ? exit_status : failed;
-			continue;
-		}
-		output_event(output, "closed", mapping, NATPMP_OK);
-		snprintf(line, sizeof(line), "closed %s\n", name);
-		if (!options->json && !options->quiet)
-			output_text(output, line);
+	output_name(mapping, name);
+	if (status != NATPMP_OK) {
+		snprintf(line, sizeof(line), "%s is not closed", name);
+		output_failure(output, line, mapping, status);
+		return status;
 	}
-	return exit_status;
+	output_event(output, "closed", mapping, NATPMP_OK);
+	snprintf(line, sizeof(line), "closed %s\n", name);
+	if (!options->json && !options->quiet)
+		output_text(output, line);
+	return status;
 }
 
 static int close_all(natpmp_ctx *ctx, struct output *output)
@@ -175,7 +185,7 @@ static int work(struct options *options, struct output *output)
 		exit_status = run(ctx, output);
 		return options->command ? exit_status : output_end(output, exit_status);
 	case JOB_CLOSE:
-		exit_status = close_each(ctx, output);
+		exit_status = each(ctx, output, close_one);
 		break;
 	case JOB_CLOSE_ALL:
 		exit_status = close_all(ctx, output);

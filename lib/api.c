@@ -387,8 +387,9 @@ int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_event_fn *
 		lease->on_event = on_event;
 		lease->arg = arg;
 		ctx_watch(ctx);
-		lease->core.open_by = clock_ms() + ctx->deadline;
-		status = leases_add(&ctx->leases, &lease->core, LEASE_HOLD, clock_ms());
+		uint64_t now = clock_ms();
+		lease->core.open_by = now + ctx->deadline;
+		status = leases_add(&ctx->leases, &lease->core, LEASE_HOLD, now);
 		if (status)
 			free(lease);
 		else

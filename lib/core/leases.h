@@ -4,7 +4,7 @@
  * silence, its restarts (RFC 6886 sections 3.6, 3.7), its external address
  * (section 3.2), another gateway.
  *
- * Nothing here allocates but leases_add(); the caller owns every struct lease.
+ * Nothing here allocates but leases_init() and leases_add(); the caller owns every struct lease.
  */
 #ifndef CORE_LEASES_H
 #define CORE_LEASES_H

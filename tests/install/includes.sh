@@ -4,6 +4,8 @@
 #
 #   cli -> natpmpc.h            api, scope, ctx -> core, os
 #   core -> core, natpmpc.h; nothing of a system         os -> os, and the system
+# shellcheck source-path=SCRIPTDIR source=files.sh
+. "$(dirname "$0")/files.sh"
 set -eu
 cd "${1:?the source tree}"
 wrong=0
@@ -46,13 +48,8 @@ fi
 
 # --- the licence, in the first line, or the second after #! ---
 
-sources() {
-	if [ -e .git ]; then git ls-files; else find . -name build -prune -o -type f -print; fi |
-		grep -E '\.(c|h|sh|py|cmake|map|in|[1-8])$|CMakeLists\.txt$'
-}
-# A file that git knows may be gone from the tree.
-unlicensed=$(sources | while read -r file; do
-	[ ! -f "$file" ] || head -n 2 "$file" | grep -q 'SPDX-License-Identifier: MIT' || echo "$file"
+unlicensed=$(files | grep -E '\.(c|h|sh|py|cmake|map|in|[1-8])$|CMakeLists\.txt$' | while read -r file; do
+	head -n 2 "$file" | grep -q 'SPDX-License-Identifier: MIT' || echo "$file"
 done)
 if [ -n "$unlicensed" ]; then
 	echo "no licence in the first line of:"

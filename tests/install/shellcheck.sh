@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 # A rule of the house: shellcheck finds nothing in any script of the source tree for sh or bash, that
 # is one with such a name or such a first line.
+# shellcheck source-path=SCRIPTDIR source=files.sh
+. "$(dirname "$0")/files.sh"
 set -eu
 cd "${1:?the source tree}"
 if ! command -v shellcheck >/dev/null; then
@@ -11,12 +13,7 @@ if ! command -v shellcheck >/dev/null; then
 fi
 
 scripts() {
-	if [ -e .git ]; then
-		git ls-files --cached --others --exclude-standard
-	else
-		find . -name build -prune -o -type f -print
-	fi | while read -r file; do
-		[ -f "$file" ] || continue # git may know it still
+	files | while read -r file; do
 		case $file in
 		*.sh | *.bash) echo "$file" ;;
 		*) if head -n 1 "$file" | grep -q -E '^#!.*[/ ](ba|da|k)?sh( |$)'; then echo "$file"; fi ;;

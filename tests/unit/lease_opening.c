@@ -23,42 +23,35 @@ START_TEST(silence_is_no_verdict_in_time)
 	story_end(&s);
 }
 
-START_TEST(silence_is_told_when_it_is_over)
+/* Sent once and so many times more until then; the next one of the series is answered. */
+static void silence_is_told(uint64_t patience, unsigned repeated, uint64_t answered)
 {
 	struct story s;
 
 	story_begin(&s);
-	s.patience = 20 * SECOND;
+	s.patience = patience;
 	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
 	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 6);
-	struct event down = goes_down(&s, 20 * SECOND, web, NATPMP_E_TIMEOUT);
+	repeats(&s, repeated);
+	struct event down = goes_down(&s, patience, web, NATPMP_E_TIMEOUT);
 	ck_assert_int_eq(down.before.status, NATPMP_PENDING);
-	asks(&s, 31750, NATPMP_TCP, 80, 80, 7200); /* of the same series */
+	asks(&s, answered, NATPMP_TCP, 80, 80, 7200);
 	grants(&s, 80, 7200);
-	asks_address(&s, 31750);
+	asks_address(&s, answered);
 	tells_address(&s, ADDRESS);
-	comes_up(&s, 31750, web, 80);
+	comes_up(&s, answered, web, 80);
 	story_end(&s);
+}
+
+START_TEST(silence_is_told_when_it_is_over)
+{
+	silence_is_told(20 * SECOND, 6, 31750);
 }
 
 /* Sooner than five sends. */
 START_TEST(silence_is_told_after_2_s)
 {
-	struct story s;
-
-	story_begin(&s);
-	s.patience = 2 * SECOND;
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 3);
-	goes_down(&s, 2 * SECOND, web, NATPMP_E_TIMEOUT);
-	asks(&s, 3750, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 3750);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, 3750, web, 80);
-	story_end(&s);
+	silence_is_told(2 * SECOND, 3, 3750);
 }
 
 START_TEST(hints_are_told_when_it_is_over)
