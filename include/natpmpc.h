@@ -17,7 +17,11 @@
  * Threads: a context may be used from several threads at once; its calls take
  * turns. Nothing is shared between contexts. After fork() the child may only
  * call natpmp_free(), which then sends nothing; every other call answers
- * NATPMP_E_FORKED, natpmp_timeout() -1. Blocking calls are no cancellation points.
+ * NATPMP_E_FORKED, natpmp_timeout() -1. No call is a cancellation point
+ * (pthread_cancel), but for the body of natpmp_with_mapping().
+ *
+ * Room for later members: members named reserved are 0 in what a program hands
+ * in, else the call is INVALID; what the library fills in has them 0.
  */
 #ifndef NATPMPC_H
 #define NATPMPC_H
@@ -116,7 +120,7 @@ typedef struct natpmp_options {
 	                         * number. internal_port must be 0 in what is wanted; the mapping
 	                         * then names the port to listen on as internal and external
 	                         * port. Nothing is deleted: internal port 0 would delete all. */
-	int reserved;           /* 0 */
+	int reserved;
 } natpmp_options;
 
 #define NATPMP_OPTIONS_INIT { sizeof(natpmp_options), NULL, 0, NULL, NULL, 0, NULL, NULL, 0, 0 }
@@ -125,7 +129,7 @@ typedef struct natpmp_options {
  * Make a context. options may be NULL for all defaults; nothing in it is kept
  * but the log callback. The gateway is looked up when it is needed, so this
  * succeeds without a network.
- * Errors: INVALID (options->size unknown, name too long), ADDRESS,
+ * Errors: INVALID (options->size unknown, reserved not 0, name too long), ADDRESS,
  * NO_MEMORY, SYSTEM. On error *ctx is NULL.
  */
 NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
@@ -136,8 +140,9 @@ NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
  * waiting, so this takes 2 s at most. NULL is fine. No other thread may be
  * inside a call on this context. Not from inside an event callback.
  * NATPMP_OK: nothing is left open, but for what natpmp_map() left to its lifetime
- * and what a gateway with vpn_ports gave. Else why a mapping could not be closed,
- * or not for sure; it ends with its lifetime. The context is gone in any case.
+ * and what a gateway with vpn_ports gave. Else why a mapping, now or in an earlier
+ * natpmp_release(), could not be closed, or not for sure, if its lifetime still
+ * runs; it ends with that. The context is gone in any case.
  */
 NATPMPC_API int natpmp_free(natpmp_ctx *ctx);
 
@@ -161,13 +166,15 @@ typedef struct natpmp_mapping {
 	/* The addresses are only ever written, never read, by the library. */
 	char internal_address[NATPMP_ADDRESS_LEN]; /* this host, as the gateway sees it */
 	char external_address[NATPMP_ADDRESS_LEN]; /* "" = the gateway has none to tell */
+	uint32_t reserved[8];
 } natpmp_mapping;
 
 /*
  * Open a mapping and leave it to its lifetime; *mapping goes in as wanted and
  * comes out as granted (on error: untouched). To extend it, map again.
  * Two exchanges: the mapping, and the external address. The mapping is good
- * even if the gateway tells no address. Blocks until the deadline at most;
+ * even if the gateway tells no address. Blocks until the deadline at most, or
+ * all nine sends of RFC 6886 section 3.1 (NO_SERVICE);
  * after a time-out the gateway may still have opened the mapping. If only one
  * half of NATPMP_TCP_UDP came to be, closing that takes up to 2 s more.
  * The internal port picked for 0 was free a moment ago; bind it soon.
@@ -224,6 +231,7 @@ typedef struct natpmp_state {
 	int status;             /* NATPMP_OK = up, NATPMP_PENDING = not yet known, else why it is down */
 	natpmp_mapping mapping; /* up: as granted. Else: as last granted, or as wanted */
 	unsigned failures;      /* tries in a row that failed; up again: those before it was */
+	uint32_t reserved[7];
 } natpmp_state;
 
 /*
@@ -232,7 +240,9 @@ typedef struct natpmp_state {
  * now are valid during the call. Any call but a blocking one and
  * natpmp_free() is allowed in it, natpmp_release() of this very lease too.
  * Runs on the thread that processes the context: the one in natpmp_process(),
- * in a blocking call, or the keeper thread of natpmp_with_mapping().
+ * in a blocking call, or the keeper thread of natpmp_with_mapping(); with the
+ * context locked, so that calls on it from other threads wait: do not wait for
+ * such a thread in it.
  */
 typedef void natpmp_event_fn(natpmp_lease *lease, const natpmp_state *before,
 			     const natpmp_state *now, void *arg);
@@ -278,10 +288,11 @@ typedef int natpmp_body(natpmp_lease *lease, const natpmp_mapping *mapping, void
  * Open a mapping, run body on this thread, renew the mapping from a thread of
  * its own (all signals blocked in it) for as long as body runs, close the mapping.
  * Returns what body returned, which should not be negative; or, body not having
- * run, a negative natpmp_status: as natpmp_map(). body must return: do not leave
- * it by longjmp, pthread_exit or an exception. Inside it every call on the
- * context is allowed but natpmp_free(). natpmp_lease_state(lease) tells the
- * mapping as it is now, and whether it is up. Closing waits 2 s at most.
+ * run, a negative natpmp_status: as natpmp_map(). The mapping is closed, too,
+ * if the thread is cancelled or ends itself inside body (pthread_cancel,
+ * pthread_exit); do not leave it by longjmp or an exception. Inside it every
+ * call on the context is allowed but natpmp_free(). natpmp_lease_state(lease)
+ * tells the mapping as it is now, and whether it is up. Closing waits 2 s at most.
  */
 NATPMPC_API int natpmp_with_mapping(natpmp_ctx *ctx, const natpmp_mapping *wanted,
 				    natpmp_body *body, void *arg);
@@ -294,6 +305,7 @@ typedef struct natpmp_link {
 	uint16_t gateway_port;
 	char internal_address[NATPMP_ADDRESS_LEN]; /* own address towards it, "" = none */
 	char interface[32];                        /* "" = none */
+	uint32_t reserved[8];
 } natpmp_link;
 
 /* Errors: FORKED, and those from NO_MEMORY to NO_ROUTE. */
@@ -305,9 +317,11 @@ NATPMPC_API int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link);
 typedef struct natpmp_probe {
 	int status;             /* of the NAT-PMP question: as natpmp_external_address() */
 	int pcp_status;         /* of the PCP one: NATPMP_OK = spoken */
-	uint32_t round_trip;    /* microseconds until the NAT-PMP answer, last send to answer */
-	uint32_t uptime;        /* s since the gateway's epoch began, by its own clock */
+	uint32_t round_trip;    /* microseconds until the NAT-PMP answer, last send to answer; 0 =
+				 * there was none */
+	uint32_t uptime;        /* s since the gateway's epoch began, by its own clock; 0 = not told */
 	char external_address[NATPMP_ADDRESS_LEN];
+	uint32_t reserved[8];
 } natpmp_probe;
 
 /* Blocks for two deadlines at most. Errors: BUSY, FORKED, NO_MEMORY to NO_ROUTE;

@@ -33,7 +33,7 @@ static int read_options(natpmp_ctx *ctx, const natpmp_options *given)
 
 	if (given) {
 		/* A later version with more members takes the sizes of all before it. */
-		if (given->size != sizeof(options))
+		if (given->size != sizeof(options) || given->reserved)
 			return NATPMP_E_INVALID;
 		options = *given;
 	}
@@ -59,7 +59,14 @@ static void close_fd(int fd)
 		close(fd);
 }
 
-/* Of a forked child, too: what is closed here stays open in the parent. */
+static void close_all_fds(natpmp_ctx *ctx)
+{
+	close_fd(ctx->request_fd);
+	close_fd(ctx->group_fd);
+	close_fd(ctx->route_fd);
+	waiter_close(&ctx->waiter);
+}
+
 static void tear_down(natpmp_ctx *ctx)
 {
 	struct lease *lease;
@@ -70,11 +77,16 @@ static void tear_down(natpmp_ctx *ctx)
 		free(owner);
 	}
 	leases_free(&ctx->leases);
-	close_fd(ctx->request_fd);
-	close_fd(ctx->group_fd);
-	close_fd(ctx->route_fd);
-	waiter_close(&ctx->waiter);
 	free(ctx);
+}
+
+/* In a child: what is closed here stays open in the parent. If a thread of the parent was at work
+ * in the context, its memory may be in any state, and is left alone. */
+static void tear_down_copy(natpmp_ctx *ctx)
+{
+	close_all_fds(ctx);
+	if (pthread_mutex_trylock(&ctx->mutex) == 0)
+		tear_down(ctx);
 }
 
 static bool init_lock(natpmp_ctx *ctx)
@@ -118,6 +130,7 @@ int natpmp_new(natpmp_ctx **result, const natpmp_options *options)
 		status = NATPMP_E_NO_MEMORY;
 	if (status) {
 		int saved = errno;
+		close_all_fds(ctx);
 		tear_down(ctx);
 		errno = saved;
 		return status;
@@ -141,14 +154,14 @@ static int close_all(natpmp_ctx *ctx)
 	bool silent = engine_seems_silent(engine);
 	uint64_t now = clock_ms();
 
-	ctx->close_status = NATPMP_OK;
+	if (ctx->left_until <= now)
+		ctx->close_status = NATPMP_OK;
 	for (struct lease *lease = ctx->leases.all; lease; lease = lease->next) {
 		if (lease->finished)
 			continue;
 		lease->released = true;
 		leases_close(&ctx->leases, lease, now);
 	}
-	ctx_forget_address(ctx);
 	if (!silent)
 		ctx_wait(ctx, is_empty, NULL, now + CLOSE_MS);
 	ctx_pump(ctx);
@@ -162,16 +175,20 @@ static int close_all(natpmp_ctx *ctx)
 
 int natpmp_free(natpmp_ctx *ctx)
 {
-	int status = ctx ? ctx_enter(ctx) : NATPMP_OK;
+	int cancel;
+	int status = ctx ? ctx_enter(ctx, &cancel) : NATPMP_OK;
 
 	if (!ctx)
 		return NATPMP_OK;
-	if (status == NATPMP_OK) {
-		status = close_all(ctx);
-		ctx_leave(ctx);
-		pthread_cond_destroy(&ctx->processed);
-		pthread_mutex_destroy(&ctx->mutex);
+	if (status) {
+		tear_down_copy(ctx);
+		return status;
 	}
+	status = close_all(ctx);
+	close_all_fds(ctx);
+	ctx_leave(ctx, cancel);
+	pthread_cond_destroy(&ctx->processed);
+	pthread_mutex_destroy(&ctx->mutex);
 	tear_down(ctx);
 	return status;
 }
@@ -179,27 +196,35 @@ int natpmp_free(natpmp_ctx *ctx)
 /* --- blocking calls --- */
 
 /* Locked and with a link; or a status, and not locked. */
-static int enter_to_block(natpmp_ctx *ctx)
+static int enter_to_block(natpmp_ctx *ctx, int *cancel)
 {
-	int status = ctx ? ctx_enter(ctx) : NATPMP_E_INVALID;
+	int status = ctx ? ctx_enter(ctx, cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
 	status = ctx->in_callback ? NATPMP_E_BUSY : ctx_link(ctx);
-	if (status) {
-		int saved = errno;
-		ctx_leave(ctx);
-		errno = saved;
-	}
+	if (status)
+		ctx_leave(ctx, *cancel);
+	return status;
+}
+
+/* What a blocking call has come to. */
+static int leave_with(natpmp_ctx *ctx, int cancel, int status)
+{
+	if (status == NATPMP_E_SYSTEM)
+		errno = ctx->link_errno;
+	ctx_leave(ctx, cancel);
 	return status;
 }
 
 static bool is_valid(const natpmp_ctx *ctx, const natpmp_mapping *mapping)
 {
+	static const uint32_t none[sizeof(mapping->reserved) / sizeof(mapping->reserved[0])];
 	unsigned protocol = mapping ? (unsigned)mapping->protocol : 0;
 
 	return ctx && protocol >= NATPMP_UDP && protocol <= NATPMP_TCP_UDP &&
-	       (!ctx->leases.vpn || !mapping->internal_port);
+	       (!ctx->leases.vpn || !mapping->internal_port) &&
+	       memcmp(mapping->reserved, none, sizeof(none)) == 0;
 }
 
 /* A lease as wanted, with a port picked if need be. */
@@ -223,13 +248,6 @@ static int make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_leas
 	return status;
 }
 
-/* Its asker gave up; unless somebody else wants to know, forget it. */
-static void give_up_address(natpmp_ctx *ctx)
-{
-	if (!ctx->watched && !ctx->waiting)
-		ctx_forget_address(ctx);
-}
-
 static bool is_mapped(natpmp_ctx *ctx, void *arg)
 {
 	const struct lease *core = arg;
@@ -242,11 +260,11 @@ static bool is_mapped(natpmp_ctx *ctx, void *arg)
 int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 {
 	natpmp_lease *lease = NULL;
-	int status;
+	int status, cancel;
 
 	if (!is_valid(ctx, mapping))
 		return NATPMP_E_INVALID;
-	status = enter_to_block(ctx);
+	status = enter_to_block(ctx, &cancel);
 	if (status)
 		return status;
 	status = make_lease(ctx, mapping, &lease);
@@ -259,19 +277,15 @@ int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 			free(lease);
 			lease = NULL;
 		} else {
-			if (!ctx_wait(ctx, is_mapped, &lease->core, now + ctx->deadline))
-				give_up_address(ctx);
+			ctx_wait(ctx, is_mapped, &lease->core, now + ctx->deadline);
 			status = ctx_outcome(lease, mapping);
 		}
 	}
-	if (lease && status && lease->core.halves == 2) {
+	if (lease && status && lease->core.halves == 2)
 		ctx_close_lease(lease); /* one half may have come to be: leave nothing behind */
-	} else if (lease) {
-		leases_drop(&ctx->leases, &lease->core);
-		free(lease);
-	}
-	ctx_leave(ctx);
-	return status;
+	else if (lease)
+		ctx_drop_lease(lease);
+	return leave_with(ctx, cancel, status);
 }
 
 static bool is_closed(natpmp_ctx *ctx, void *arg)
@@ -287,7 +301,8 @@ static int unmap(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t internal_po
 {
 	const natpmp_mapping mapping = {.protocol = protocol, .internal_port = internal_port};
 	natpmp_lease *lease;
-	int status = enter_to_block(ctx);
+	int cancel;
+	int status = enter_to_block(ctx, &cancel);
 
 	if (status)
 		return status;
@@ -297,17 +312,17 @@ static int unmap(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t internal_po
 
 		lease->core.once = true;
 		status = leases_add(&ctx->leases, &lease->core, LEASE_CLOSE, now);
-		if (!status) {
+		if (status) {
+			free(lease);
+		} else {
 			if (ctx_wait(ctx, is_closed, &lease->core, now + ctx->deadline))
 				status = lease->core.close_status;
 			else
-				status = lease_excuse(&lease->core);
-			leases_drop(&ctx->leases, &lease->core);
+				status = lease_excuse(&ctx->leases, &lease->core);
+			ctx_drop_lease(lease);
 		}
-		free(lease);
 	}
-	ctx_leave(ctx);
-	return status;
+	return leave_with(ctx, cancel, status);
 }
 
 int natpmp_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping)
@@ -339,23 +354,25 @@ static int ask_address(natpmp_ctx *ctx)
 	unsigned serial = leases->address_serial;
 	uint64_t now = clock_ms();
 
-	leases_ask_address(leases, now, true);
-	if (ctx_wait(ctx, is_address_told, &serial, now + ctx->deadline))
+	leases_ask_address(leases, now);
+	bool told = ctx_wait(ctx, is_address_told, &serial, now + ctx->deadline);
+	int hint = leases->address_request.hint;
+	leases_forget_address(leases);
+	if (told)
 		return leases->address_status;
-	give_up_address(ctx);
-	return leases->address_request.hint ? leases->address_request.hint : NATPMP_E_TIMEOUT;
+	return hint ? hint : NATPMP_E_TIMEOUT;
 }
 
 int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN])
 {
-	int status = address ? enter_to_block(ctx) : NATPMP_E_INVALID;
+	int cancel;
+	int status = address ? enter_to_block(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
 	status = ask_address(ctx);
 	address_print(status ? 0 : ctx->leases.address, address);
-	ctx_leave(ctx);
-	return status;
+	return leave_with(ctx, cancel, status);
 }
 
 natpmp_address_kind natpmp_classify(const char *text)
@@ -373,13 +390,13 @@ int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_event_fn *
 		natpmp_lease **result)
 {
 	natpmp_lease *lease = NULL;
-	int status;
+	int status, cancel;
 
 	if (result)
 		*result = NULL;
 	if (!result || !is_valid(ctx, wanted))
 		return NATPMP_E_INVALID;
-	status = ctx_enter(ctx);
+	status = ctx_enter(ctx, &cancel);
 	if (status)
 		return status;
 	status = make_lease(ctx, wanted, &lease);
@@ -387,45 +404,46 @@ int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_event_fn *
 		lease->on_event = on_event;
 		lease->arg = arg;
 		ctx_watch(ctx);
-		uint64_t now = clock_ms();
-		lease->core.open_by = now + ctx->deadline;
-		status = leases_add(&ctx->leases, &lease->core, LEASE_HOLD, now);
+		lease->core.patience = ctx->deadline;
+		status = leases_add(&ctx->leases, &lease->core, LEASE_HOLD, clock_ms());
 		if (status)
 			free(lease);
 		else
 			*result = lease;
 	}
 	ctx_pump(ctx);
-	ctx_leave(ctx);
+	ctx_leave(ctx, cancel);
 	return status;
 }
 
 int natpmp_release(natpmp_lease *lease)
 {
 	natpmp_ctx *ctx = lease ? lease->ctx : NULL;
-	int status = ctx ? ctx_enter(ctx) : NATPMP_OK;
+	int cancel;
+	int status = ctx ? ctx_enter(ctx, &cancel) : NATPMP_OK;
 
 	if (!ctx || status)
 		return status;
 	if (lease->scoped) {
-		ctx_leave(ctx);
-		return NATPMP_E_INVALID;
+		status = NATPMP_E_INVALID;
+	} else {
+		lease->core.released = true;
+		leases_close(&ctx->leases, &lease->core, clock_ms());
+		ctx_pump(ctx);
 	}
-	lease->core.released = true;
-	leases_close(&ctx->leases, &lease->core, clock_ms());
-	ctx_pump(ctx);
-	ctx_leave(ctx);
-	return NATPMP_OK;
+	ctx_leave(ctx, cancel);
+	return status;
 }
 
 int natpmp_lease_state(natpmp_lease *lease, natpmp_state *state)
 {
-	int status = lease && state ? ctx_enter(lease->ctx) : NATPMP_E_INVALID;
+	int cancel;
+	int status = lease && state ? ctx_enter(lease->ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
 	ctx_state(lease, &lease->core.view, state);
-	ctx_leave(lease->ctx);
+	ctx_leave(lease->ctx, cancel);
 	return NATPMP_OK;
 }
 
@@ -439,12 +457,13 @@ int natpmp_fd(natpmp_ctx *ctx)
 int natpmp_timeout(natpmp_ctx *ctx)
 {
 	uint64_t at, now;
+	int cancel;
 
-	if (!ctx || ctx_enter(ctx))
+	if (!ctx || ctx_enter(ctx, &cancel))
 		return -1;
 	at = ctx_deadline(ctx);
 	now = clock_ms();
-	ctx_leave(ctx);
+	ctx_leave(ctx, cancel);
 	if (at == NEVER)
 		return -1;
 	if (at <= now)
@@ -454,7 +473,8 @@ int natpmp_timeout(natpmp_ctx *ctx)
 
 int natpmp_process(natpmp_ctx *ctx)
 {
-	int status = ctx ? ctx_enter(ctx) : NATPMP_E_INVALID;
+	int cancel;
+	int status = ctx ? ctx_enter(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
@@ -462,7 +482,7 @@ int natpmp_process(natpmp_ctx *ctx)
 		status = NATPMP_E_BUSY;
 	else
 		ctx_process(ctx);
-	ctx_leave(ctx);
+	ctx_leave(ctx, cancel);
 	return status;
 }
 
@@ -472,7 +492,8 @@ int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 {
 	struct route route;
 	uint32_t gateway;
-	int status = ctx && link ? ctx_enter(ctx) : NATPMP_E_INVALID, saved;
+	int cancel, saved;
+	int status = ctx && link ? ctx_enter(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
@@ -483,7 +504,7 @@ int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 	address_print(gateway, link->gateway);
 	address_print(route.source, link->internal_address);
 	route_interface(&route, link->interface);
-	ctx_leave(ctx);
+	ctx_leave(ctx, cancel);
 	errno = saved;
 	return status;
 }
@@ -496,31 +517,31 @@ static bool is_pcp_told(natpmp_ctx *ctx, void *arg)
 
 int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 {
-	int status = probe ? enter_to_block(ctx) : NATPMP_E_INVALID;
+	int cancel;
+	int status = probe ? enter_to_block(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
 	struct leases *leases = &ctx->leases;
+	const struct wire_answer *answer = &leases->address_request.answer;
+	uint32_t patience = ctx->deadline;
+
 	memset(probe, 0, sizeof(*probe));
 	probe->status = ask_address(ctx);
-	if (leases->engine.epoch.known) {
+	if (probe->status == NATPMP_OK || probe->status <= NATPMP_E_VERSION) { /* it answered */
 		probe->round_trip = (uint32_t)ctx->round_trip;
-		probe->uptime = leases->engine.epoch.seconds;
+		probe->uptime = answer->epoch;
+		/* Who answered one question will not sit over the next one for long. */
+		if (patience > PCP_PATIENCE)
+			patience = PCP_PATIENCE;
 	}
 	address_print(probe->status ? 0 : leases->address, probe->external_address);
 
-	give_up_address(ctx);
-	/* Somebody who answered one question will not sit over the next one for long. */
-	uint32_t patience = ctx->deadline;
-	if (leases->engine.reach == NATPMP_OK && patience > PCP_PATIENCE)
-		patience = PCP_PATIENCE;
 	leases_ask_pcp(leases, clock_ms());
 	if (ctx_wait(ctx, is_pcp_told, NULL, clock_ms() + patience))
 		probe->pcp_status = leases->pcp_request.status;
 	else
 		probe->pcp_status = NATPMP_E_TIMEOUT;
-	if (!ctx->waiting)
-		engine_cancel(&leases->engine, &leases->pcp_request);
-	ctx_leave(ctx);
-	return NATPMP_OK;
+	leases_forget_pcp(leases);
+	return leave_with(ctx, cancel, NATPMP_OK);
 }

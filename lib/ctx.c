@@ -22,17 +22,20 @@ enum {
 	RECEIVE_MAX = 64,    /* datagrams taken in at a time, so that a flood starves nobody */
 };
 
-int ctx_enter(natpmp_ctx *ctx)
+int ctx_enter(natpmp_ctx *ctx, int *cancel)
 {
 	if (ctx->pid != getpid())
 		return NATPMP_E_FORKED;
+	/* Sending, closing and logging are cancellation points: none may leave the lock behind. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, cancel);
 	pthread_mutex_lock(&ctx->mutex);
 	return NATPMP_OK;
 }
 
-void ctx_leave(natpmp_ctx *ctx)
+void ctx_leave(natpmp_ctx *ctx, int cancel)
 {
 	pthread_mutex_unlock(&ctx->mutex);
+	pthread_setcancelstate(cancel, &cancel);
 }
 
 /* --- the log --- */
@@ -129,8 +132,9 @@ static int open_link(natpmp_ctx *ctx, const struct route *route, uint32_t gatewa
 	if (fd < 0)
 		return no_way(ctx, errno);
 	if (!waiter_add(&ctx->waiter, fd)) {
+		int error = errno;
 		close(fd);
-		return NATPMP_E_SYSTEM;
+		return no_way(ctx, error);
 	}
 	ctx_farewell(ctx);
 	close_socket(ctx, &ctx->request_fd);
@@ -248,6 +252,15 @@ void ctx_watch(natpmp_ctx *ctx)
 	relink(ctx);
 }
 
+/* Nothing is held any more: news wake nobody up. Who comes next looks by itself. */
+static void unwatch(natpmp_ctx *ctx)
+{
+	ctx->watched = false;
+	ctx->relink_at = NEVER;
+	close_socket(ctx, &ctx->route_fd);
+	close_socket(ctx, &ctx->group_fd);
+}
+
 /* --- bytes --- */
 
 static void receive_answers(natpmp_ctx *ctx)
@@ -316,6 +329,18 @@ uint64_t ctx_deadline(natpmp_ctx *ctx)
 	return at;
 }
 
+/* It is closed, as far as that could be done, and dropped. */
+static void bury(natpmp_lease *lease)
+{
+	natpmp_ctx *ctx = lease->ctx;
+
+	if (lease->core.close_status) {
+		ctx->close_status = lease->core.close_status;
+		ctx->left_until = later(ctx->left_until, lease->core.gone_by);
+	}
+	free(lease);
+}
+
 void ctx_pump(natpmp_ctx *ctx)
 {
 	uint8_t bytes[WIRE_REQUEST_MAX];
@@ -327,11 +352,10 @@ void ctx_pump(natpmp_ctx *ctx)
 		ctx->sent_us = clock_us();
 		udp_send(ctx->request_fd, bytes, len);
 	}
-	while ((done = leases_reap(&ctx->leases))) {
-		if (done->close_status)
-			ctx->close_status = done->close_status;
-		free(done->owner);
-	}
+	while ((done = leases_reap(&ctx->leases)))
+		bury(done->owner);
+	if (ctx->watched && !ctx->leases.all)
+		unwatch(ctx);
 	waiter_arm(&ctx->waiter, ctx_deadline(ctx));
 }
 
@@ -389,9 +413,7 @@ bool ctx_wait(natpmp_ctx *ctx, bool (*done)(natpmp_ctx *ctx, void *arg), void *a
 		.here = &ctx->waiting,
 	};
 	bool is_done;
-	int cancel;
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	if (here.next)
 		here.next->here = &here.next;
 	ctx->waiting = &here;
@@ -408,7 +430,6 @@ bool ctx_wait(natpmp_ctx *ctx, bool (*done)(natpmp_ctx *ctx, void *arg), void *a
 	/* Whoever drives on does so without this deadline, and maybe in our place. */
 	ctx_pump(ctx);
 	pthread_cond_broadcast(&ctx->processed);
-	pthread_setcancelstate(cancel, &cancel);
 	return is_done;
 }
 
@@ -416,8 +437,7 @@ void ctx_state(natpmp_lease *lease, const struct lease_view *view, natpmp_state 
 {
 	natpmp_mapping *mapping = &state->mapping;
 
-	state->status = view->status;
-	state->failures = view->failures;
+	*state = (natpmp_state){.status = view->status, .failures = view->failures};
 	*mapping = lease->wanted;
 	if (!view->external_port)
 		return;
@@ -454,18 +474,13 @@ int ctx_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
 	const natpmp_ctx *ctx = lease->ctx;
 
 	if (core->down || !lease_granted(core))
-		return lease_excuse(core);
+		return lease_excuse(&ctx->leases, core);
 	mapping->internal_port = core->internal_port;
 	mapping->external_port = core->half[0].external_port;
 	mapping->lifetime = lease_lifetime(core);
 	address_print(ctx->link.source, mapping->internal_address);
 	address_print(ctx->leases.address, mapping->external_address);
 	return NATPMP_OK;
-}
-
-void ctx_forget_address(natpmp_ctx *ctx)
-{
-	engine_cancel(&ctx->leases.engine, &ctx->leases.address_request);
 }
 
 static bool is_finished(natpmp_ctx *ctx, void *arg)
@@ -475,20 +490,40 @@ static bool is_finished(natpmp_ctx *ctx, void *arg)
 	return core->finished || ctx->leases.engine.reach != NATPMP_OK;
 }
 
+static void release(natpmp_lease *lease)
+{
+	lease->core.once = false;
+	lease->core.released = true;
+}
+
 void ctx_close_lease(natpmp_lease *lease)
 {
 	natpmp_ctx *ctx = lease->ctx;
 	uint64_t now = clock_ms();
 
-	if (ctx->leases.count == 1 && !ctx->waiting)
-		ctx_forget_address(ctx);
 	leases_close(&ctx->leases, &lease->core, now);
 	ctx_wait(ctx, is_finished, &lease->core, now + CLOSE_MS);
 	if (lease->core.finished) {
 		leases_drop(&ctx->leases, &lease->core);
-		free(lease);
+		bury(lease);
+		ctx_pump(ctx);
 	} else {
-		lease->core.once = false;
-		lease->core.released = true;
+		release(lease);
 	}
+}
+
+void ctx_drop_lease(natpmp_lease *lease)
+{
+	natpmp_ctx *ctx = lease->ctx;
+	struct lease *core = &lease->core;
+
+	if (core->owes && (core->half[0].maybe || core->half[1].maybe))
+		leases_close(&ctx->leases, core, clock_ms());
+	if (core->owes && !core->finished) {
+		release(lease);
+	} else {
+		leases_drop(&ctx->leases, core);
+		free(lease);
+	}
+	ctx_pump(ctx);
 }

@@ -54,20 +54,22 @@ struct natpmp_ctx {
 	struct waiting *waiting;
 
 	struct leases leases;
-	int close_status; /* of those released: why one could not be closed */
+	int close_status;    /* of those released: why one could not be closed ... */
+	uint64_t left_until; /* ... and ms, when the last of those has ended */
 	struct waiter waiter;
 	struct route link;  /* of the request socket; as it was while there is no gateway */
 	int link_status;    /* natpmp_status */
 	int link_errno;     /* of NATPMP_E_SYSTEM */
 	uint64_t relink_at; /* ms, after a failure of this machine */
-	bool watched;       /* ctx_watch() was called */
+	bool watched;       /* ctx_watch() was called, for those that are still there */
 	int request_fd, group_fd, route_fd; /* -1 = not open */
 	uint64_t sent_us, round_trip;       /* us */
 };
 
-/* Every call begins with this: NATPMP_OK and locked, or NATPMP_E_FORKED. */
-int ctx_enter(natpmp_ctx *ctx);
-void ctx_leave(natpmp_ctx *ctx);
+/* Every call begins with this: NATPMP_OK and locked, or NATPMP_E_FORKED. Until ctx_leave() the
+ * thread cannot be cancelled; cancel is how that was before. Leaves errno as it is. */
+int ctx_enter(natpmp_ctx *ctx, int *cancel);
+void ctx_leave(natpmp_ctx *ctx, int cancel);
 
 /* Make sure that the link is what the routes say now, before something is asked. */
 int ctx_link(natpmp_ctx *ctx);
@@ -75,8 +77,6 @@ int ctx_link(natpmp_ctx *ctx);
 int ctx_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway);
 /* From now on hear of changes: holds live long. */
 void ctx_watch(natpmp_ctx *ctx);
-/* Nobody waits for an address any more: do not leave the question in the way of the next. */
-void ctx_forget_address(natpmp_ctx *ctx);
 /* Send what is due, set the timer, so that who sleeps looks again; no callbacks. */
 void ctx_pump(natpmp_ctx *ctx);
 /* Take in what came, pump, call the callbacks. */
@@ -94,6 +94,8 @@ natpmp_lease *ctx_new_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, int *
 int ctx_outcome(natpmp_lease *lease, natpmp_mapping *mapping);
 /* Wait until it is closed, CLOSE_MS at most, and free it, or leave that to later. */
 void ctx_close_lease(natpmp_lease *lease);
+/* Free it at once; what it still has to delete for another one is deleted later. */
+void ctx_drop_lease(natpmp_lease *lease);
 void ctx_state(natpmp_lease *lease, const struct lease_view *view, natpmp_state *state);
 
 #endif

@@ -3,35 +3,37 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "core/address.h"
 #include "ctx.h"
 #include "os/clock.h"
 
-struct keeper {
+struct scope {
 	natpmp_ctx *ctx;
+	natpmp_lease *lease;
+	pthread_t keeper;
 	bool over; /* with the context locked */
 };
 
 static bool is_over(natpmp_ctx *ctx, void *arg)
 {
-	const struct keeper *keeper = arg;
+	const struct scope *scope = arg;
 
 	(void)ctx;
-	return keeper->over;
+	return scope->over;
 }
 
 static void *keep(void *arg)
 {
-	struct keeper *keeper = arg;
+	struct scope *scope = arg;
+	int cancel;
 
-	if (ctx_enter(keeper->ctx) == NATPMP_OK) {
-		ctx_wait(keeper->ctx, is_over, keeper, NEVER);
-		ctx_leave(keeper->ctx);
+	if (ctx_enter(scope->ctx, &cancel) == NATPMP_OK) {
+		ctx_wait(scope->ctx, is_over, scope, NEVER);
+		ctx_leave(scope->ctx, cancel);
 	}
 	return NULL;
 }
 
-static int start(struct keeper *keeper, pthread_t *thread)
+static int start(struct scope *scope)
 {
 	sigset_t all, before;
 	int error;
@@ -39,10 +41,37 @@ static int start(struct keeper *keeper, pthread_t *thread)
 	/* The thread inherits the mask: signals are for the caller's threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(thread, NULL, keep, keeper);
+	error = pthread_create(&scope->keeper, NULL, keep, scope);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	errno = error;
 	return error ? NATPMP_E_SYSTEM : NATPMP_OK;
+}
+
+/* errno stays as body left it. */
+static void close_lease(const struct scope *scope)
+{
+	int cancel, saved = errno;
+
+	ctx_enter(scope->ctx, &cancel);
+	ctx_close_lease(scope->lease);
+	ctx_leave(scope->ctx, cancel);
+	errno = saved;
+}
+
+/* However body ends: it returned, or its thread does. */
+static void end(void *arg)
+{
+	struct scope *scope = arg;
+	int cancel, saved = errno;
+
+	if (ctx_enter(scope->ctx, &cancel))
+		return; /* body forked and let the child come here */
+	scope->over = true;
+	ctx_pump(scope->ctx);
+	ctx_leave(scope->ctx, cancel);
+	pthread_join(scope->keeper, NULL);
+	errno = saved;
+	close_lease(scope);
 }
 
 static bool is_decided(natpmp_ctx *ctx, void *arg)
@@ -53,55 +82,60 @@ static bool is_decided(natpmp_ctx *ctx, void *arg)
 	return lease->core.view.status != NATPMP_PENDING;
 }
 
-static int run(natpmp_lease *lease, const natpmp_mapping *mapping, natpmp_body *body, void *arg)
+/* The mapping as granted; or a status, and no lease. */
+static int open_scope(struct scope *scope, const natpmp_mapping *wanted, natpmp_mapping *mapping)
 {
-	struct keeper keeper = {.ctx = lease->ctx};
-	pthread_t thread;
-	int result = start(&keeper, &thread);
+	natpmp_ctx *ctx = scope->ctx;
+	int cancel;
+	int status = ctx_enter(ctx, &cancel);
 
-	if (result)
-		return result;
-	result = body(lease, mapping, arg);
-
-	if (ctx_enter(lease->ctx) ==
-	    NATPMP_OK) { /* else: body forked and let the child come here */
-		keeper.over = true;
-		ctx_pump(lease->ctx);
-		ctx_leave(lease->ctx);
-		pthread_join(thread, NULL);
+	if (status)
+		return status;
+	status = ctx->in_callback ? NATPMP_E_BUSY
+				  : natpmp_hold(ctx, wanted, NULL, NULL, &scope->lease);
+	if (!status) {
+		scope->lease->scoped = true;
+		ctx_wait(ctx, is_decided, scope->lease, clock_ms() + ctx->deadline);
+		*mapping = scope->lease->wanted;
+		/* The address may be silent: it is open all the same. */
+		status = ctx_outcome(scope->lease, mapping);
+		if (status == NATPMP_E_SYSTEM)
+			errno = ctx->link_errno;
+		if (!status)
+			status = start(scope);
+		if (status)
+			close_lease(scope);
 	}
+	ctx_leave(ctx, cancel);
+	return status;
+}
+
+/* With the thread as cancellable as it was. */
+static int run(struct scope *scope, int cancel, natpmp_body *body, const natpmp_mapping *mapping,
+	       void *arg)
+{
+	int result;
+
+	pthread_cleanup_push(end, scope);
+	pthread_setcancelstate(cancel, &cancel);
+	result = body(scope->lease, mapping, arg);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	pthread_cleanup_pop(1);
 	return result;
 }
 
 int natpmp_with_mapping(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_body *body, void *arg)
 {
-	natpmp_lease *lease;
+	struct scope scope = {.ctx = ctx};
 	natpmp_mapping mapping;
-	int status, opened;
+	int result, cancel;
 
 	if (!ctx || !body)
 		return NATPMP_E_INVALID;
-	status = ctx_enter(ctx);
-	if (status)
-		return status;
-	status = ctx->in_callback ? NATPMP_E_BUSY : natpmp_hold(ctx, wanted, NULL, NULL, &lease);
-	if (status) {
-		ctx_leave(ctx);
-		return status;
-	}
-	lease->scoped = true;
-	ctx_wait(ctx, is_decided, lease, clock_ms() + ctx->deadline);
-	mapping = lease->wanted;
-	opened = ctx_outcome(lease,
-			     &mapping); /* the address may be silent: it is open all the same */
-	if (opened == NATPMP_E_SYSTEM)
-		errno = ctx->link_errno;
-	ctx_leave(ctx);
-
-	status = opened ? opened : run(lease, &mapping, body, arg);
-	if (ctx_enter(ctx) == NATPMP_OK) {
-		ctx_close_lease(lease);
-		ctx_leave(ctx);
-	}
-	return status;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	result = open_scope(&scope, wanted, &mapping);
+	if (!result)
+		result = run(&scope, cancel, body, &mapping, arg);
+	pthread_setcancelstate(cancel, &cancel);
+	return result;
 }

@@ -20,23 +20,35 @@ void engine_free(struct engine *engine)
 
 static void enqueue(struct engine *engine, struct request *request)
 {
-	/* The soonest due first; behind all those who failed, in turns, however often they did. */
 	request->state = REQUEST_QUEUED;
-	heap_set(&engine->queue, &request->node, request->failures ? UINT64_MAX : request->due,
-		 engine->serial++);
+	heap_set(&engine->queue, &request->node, request->due, engine->serial++);
 }
 
-/* Who goes next; during a pause, who of those that do not wait for its end. NULL: nobody. */
-static struct request *next(const struct engine *engine, bool pausing)
+static struct request *queued(const struct engine *engine, size_t i)
+{
+	return container_of(engine->queue.nodes[i], struct request, node);
+}
+
+/* Not before: the end of a pause for who is not fresh, of a delay for who waits. */
+static uint64_t free_at(const struct engine *engine, const struct request *request)
+{
+	uint64_t pause = request->fresh ? 0 : engine->pause_until;
+	uint64_t delay = request->waits ? engine->hold_off : 0;
+
+	return pause > delay ? pause : delay;
+}
+
+/* Who goes next: the soonest due of those who may. NULL: nobody may now. */
+static struct request *next(const struct engine *engine, uint64_t now)
 {
 	struct request *best = NULL;
 
-	if (!pausing && engine->queue.count)
-		return container_of(heap_first(&engine->queue), struct request, node);
-	for (size_t i = 0; pausing && i < engine->queue.count; i++) {
-		struct request *request =
-			container_of(engine->queue.nodes[i], struct request, node);
-		if (request->fresh && (!best || request->node.key < best->node.key))
+	if (engine->queue.count && engine->pause_until <= now && engine->hold_off <= now)
+		return queued(engine, 0);
+	for (size_t i = 0; i < engine->queue.count; i++) {
+		struct request *request = queued(engine, i);
+		if (free_at(engine, request) <= now &&
+		    (!best || heap_before(&request->node, &best->node)))
 			best = request;
 	}
 	return best;
@@ -44,6 +56,7 @@ static struct request *next(const struct engine *engine, bool pausing)
 
 void engine_submit(struct engine *engine, struct request *request, bool fresh)
 {
+	request->asked_at = 0;
 	request->hint = 0;
 	request->fresh = fresh;
 	enqueue(engine, request);
@@ -92,6 +105,7 @@ static void end(struct engine *engine, int status, const struct wire_answer *ans
 	land(engine);
 	request->state = REQUEST_ENDED;
 	request->status = status;
+	request->made_way = false;
 	request->answer = answer ? *answer : (struct wire_answer){0};
 	request->next_ended = NULL;
 	*engine->ended_tail = request;
@@ -113,12 +127,12 @@ static void begin(struct engine *engine, uint64_t now)
 	engine->heard = false;
 }
 
-static void take_off(struct engine *engine, uint64_t now)
+static void take_off(struct engine *engine, struct request *request, uint64_t now)
 {
-	struct request *request = next(engine, now < engine->pause_until);
-
 	heap_remove(&engine->queue, &request->node);
 	request->state = REQUEST_IN_FLIGHT;
+	if (!request->asked_at)
+		request->asked_at = now;
 	engine->taken_off = engine->serial;
 	engine->in_flight = request;
 	begin(engine, now);
@@ -126,7 +140,8 @@ static void take_off(struct engine *engine, uint64_t now)
 
 void engine_begin_again(struct engine *engine, struct request *request, uint64_t now)
 {
-	if (request->state == REQUEST_IN_FLIGHT && !engine->queue.count && engine->hold_off <= now)
+	if (request->state == REQUEST_IN_FLIGHT && !engine->queue.count &&
+	    free_at(engine, request) <= now && engine->next_send >= now + ENGINE_FIRST_WAIT)
 		begin(engine, now);
 }
 
@@ -142,12 +157,12 @@ static void pause_from(struct engine *engine, uint64_t last_sent, int reach)
 	/* It was in vain for all who waited then. */
 	for (size_t i = 0; i < engine->queue.count; i++)
 		if (engine->queue.nodes[i]->tie < engine->taken_off)
-			container_of(engine->queue.nodes[i], struct request, node)->fresh = false;
+			queued(engine, i)->fresh = false;
 }
 
-static void give_up(struct engine *engine)
+static void give_up(struct engine *engine, bool makes_way)
 {
-	const struct request *request = engine->in_flight;
+	struct request *request = engine->in_flight;
 	int silence = engine->sends == ENGINE_SENDS ? NATPMP_E_NO_SERVICE : NATPMP_E_TIMEOUT;
 
 	if (!engine->heard) {
@@ -155,6 +170,7 @@ static void give_up(struct engine *engine)
 		engine->unheard++;
 	}
 	end(engine, request->hint ? request->hint : silence, NULL);
+	request->made_way = makes_way;
 }
 
 /* The step of the series is due: send again, or make way. */
@@ -168,22 +184,24 @@ static bool may_send(struct engine *engine, uint64_t now)
 	 * before the gateway is called silent. */
 	if (patience_over && !engine->heard && engine->reach != NATPMP_E_REFUSED &&
 	    (engine->unheard || !engine->queue.count))
-		engine->reach = request->hint ? request->hint : NATPMP_E_TIMEOUT;
-	if (engine->sends == ENGINE_SENDS || elapsed >= series(ENGINE_SENDS) ||
-	    (patience_over && engine->queue.count)) {
-		give_up(engine);
-		return false;
-	}
-	return true;
+		engine->reach = request->hint == NATPMP_E_UNREACHABLE ? NATPMP_E_UNREACHABLE
+								      : NATPMP_E_TIMEOUT;
+	bool complete = engine->sends == ENGINE_SENDS || elapsed >= series(ENGINE_SENDS);
+	bool makes_way = patience_over && engine->queue.count;
+	if (complete || makes_way)
+		give_up(engine, !complete);
+	return !complete && !makes_way;
 }
 
 size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQUEST_MAX])
 {
 	for (;;) {
 		if (!engine->in_flight) {
-			if (engine_deadline(engine) > now)
+			struct request *request =
+				engine_has_no_link(engine) ? NULL : next(engine, now);
+			if (!request)
 				return 0;
-			take_off(engine, now);
+			take_off(engine, request, now);
 		}
 		/* Somebody waits behind one who has had his five sends: do not make him wait on. */
 		bool make_way = engine->queue.count && engine->sends &&
@@ -212,11 +230,12 @@ uint64_t engine_deadline(const struct engine *engine)
 		return engine->queue.count && patience < engine->next_send ? patience
 									   : engine->next_send;
 	}
-	if (!engine->queue.count || engine_has_no_link(engine))
-		return NEVER;
-	if (engine->pause_until <= engine->hold_off || next(engine, true))
-		return engine->hold_off;
-	return engine->pause_until;
+	uint64_t at = NEVER;
+	for (size_t i = 0; i < engine->queue.count && at && !engine_has_no_link(engine); i++) {
+		uint64_t free = free_at(engine, queued(engine, i));
+		at = free < at ? free : at;
+	}
+	return at;
 }
 
 /* --- receiving --- */
@@ -380,10 +399,12 @@ void engine_relink(struct engine *engine, int status, uint32_t own_address)
 
 	if (request) {
 		land(engine);
+		request->asked_at = 0;
 		enqueue(engine, request);
 	}
 	engine->epoch = (struct epoch){0};
 	engine->pcp_asked = false;
+	engine->unheard = 0;
 	engine->generation++;
 	engine->reach = status == NATPMP_OK ? NATPMP_PENDING : status;
 	engine->pause = engine->pause_until = engine->hold_off = 0;

@@ -30,19 +30,21 @@ enum request_state { REQUEST_IDLE, REQUEST_QUEUED, REQUEST_IN_FLIGHT, REQUEST_EN
 struct request {
 	struct wire_request wire;
 	bool any_port; /* VPN dialect: the answer may name internal port 0 or its external port */
+	bool waits;    /* for the end of a delay before a recovery: nobody is blocked by it */
 	uint64_t due;  /* queue order: soonest first */
-	unsigned failures; /* in a row; those who failed take turns behind those who did not */
 
 	/* the engine's */
 	enum request_state state;
 	bool fresh;
 	struct heap_node node;
 	struct request *next_ended;
-	uint64_t first_sent, last_sent; /* ms */
+	uint64_t asked_at;              /* ms, first send since it was submitted; 0 = not yet */
+	uint64_t first_sent, last_sent; /* ms, of its series of sends, which may begin again */
 	int hint;                       /* what was heard, short of an answer; 0 = nothing */
 
 	/* once REQUEST_ENDED */
-	int status; /* natpmp_status */
+	int status;    /* natpmp_status */
+	bool made_way; /* in silence, after five sends, because somebody waited behind */
 	struct wire_answer answer;
 };
 
@@ -64,19 +66,19 @@ struct engine {
 				gateway */
 	int reach;           /* NATPMP_PENDING: not tried; NATPMP_OK: it answers; else why not */
 	uint64_t pause, pause_until; /* ms; nothing is tried again before */
-	uint64_t hold_off;    /* ms, nor is anything new: the delay of RFC 6886 section 3.7 */
+	uint64_t hold_off;    /* ms, nor does what waits begin: the delay of RFC 6886 section 3.7 */
 	uint32_t own_address; /* host order */
 };
 
 void engine_init(struct engine *engine);
 void engine_free(struct engine *engine);
 
-/* Queue a request; wire, any_port, due and failures are set. fresh: it does not wait for
+/* Queue a request; wire, any_port, waits and due are set. fresh: it does not wait for
  * the end of a pause that began before it came. Room for it was reserved in
  * engine->queue. */
 void engine_submit(struct engine *engine, struct request *request, bool fresh);
-/* If it is in flight and nobody waits behind, begin its series again: for who has less time left
- * than the steps are wide by now. */
+/* If it is in flight, nobody waits behind, and its next send is not near, begin its series
+ * again: for who has less time left than the steps are wide by now. */
 void engine_begin_again(struct engine *engine, struct request *request, uint64_t now);
 /* Forget a request, whatever its state. */
 void engine_cancel(struct engine *engine, struct request *request);

@@ -24,7 +24,7 @@ void heap_free(struct heap *heap)
 	*heap = (struct heap){0};
 }
 
-static bool before(const struct heap_node *a, const struct heap_node *b)
+bool heap_before(const struct heap_node *a, const struct heap_node *b)
 {
 	return a->key != b->key ? a->key < b->key : a->tie < b->tie;
 }
@@ -37,7 +37,7 @@ static void put(struct heap *heap, size_t place, struct heap_node *node)
 
 static void settle(struct heap *heap, struct heap_node *node, size_t place)
 {
-	while (place > 1 && before(node, heap->nodes[place / 2 - 1])) {
+	while (place > 1 && heap_before(node, heap->nodes[place / 2 - 1])) {
 		put(heap, place, heap->nodes[place / 2 - 1]);
 		place /= 2;
 	}
@@ -45,9 +45,9 @@ static void settle(struct heap *heap, struct heap_node *node, size_t place)
 		size_t child = 2 * place;
 		if (child > heap->count)
 			break;
-		if (child < heap->count && before(heap->nodes[child], heap->nodes[child - 1]))
+		if (child < heap->count && heap_before(heap->nodes[child], heap->nodes[child - 1]))
 			child++;
-		if (!before(heap->nodes[child - 1], node))
+		if (!heap_before(heap->nodes[child - 1], node))
 			break;
 		put(heap, place, heap->nodes[child - 1]);
 		place = child;

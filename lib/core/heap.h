@@ -26,6 +26,8 @@ struct heap {
 bool heap_reserve(struct heap *heap, size_t room);
 void heap_free(struct heap *heap);
 
+/* Is a to come before b? */
+bool heap_before(const struct heap_node *a, const struct heap_node *b);
 /* Put the node in with that key, or move it if it is in already. */
 void heap_set(struct heap *heap, struct heap_node *node, uint64_t key, uint64_t tie);
 /* Take it out, if it is in. */

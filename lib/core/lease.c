@@ -3,6 +3,8 @@
 
 #include "core/leases.h"
 
+#define SECOND UINT64_C(1000) /* ms */
+
 bool lease_trusted(const struct leases *leases, const struct half *half)
 {
 	return half->expires && half->generation == leases->engine.generation;
@@ -25,12 +27,15 @@ uint32_t lease_lifetime(const struct lease *lease)
 									 : half[0].lifetime;
 }
 
-int lease_excuse(const struct lease *lease)
+int lease_excuse(const struct leases *leases, const struct lease *lease)
 {
+	if (lease->down)
+		return lease->down;
 	for (unsigned i = 0; i < lease->halves; i++)
 		if (lease->half[i].request.hint)
 			return lease->half[i].request.hint;
-	return lease->down ? lease->down : NATPMP_E_TIMEOUT;
+	return lease->coaxed && leases->engine.reach == NATPMP_OK ? NATPMP_E_PORTS_DIFFER
+								  : NATPMP_E_TIMEOUT;
 }
 
 static uint64_t lease_wake(const struct lease *lease)
@@ -105,27 +110,37 @@ void lease_look(struct leases *leases, struct lease *lease)
 	decided(leases, lease);
 }
 
-/* The gateway answers, only its turn has not come; or all are to be asked for again soon. */
-static bool in_line(const struct leases *leases, const struct lease *lease)
+/* The gateway answers, only its turn has not come, or came late: until when is it to be waited
+ * for? 0: no longer. */
+static uint64_t in_line(const struct leases *leases, const struct lease *lease, uint64_t now)
 {
-	bool queued = leases->recover_at != NEVER;
+	uint64_t until = leases->recover_at != NEVER ? now + ENGINE_PATIENCE : 0;
 
-	for (unsigned i = 0; i < lease->halves; i++)
-		queued |= lease->half[i].request.state == REQUEST_QUEUED;
-	return queued && leases->engine.reach == NATPMP_OK;
+	for (unsigned i = 0; i < lease->halves; i++) {
+		const struct half *half = &lease->half[i];
+		if (half->failures)
+			continue; /* it had its turn */
+		if (half->request.state == REQUEST_QUEUED)
+			until = now + ENGINE_PATIENCE;
+		else if (half->request.state == REQUEST_IN_FLIGHT)
+			until = later(until, half->request.asked_at + lease->patience);
+	}
+	return leases->engine.reach == NATPMP_OK ? until : 0;
 }
 
 /* The time for a first verdict is over: by what is known. */
 static void decide(struct leases *leases, struct lease *lease, uint64_t now)
 {
-	if (in_line(leases, lease)) {
-		lease->open_by = now + ENGINE_PATIENCE;
+	uint64_t until = in_line(leases, lease, now);
+
+	if (until > now) {
+		lease->open_by = until;
 		return;
 	}
 	if (in_force(leases, lease))
 		look_up(leases, lease); /* the address may be silent: it is open all the same */
 	else
-		lease->view.status = lease_excuse(lease);
+		lease->view.status = lease_excuse(leases, lease);
 	decided(leases, lease);
 }
 
@@ -151,6 +166,15 @@ static uint16_t suggestion(const struct leases *leases, const struct half *half)
 	return half->external_port ? half->external_port : lease->suggested;
 }
 
+/* Who failed is likely to fail again, and to keep the others waiting: a renewal that failed makes
+ * way for those that end about as soon, and who has nothing to lose goes last, in turns. */
+static uint64_t due(const struct leases *leases, const struct half *half, uint64_t now)
+{
+	if (lease_trusted(leases, half))
+		return half->expires + half->failures * (uint64_t)LEASE_PENALTY;
+	return half->failures ? NEVER : now + LEASE_HURRY;
+}
+
 static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uint64_t now)
 {
 	const struct lease *lease = half->lease;
@@ -166,9 +190,10 @@ static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uin
 		half->request.wire.internal_port = 0;
 		half->request.wire.external_port = 1;
 	}
-	half->request.due = lease_trusted(leases, half) ? half->expires : now + LEASE_HURRY;
+	half->request.due = due(leases, half, now);
 	if (!lifetime)
 		half->request.due = earlier(half->request.due, lease->close_by);
+	half->request.waits = lifetime && !lease->once;
 	half->act_at = NEVER;
 	engine_submit(&leases->engine, &half->request, fresh || lease->once);
 }
@@ -191,6 +216,13 @@ static void ask_to_hold(struct leases *leases, struct half *half, uint64_t now)
 		half->act_at = renewal_retry(half, now);
 }
 
+/* Asked for, and who knows what came of that. */
+static void maybe_granted(const struct leases *leases, struct half *half, uint64_t now)
+{
+	half->maybe = !leases->vpn;
+	half->gone_by = later(half->gone_by, now + half->lease->asked * SECOND);
+}
+
 /* False: there is nothing left to delete. */
 static bool ask_to_delete(struct leases *leases, struct half *half, uint64_t now)
 {
@@ -199,7 +231,7 @@ static bool ask_to_delete(struct leases *leases, struct half *half, uint64_t now
 
 	if (request->state != REQUEST_IDLE && request->wire.lifetime) {
 		if (request->state != REQUEST_QUEUED) /* it was sent: whatever came of it */
-			half->maybe = !leases->vpn;
+			maybe_granted(leases, half, now);
 		engine_cancel(&leases->engine, request);
 		half->act_at = now;
 	}
@@ -259,18 +291,23 @@ static void hold_failed(struct leases *leases, struct half *half, int status, ui
 	if (status == NATPMP_E_NO_SERVICE && !half->lease->once)
 		status = NATPMP_E_TIMEOUT; /* a hold never concludes, and the longer silence is no
 					      news */
+	/* Done perhaps, and the answer lost; but not if its only send was answered. */
+	if (!is_no(status) || request->last_sent != request->asked_at)
+		maybe_granted(leases, half, now);
+	if (half->lease->once && request->made_way) { /* not the end of who waits for it */
+		half->failures++;
+		half->act_at = now;
+		return;
+	}
 	half->failure = status;
 	half->lease->failures++;
-	/* Done perhaps, and the answer lost; but not if its only send was answered. */
-	if (!is_no(status) || request->last_sent != request->first_sent)
-		half->maybe = !leases->vpn;
 	if (lease_trusted(leases, half) && half->expires > now) {
 		half->act_at = status == NATPMP_E_REFUSED ? now : renewal_retry(half, now);
 	} else {
 		lease_lose(half, status);
-		half->act_at = now + lease_retry_delay(status, request->failures);
+		half->act_at = now + lease_retry_delay(status, half->failures);
 	}
-	request->failures++;
+	half->failures++;
 	if (half->lease->once)
 		half->act_at = NEVER;
 }
@@ -280,25 +317,36 @@ static void held(struct leases *leases, struct half *half, uint64_t now)
 	struct lease *lease = half->lease;
 	const struct wire_answer *answer = &half->request.answer;
 	/* More than asked for SHOULD NOT be granted (section 3.3): do not count on it. */
-	uint32_t lifetime = answer->lifetime < lease->asked ? answer->lifetime : lease->asked;
+	uint64_t planned =
+		(answer->lifetime < lease->asked ? answer->lifetime : lease->asked) * SECOND;
 
+	lease->owes = false; /* what was to be deleted is wanted */
+	half->maybe = !leases->vpn;
 	half->external_port = answer->external_port;
+	half->gone_by = now + answer->lifetime * SECOND;
+	if (half->request.asked_at + planned <= now) {
+		half->act_at = now; /* over already, if that was what is answered: to be sure */
+		half->generation--; /* and until then it is as it was, if anything */
+		return;
+	}
 	half->lifetime = answer->lifetime;
-	half->granted_at = half->request.first_sent;
-	half->planned = (uint64_t)lifetime * 1000;
-	half->expires = half->granted_at + half->planned;
-	half->act_at = half->granted_at + half->planned / 2;
+	half->planned = planned;
+	half->expires = half->request.asked_at + planned;
+	half->act_at = half->expires - half->planned / 2;
 	half->generation = leases->engine.generation;
 	half->failure = half->down = NATPMP_OK;
-	half->request.failures = 0;
+	half->failures = 0;
 	if (lease->view.status == NATPMP_OK)
 		lease->failures = 0; /* nobody noticed */
-	half->maybe = !leases->vpn;
 	if (leases->vpn)
 		lease->internal_port = answer->external_port;
-	if (!leases->address_settled || leases->address_doubtful ||
-	    (lease->once && lease_granted(lease)) || now - leases->address_asked >= ADDRESS_STALE)
-		leases_ask_address(leases, now, false);
+	if (lease->once && lease_granted(lease) && !lease->asks_address) {
+		lease->asks_address = true;
+		leases_ask_address(leases, now);
+	} else if (!lease->once && (!leases->address_settled || leases->address_doubtful ||
+				    now - leases->address_asked >= ADDRESS_STALE)) {
+		leases_want_address(leases, now);
+	}
 }
 
 /* UDP and TCP got different external ports: delete both and begin again with another
@@ -345,20 +393,32 @@ static void hold_ended(struct leases *leases, struct half *half, uint64_t now)
 		lease->half[1].act_at = now; /* it was waiting for this, or is being asked for */
 }
 
+static void not_deleted(struct lease *lease, const struct half *half, int status)
+{
+	if (!lease->close_status)
+		lease->close_status = status;
+	lease->gone_by = later(lease->gone_by, half->gone_by);
+}
+
 static void delete_ended(struct half *half, uint64_t now)
 {
 	int status = half->request.status;
+	bool once = half->lease->once;
 
 	half->failure = status;
-	if (status == NATPMP_OK || status <= NATPMP_E_VERSION || half->lease->once) {
-		if (!half->lease->close_status)
-			half->lease->close_status = status;
+	if (once && half->request.made_way) {
+		half->failures++;
+		half->act_at = now;
+	} else if (status == NATPMP_OK || status <= NATPMP_E_VERSION || once) {
+		half->left = status && half->lease->goal == LEASE_AGAIN;
+		if (status && !half->left)
+			not_deleted(half->lease, half, status);
 		half->maybe = false; /* deleted, or it cannot be (section 3.4) */
 		half->expires = 0;
-		half->request.failures = 0;
+		half->failures = 0;
 		half->act_at = now;
 	} else {
-		half->act_at = now + lease_retry_delay(status, half->request.failures++);
+		half->act_at = now + lease_retry_delay(status, half->failures++);
 	}
 }
 
@@ -397,8 +457,8 @@ static bool deleted(struct leases *leases, struct lease *lease, uint64_t now)
 static void finish(struct leases *leases, struct lease *lease)
 {
 	for (unsigned i = 0; i < lease->halves; i++)
-		if (lease->half[i].maybe && !lease->close_status)
-			lease->close_status = NATPMP_E_TIMEOUT;
+		if (lease->half[i].maybe)
+			not_deleted(lease, &lease->half[i], NATPMP_E_TIMEOUT);
 	lease->finished = true;
 	heap_remove(&leases->timers, &lease->timer);
 	if (lease->released) {

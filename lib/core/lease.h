@@ -17,6 +17,7 @@
 enum {
 	LEASE_LIFETIME = 7200, /* s, RFC 6886 section 3.3 */
 	LEASE_HURRY = 600000,  /* ms, mappings that end sooner are renewed before others are made */
+	LEASE_PENALTY = 60000, /* ms, a renewal stands so much further behind after each failure */
 	LEASE_RETRY_GAP = 4000, /* ms, what was asked for already is not asked again sooner */
 	LEASE_COAX_MAX = 6,     /* tries to get one equal external port for both halves */
 };
@@ -29,14 +30,16 @@ struct half {
 	struct request request;
 	uint16_t external_port; /* last assigned; 0 = never */
 	uint32_t lifetime;      /* s, as granted */
-	uint64_t granted_at;    /* ms, when what was granted was asked for, so that ... */
-	uint64_t expires;       /* ... our view ends before the gateway's. 0 = not in force */
-	uint64_t planned;       /* ms from granted_at to expires */
+	uint64_t planned;       /* ms from the first send that may have been answered ... */
+	uint64_t expires;       /* ... to the end of our view. 0 = not in force */
+	uint64_t gone_by;       /* ms, the gateway's view has ended by then */
 	uint64_t act_at;        /* ms, ask (again) then */
+	unsigned failures;      /* in a row */
 	unsigned generation;    /* the engine's, when granted */
 	int failure;            /* of the last try; NATPMP_OK = none */
 	int down;               /* why it is not in force; NATPMP_OK: nothing stands against it */
 	bool maybe;             /* the gateway may have a mapping of ours to delete */
+	bool left;              /* its deletion was refused: once more at the end */
 };
 
 enum lease_goal {
@@ -59,17 +62,20 @@ struct lease {
 	natpmp_protocol protocol;
 	uint16_t internal_port; /* 0: everything, in LEASE_CLOSE; unknown, in the VPN dialect */
 	uint16_t suggested;
-	uint32_t asked;   /* lifetime, s */
-	bool once;        /* of a blocking call: no second try, no verdict from others' failures */
-	uint64_t open_by; /* ms: until then silence is no verdict, then there is one; 0 = there was,
-			   * or silence is one at once */
+	uint32_t asked;    /* lifetime, s */
+	bool once;         /* of a blocking call: a failure is the end, but not one of others */
+	uint64_t patience; /* ms: silence is no verdict so long, and then it is one */
 
 	/* is */
 	enum lease_goal goal;
 	struct half half[2];
 	unsigned halves, coaxed, coax_failures;
 	int down;          /* of its halves */
+	uint64_t open_by;  /* ms: the end of its patience; 0 = there was a verdict */
+	bool owes;         /* the deletion of another one, which had not come to an end */
+	bool asks_address; /* of a blocking call: for as long as it is there */
 	int close_status;  /* what deleting came to, once finished */
+	uint64_t gone_by;  /* ms: what could not be deleted has ended by then */
 	bool finished;     /* closed: nothing more will happen */
 	uint64_t close_by; /* ms, LEASE_CLOSE: no deletion is sent after */
 	uint64_t again_at; /* ms, LEASE_AGAIN: not asked for again before */
@@ -78,7 +84,7 @@ struct lease {
 	struct lease_view view, told;
 	bool changed;
 	unsigned failures; /* in a row */
-	bool released; /* nobody looks at it any more: reap it when it is finished */
+	bool released;     /* nobody looks at it any more: reap it when it is finished */
 
 	struct heap_node timer;
 	struct lease *next, **here;
@@ -91,7 +97,7 @@ bool lease_granted(const struct lease *lease);
 /* The granted lifetime in s, the shorter of two. */
 uint32_t lease_lifetime(const struct lease *lease);
 /* Why it has not come to anything so far: for a deadline that is over. */
-int lease_excuse(const struct lease *lease);
+int lease_excuse(const struct leases *leases, const struct lease *lease);
 
 /* Look at what is, and ask for what is missing. */
 void lease_step(struct leases *leases, struct lease *lease, uint64_t now);
@@ -109,6 +115,11 @@ uint64_t lease_retry_delay(int status, unsigned failures);
 static inline uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static inline uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 #endif

@@ -77,31 +77,82 @@ static void set_address(struct leases *leases, uint32_t address, bool settled)
 		lease_look(leases, lease);
 }
 
-void leases_ask_address(struct leases *leases, uint64_t now, bool fresh)
+static void submit_address(struct leases *leases, uint64_t now, bool blocks)
 {
 	struct request *request = &leases->address_request;
+	bool doubted = !blocks && leases->address_failures;
 
+	request->wire.opcode = WIRE_ADDRESS;
+	/* One small question that all who come up wait for; but when it was in vain, they do not.
+	 */
+	request->due = doubted ? NEVER : 0;
+	request->waits = !blocks;
+	leases->address_asked = now;
+	leases->address_doubtful = false;
+	engine_submit(&leases->engine, request, !doubted);
+}
+
+void leases_want_address(struct leases *leases, uint64_t now)
+{
+	leases->address_wanted = true;
 	leases->address_retry_at = NEVER;
 	if (!leases->address_settled && leases->address_settle_at == NEVER)
 		leases->address_settle_at = now + ENGINE_PATIENCE;
-	if (request->state != REQUEST_IDLE && (request->state != REQUEST_QUEUED || !fresh))
-		return;
-	request->wire.opcode = WIRE_ADDRESS;
-	request->due = 0; /* one small question that all who come up wait for */
-	request->failures = fresh ? 0 : leases->address_failures;
-	leases->address_asked = now;
-	leases->address_doubtful = false;
-	engine_submit(&leases->engine, request, !request->failures);
+	if (leases->address_request.state == REQUEST_IDLE)
+		submit_address(leases, now, false);
 }
 
-void leases_ask_pcp(struct leases *leases, uint64_t now)
+void leases_ask_address(struct leases *leases, uint64_t now)
 {
-	if (leases->pcp_request.state != REQUEST_IDLE)
-		return;
+	struct request *request = &leases->address_request;
+
+	leases->address_askers++;
+	if (request->state == REQUEST_IDLE || request->state == REQUEST_QUEUED)
+		submit_address(leases, now, true);
+	else
+		engine_begin_again(&leases->engine, request, now);
+}
+
+/* Nobody cares any more: it is not to keep the next question waiting. */
+static void drop_address(struct leases *leases)
+{
+	if (!leases->address_wanted && !leases->address_askers)
+		engine_cancel(&leases->engine, &leases->address_request);
+}
+
+void leases_forget_address(struct leases *leases)
+{
+	leases->address_askers--;
+	drop_address(leases);
+}
+
+static void submit_pcp(struct leases *leases, uint64_t now)
+{
 	leases->pcp_request.wire.opcode = WIRE_PCP_ANNOUNCE;
 	leases->pcp_request.due = now;
 	leases->pcp_ended = false;
 	engine_submit(&leases->engine, &leases->pcp_request, true);
+}
+
+void leases_ask_pcp(struct leases *leases, uint64_t now)
+{
+	leases->pcp_askers++;
+	if (leases->pcp_request.state == REQUEST_IDLE)
+		submit_pcp(leases, now);
+}
+
+void leases_forget_pcp(struct leases *leases)
+{
+	if (!--leases->pcp_askers)
+		engine_cancel(&leases->engine, &leases->pcp_request);
+}
+
+static void pcp_ended(struct leases *leases, uint64_t now)
+{
+	if (leases->pcp_request.made_way)
+		submit_pcp(leases, now);
+	else
+		leases->pcp_ended = true;
 }
 
 static void address_ended(struct leases *leases, uint64_t now)
@@ -109,13 +160,18 @@ static void address_ended(struct leases *leases, uint64_t now)
 	const struct request *request = &leases->address_request;
 	bool refused = request->status <= NATPMP_E_VERSION;
 
+	if (request->made_way && leases->address_askers) {
+		submit_address(leases, now, true);
+		return;
+	}
 	/* A good answer was adopted when it came. */
 	leases->address_status = request->status;
 	leases->address_serial++;
-	leases->address_settle_at = NEVER;
+	leases->address_wanted = false;
+	leases->address_settle_at = leases->address_retry_at = NEVER;
 	set_address(leases, refused ? 0 : leases->address, true);
 	leases->address_failures = leases->address ? 0 : leases->address_failures + 1;
-	if (!leases->address && leases->all)
+	if (!leases->address && leases->holds)
 		leases->address_retry_at = now + lease_retry_delay(NATPMP_E_NO_RESOURCES,
 								   leases->address_failures - 1);
 }
@@ -175,7 +231,7 @@ static void encourage(struct leases *leases, bool (*such)(int status), uint64_t 
 			struct half *half = &lease->half[i];
 			if (!such(half->failure))
 				continue;
-			half->request.failures = 1;
+			half->failures = 1;
 			if (half->act_at != NEVER && half->request.state == REQUEST_IDLE)
 				half->act_at = now;
 		}
@@ -197,14 +253,6 @@ static void see_reach(struct leases *leases, uint64_t now)
 		encourage(leases, is_silence, now);
 }
 
-static bool any_hold(const struct leases *leases)
-{
-	for (const struct lease *lease = leases->all; lease; lease = lease->next)
-		if (!lease->once && lease->goal != LEASE_CLOSE)
-			return true;
-	return false;
-}
-
 /* The gateway seems to have forgotten us: re-create all after a random delay (section 3.7);
  * more such signs in the meantime change nothing, later ones wait for the next window. */
 static void see_generation(struct leases *leases, uint64_t now)
@@ -212,7 +260,7 @@ static void see_generation(struct leases *leases, uint64_t now)
 	if (leases->generation == leases->engine.generation)
 		return;
 	leases->generation = leases->engine.generation;
-	if (leases->recover_at != NEVER || !any_hold(leases))
+	if (leases->recover_at != NEVER || !leases->holds)
 		return;
 	uint64_t at = now + leases_random(leases) % (LEASE_RECOVERY_DELAY + 1);
 	uint64_t window = leases->recovered_at + LEASE_RECOVERY_WINDOW;
@@ -226,11 +274,15 @@ static void see_generation(struct leases *leases, uint64_t now)
 static void ask_all(struct leases *leases, uint64_t now)
 {
 	for (struct lease *lease = leases->all; lease; lease = lease->next)
-		for (unsigned i = 0; i < lease->halves; i++)
-			if (lease->goal == LEASE_HOLD && !lease->once &&
-			    lease->half[i].request.state == REQUEST_IDLE &&
-			    !lease_trusted(leases, &lease->half[i]))
-				lease->half[i].act_at = now;
+		for (unsigned i = 0; i < lease->halves; i++) {
+			struct half *half = &lease->half[i];
+			if (lease->goal != LEASE_HOLD || lease->once ||
+			    half->request.state == REQUEST_IN_FLIGHT || lease_trusted(leases, half))
+				continue;
+			/* A renewal that was in the queue is no longer as patient as it was. */
+			engine_cancel(&leases->engine, &half->request);
+			half->act_at = now;
+		}
 	leases->address_doubtful = true; /* the first that is granted asks */
 	step_all(leases, now);
 }
@@ -244,7 +296,7 @@ static void request_ended(struct leases *leases, struct request *request, uint64
 		return;
 	}
 	if (request == &leases->pcp_request) {
-		leases->pcp_ended = true;
+		pcp_ended(leases, now);
 		return;
 	}
 	lease_ended(leases, container_of(request, struct half, request), now);
@@ -268,15 +320,15 @@ static void run(struct leases *leases, uint64_t now)
 	if (leases->recover_at <= now) {
 		leases->recover_at = NEVER;
 		leases->recovered_at = now;
-		if (any_hold(leases))
+		if (leases->holds)
 			ask_all(leases, now);
 	}
 	if (leases->address_settle_at <= now) {
 		leases->address_settle_at = NEVER;
 		set_address(leases, leases->address, true);
 	}
-	if (leases->all && leases->address_retry_at <= now)
-		leases_ask_address(leases, now, false);
+	if (leases->address_retry_at <= now)
+		leases_want_address(leases, now);
 	while ((first = heap_first(&leases->timers)) && first->key <= now)
 		lease_step(leases, container_of(first, struct lease, timer), now);
 }
@@ -299,9 +351,8 @@ uint64_t leases_deadline(const struct leases *leases)
 
 	if (first)
 		at = earlier(at, first->key);
-	if (leases->all)
-		at = earlier(at, leases->address_retry_at);
-	return earlier(earlier(at, leases->recover_at), leases->address_settle_at);
+	at = earlier(at, earlier(leases->address_retry_at, leases->address_settle_at));
+	return earlier(at, leases->recover_at);
 }
 
 /* --- from outside --- */
@@ -329,7 +380,7 @@ void leases_announcement(struct leases *leases, uint64_t now, const uint8_t *byt
 	/* PCP's announcement shows no clock of ours, yet its sender has news: look at the clock
 	 * of NAT-PMP. (There are gateways that announce nothing else.) Not for each of a flood. */
 	uint64_t at = leases->address_asked + ADDRESS_GAP;
-	if (answer.kind == WIRE_PCP_ANNOUNCEMENT && any_hold(leases))
+	if (answer.kind == WIRE_PCP_ANNOUNCEMENT && leases->holds)
 		leases->address_retry_at = earlier(leases->address_retry_at, at > now ? at : now);
 }
 
@@ -339,13 +390,14 @@ void leases_relink(struct leases *leases, uint64_t now, int status, uint32_t own
 	leases->generation = leases->engine.generation;
 	leases->reach = leases->engine.reach;
 	leases->recover_at = NEVER;
+	leases->recovered_at = 0;
 	set_address(leases, 0, false);
 	leases->address_settle_at = leases->address_retry_at = NEVER;
 	for (struct lease *lease = leases->all; lease && status; lease = lease->next)
 		for (unsigned i = 0; i < lease->halves; i++)
 			if (lease->goal != LEASE_CLOSE)
 				lease_lose(&lease->half[i], status);
-	if (status == NATPMP_OK && any_hold(leases))
+	if (status == NATPMP_OK && leases->holds)
 		ask_all(leases, now);
 	else
 		step_all(leases, now);
@@ -355,9 +407,9 @@ void leases_relink(struct leases *leases, uint64_t now, int status, uint32_t own
 static bool part(struct leases *leases, struct half *half)
 {
 	struct request *request = &half->request;
-	bool maybe = half->maybe;
+	bool maybe = half->maybe || half->left;
 
-	half->maybe = false;
+	half->maybe = half->left = false;
 	if (request->state == REQUEST_IN_FLIGHT) {
 		if (request->wire.lifetime == 0)
 			return false; /* it has just been told */
@@ -409,8 +461,29 @@ static void inherit(struct leases *leases, struct half *half, uint64_t now)
 				continue;
 			old->maybe = false;
 			half->maybe = true;
+			half->gone_by = old->gone_by;
+			half->lease->owes = true;
 			lease_step(leases, other, now);
 		}
+}
+
+static bool is_hold(const struct lease *lease)
+{
+	return !lease->once && lease->goal != LEASE_CLOSE;
+}
+
+/* It is not to be kept any more. */
+static void leave(struct leases *leases, struct lease *lease)
+{
+	forget_change(leases, lease);
+	if (is_hold(lease) && !--leases->holds) {
+		leases->address_wanted = false;
+		leases->address_settle_at = leases->address_retry_at = NEVER;
+	}
+	if (lease->asks_address)
+		leases->address_askers--;
+	lease->asks_address = false;
+	drop_address(leases);
 }
 
 int leases_add(struct leases *leases, struct lease *lease, enum lease_goal goal, uint64_t now)
@@ -439,6 +512,8 @@ int leases_add(struct leases *leases, struct lease *lease, enum lease_goal goal,
 	}
 	lease->view.status = lease->told.status = NATPMP_PENDING;
 	lease->close_by = NEVER;
+	lease->open_by = lease->patience ? now + lease->patience : 0;
+	leases->holds += is_hold(lease);
 	leases->count++;
 	lease->next = leases->all;
 	lease->here = &leases->all;
@@ -453,16 +528,15 @@ void leases_close(struct leases *leases, struct lease *lease, uint64_t now)
 {
 	uint64_t series = now + ENGINE_FIRST_WAIT * ((1U << ENGINE_SENDS) - 1);
 
-	forget_change(leases, lease);
+	leave(leases, lease);
 	lease->goal = LEASE_CLOSE;
 	lease->open_by = lease->close_by = 0;
 	for (unsigned i = 0; i < lease->halves; i++) {
 		const struct half *half = &lease->half[i];
 		/* Past its expiry there is nothing to delete any more (section 3.1). */
-		uint64_t by = half->expires
-				      ? earlier(series, half->granted_at + 1000ULL * half->lifetime)
-				      : series;
+		uint64_t by = half->expires ? earlier(series, half->gone_by) : series;
 		lease->close_by = by > lease->close_by ? by : lease->close_by;
+		lease->half[i].maybe |= lease->half[i].left;
 		lease->half[i].act_at = now;
 	}
 	lease_step(leases, lease, now);
@@ -481,7 +555,7 @@ struct lease *leases_reap(struct leases *leases)
 
 void leases_drop(struct leases *leases, struct lease *lease)
 {
-	forget_change(leases, lease);
+	leave(leases, lease);
 	heap_remove(&leases->timers, &lease->timer);
 	for (unsigned i = 0; i < lease->halves; i++)
 		engine_cancel(&leases->engine, &lease->half[i].request);

@@ -22,6 +22,7 @@ struct leases {
 	struct engine engine;
 	struct heap timers;
 	struct lease *all;
+	size_t holds; /* of all, those to be kept: not once, not being closed */
 	struct lease *changed, **changed_tail;
 	size_t count;
 	uint64_t random;
@@ -35,15 +36,18 @@ struct leases {
 
 	/* the gateway's external address, one question for all */
 	struct request address_request;
-	uint32_t address;      /* host order, 0 = none that we know of */
-	bool address_settled;  /* there was an answer, or no hope of one */
-	bool address_doubtful; /* it may have changed */
+	bool address_wanted;     /* by those who hold: they were up, or are to be */
+	unsigned address_askers; /* blocking calls that wait for it */
+	uint32_t address;        /* host order, 0 = none that we know of */
+	bool address_settled;    /* there was an answer, or no hope of one */
+	bool address_doubtful;   /* it may have changed */
 	uint64_t address_asked, address_settle_at, address_retry_at; /* ms */
 	unsigned address_failures;
 	unsigned address_serial; /* counts ended questions */
 	int address_status;
 
 	struct request pcp_request; /* is PCP spoken? */
+	unsigned pcp_askers;
 	bool pcp_ended;
 
 	struct lease *finished; /* of those released */
@@ -63,10 +67,13 @@ void leases_close(struct leases *leases, struct lease *lease, uint64_t now);
 void leases_drop(struct leases *leases, struct lease *lease);
 /* The next one that was closed and is finished, dropped by this; NULL if there is none. */
 struct lease *leases_reap(struct leases *leases);
-/* Ask for the external address; address_serial moves on when that ended. */
-void leases_ask_address(struct leases *leases, uint64_t now, bool fresh);
-/* Ask whether PCP is spoken; pcp_ended and pcp_request.status will tell. */
+/* For a blocking call: ask for the external address; address_serial moves on when that ended.
+ * leases_forget_address() has to follow: it takes the question back if nobody else asks. */
+void leases_ask_address(struct leases *leases, uint64_t now);
+void leases_forget_address(struct leases *leases);
+/* The same, whether PCP is spoken; pcp_ended and pcp_request.status will tell. */
 void leases_ask_pcp(struct leases *leases, uint64_t now);
+void leases_forget_pcp(struct leases *leases);
 
 /* What came from the gateway: answer to a request, announcement. ICMP: engine_icmp(). */
 void leases_input(struct leases *leases, uint64_t now, const uint8_t *bytes, size_t len);
@@ -84,7 +91,9 @@ uint64_t leases_deadline(const struct leases *leases);
 /* The next lease whose view differs from what was told; now it is told. */
 struct lease *leases_event(struct leases *leases, struct lease_view *before);
 
-/* For lease.c: its view has changed; delays and suggestions. */
+/* For lease.c: those who are up care for the address; a view has changed; delays and suggestions.
+ */
+void leases_want_address(struct leases *leases, uint64_t now);
 void leases_note_change(struct leases *leases, struct lease *lease);
 uint64_t leases_random(struct leases *leases);
 

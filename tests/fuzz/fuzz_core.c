@@ -32,7 +32,8 @@ struct world {
 	struct held *all[LEASES];
 	struct watch watch;
 	bool linked;
-	unsigned deleting_all;          /* calls that say so */
+	unsigned deleting_all; /* calls that say so */
+	unsigned address_askers, pcp_askers;
 	uint64_t now, wanted;           /* ms; when it wanted to be called */
 	uint8_t sent[WIRE_REQUEST_MAX]; /* last */
 	size_t sent_len;
@@ -164,7 +165,7 @@ static void begin(struct world *w, bool once, enum lease_goal goal)
 		.suggested = kind & 0x80 ? (uint16_t)word(&w->in) : 0,
 		.asked = kind & 0x40 ? word(&w->in) : 0,
 		.once = once,
-		.open_by = kind & 0x20 && !once ? w->now + 500 + 1000 * (kind & 0x1f) : 0,
+		.patience = kind & 0x20 && !once ? 500 + 1000 * (kind & 0x1f) : 0,
 		.owner = held,
 	};
 	if (leases_add(&w->leases, &held->core, goal, w->now) != NATPMP_OK) {
@@ -197,13 +198,18 @@ static void ask(struct world *w)
 {
 	switch (byte(&w->in) % 3) {
 	case 0:
-		leases_ask_address(&w->leases, w->now, true);
+		leases_ask_address(&w->leases, w->now);
+		w->address_askers++;
 		break;
 	case 1:
 		leases_ask_pcp(&w->leases, w->now);
+		w->pcp_askers++;
 		break;
-	default:
-		engine_cancel(&w->leases.engine, &w->leases.pcp_request);
+	default: /* those who asked for it have gone */
+		for (; w->address_askers; w->address_askers--)
+			leases_forget_address(&w->leases);
+		for (; w->pcp_askers; w->pcp_askers--)
+			leases_forget_pcp(&w->leases);
 		watch_taken_back(&w->watch, &w->leases);
 	}
 }

@@ -19,6 +19,9 @@ static inline uint64_t dice_bits(struct dice *dice)
 	return z ^ z >> 31;
 }
 
+/* One roll an expression: which of two comes first is the compiler's choice, and a seed is to mean
+ * the same with all of them. */
+
 /* 0 .. sides - 1 */
 static inline uint64_t dice_roll(struct dice *dice, uint64_t sides)
 {
@@ -33,6 +36,14 @@ static inline uint64_t dice_between(struct dice *dice, uint64_t low, uint64_t hi
 static inline bool dice_chance(struct dice *dice, unsigned permille)
 {
 	return permille && dice_roll(dice, 1000) < permille;
+}
+
+/* 32 bits, of which the first so many are 0. */
+static inline uint32_t dice_word(struct dice *dice)
+{
+	uint32_t word = (uint32_t)dice_bits(dice);
+
+	return word >> dice_roll(dice, 32);
 }
 
 /* Each doubling as likely as the others: durations from seconds to hours. */

@@ -64,7 +64,7 @@ void plan_forge(struct world *w, struct event *event)
 
 	memset(bytes, 0, sizeof(event->bytes));
 	event->len = 16;
-	put32(bytes + 4, wild ? (uint32_t)dice_bits(&w->dice) >> dice_roll(&w->dice, 32) : seconds);
+	put32(bytes + 4, wild ? dice_word(&w->dice) : seconds);
 	if (event->kind == ANNOUNCED && event->subject) {
 		memset(bytes + 1, 0, 3 + 4);
 		bytes[0] = 2;

@@ -196,8 +196,7 @@ static void set_up_gateways(struct world *w)
 		model_init(&w->gateway[i], model_profile_find(name), w->table[i], room,
 			   dice_bits(&w->dice), w->now);
 		model_set_address(&w->gateway[i], plan_address(w, i));
-		model_set_clock(&w->gateway[i], w->now,
-				(uint32_t)dice_bits(&w->dice) >> dice_roll(&w->dice, 32));
+		model_set_clock(&w->gateway[i], w->now, dice_word(&w->dice));
 	}
 }
 
@@ -233,8 +232,10 @@ static void set_up(struct world *w)
 			   dice_chance(dice, 600) ? dice_roll(dice, 1000)
 						  : dice_scale(dice, 1, DAY),
 			   OPEN, i, 0);
-	for (unsigned i = (unsigned)dice_roll(dice, 6); i--;)
-		plan_later(w, dice_roll(dice, WEEK), dice_chance(dice, 500) ? MAP : UNMAP, 0, 0);
+	for (unsigned i = (unsigned)dice_roll(dice, 6); i--;) {
+		enum move move = dice_chance(dice, 500) ? MAP : UNMAP;
+		plan_later(w, dice_roll(dice, WEEK), move, 0, 0);
+	}
 	if (dice_chance(dice, 100))
 		plan_later(w, dice_roll(dice, WEEK), UNMAP_ALL, 0, 0);
 	if (dice_chance(dice, 200))

@@ -223,8 +223,7 @@ static void keep_time(struct world *w)
 static void jump(struct world *w, uint64_t length)
 {
 	(void)length;
-	model_set_clock(world_gateway(w, w->socket), w->now,
-			(uint32_t)dice_bits(&w->dice) >> dice_roll(&w->dice, 32));
+	model_set_clock(world_gateway(w, w->socket), w->now, dice_word(&w->dice));
 }
 
 /* --- its addresses, and ways to it --- */

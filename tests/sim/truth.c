@@ -111,6 +111,15 @@ static void check_creation(struct world *w, const uint8_t *bytes)
 		      suggested, port, key->external_port);
 }
 
+/* Somebody is blocked until this is answered, or it closes something: nothing is re-created. */
+static bool is_for_now(struct world *w, const uint8_t *bytes, size_t len)
+{
+	if (!is_map(bytes, len))
+		return w->leases.address_askers || w->leases.pcp_askers;
+	const struct hold *hold = truth_key(w, bytes[1], port_in(bytes))->wanted;
+	return !lifetime_in(bytes) || (hold && hold->stage == MAPPING);
+}
+
 /* Nothing needs the external address more often, not even a flood of announcements. */
 static void check_address_question(struct world *w)
 {
@@ -132,7 +141,7 @@ void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 	bool first = !last || w->shown_at >= last + WINDOW;
 	CHECK(w,
 	      w->watch.first != w->now || recovery == NEVER || !first ||
-		      recovery > w->shown_at + DELAY,
+		      recovery > w->shown_at + DELAY || is_for_now(w, bytes, len),
 	      "something new is sent %" PRIu64 " ms after a restart was shown, %" PRIu64
 	      " ms before the recovery",
 	      w->now - w->shown_at, recovery - w->now);
@@ -224,9 +233,14 @@ static void hear_grant(struct world *w, const struct event *event, const struct 
 	struct key *key = truth_key(w, answer->opcode, answer->internal_port);
 	uint32_t asked = lifetime_in(request);
 	key->external_port = answer->external_port;
+	if (w->watch.asked + (answer->lifetime < asked ? answer->lifetime : asked) * SECOND <=
+	    w->now) { /* maybe over already: it is asked again, and what was before is uncertain */
+		key->shown = key->shown ? key->shown : w->now;
+		return;
+	}
 	key->lifetime = answer->lifetime < asked ? answer->lifetime : asked;
 	key->granted = w->now;
-	key->over = w->watch.first + key->lifetime * SECOND;
+	key->over = w->watch.asked + key->lifetime * SECOND;
 	key->shown = 0;
 	key->link = event->link;
 }

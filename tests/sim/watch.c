@@ -48,8 +48,11 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 {
 	uint64_t elapsed = now - watch->first;
 	bool again = same(watch, bytes, len);
+	/* Somebody is blocked until the address is told, and the next send was not near. */
+	bool hurried = again && len == 2 && leases->address_askers &&
+		       watch->first + series(watch->step + 1) >= now + FIRST_WAIT;
 	bool given_up =
-		elapsed >= FIVE_SENDS || (again && elapsed >= RETRY_GAP) ||
+		elapsed >= FIVE_SENDS || (again && elapsed >= RETRY_GAP) || hurried ||
 		(is_deletion(watch) && watch->is_over && watch->is_over(watch->arg, watch->bytes));
 
 	/* The same bytes may begin another series: the core says which it is. */
@@ -64,6 +67,9 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 	      "opcode %u port %u sent %" PRIu64 " ms after opcode %u port %u, which is unanswered",
 	      bytes[1], bytes[4] << 8 | bytes[5], elapsed, watch->bytes[1],
 	      watch->bytes[4] << 8 | watch->bytes[5]);
+	/* One that made way for others and is asked again may have been asked before. */
+	watch->asked = leases->engine.in_flight->asked_at;
+	WATCH(watch, watch->asked <= now, "asked in the future");
 	watch->open = true;
 	watch->pcp_asked |= bytes[0] == 2;
 	memcpy(watch->bytes, bytes, len);

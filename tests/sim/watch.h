@@ -22,8 +22,8 @@ struct watch {
 	bool open;
 	uint8_t bytes[WIRE_REQUEST_MAX];
 	size_t len;
-	uint64_t first;
-	unsigned step; /* of the series, from 0 */
+	uint64_t first, asked; /* ms, first send: of its series, of all of them */
+	unsigned step;         /* of the series, from 0 */
 
 	uint64_t recovered_at;
 };

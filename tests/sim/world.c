@@ -387,8 +387,8 @@ struct hold *world_hold(struct world *w, unsigned slot, uint16_t suggested, uint
 	hold->core.suggested = suggested;
 	hold->core.asked = lifetime;
 	if (dice_chance(&w->dice, 500))
-		hold->core.open_by = w->now + dice_scale(&w->dice, SECOND / 2, 2 * MINUTE);
-	hold->open_by = hold->core.open_by;
+		hold->core.patience = dice_scale(&w->dice, SECOND / 2, 2 * MINUTE);
+	hold->open_by = w->now + hold->core.patience;
 	if (!add(w, hold, LEASE_HOLD))
 		return NULL;
 	want(w, hold);
@@ -454,10 +454,11 @@ void world_probe(struct world *w, bool end)
 {
 	TRACE(w, "probe%s", end ? ", end" : "");
 	if (end) {
-		engine_cancel(&w->leases.engine, &w->leases.pcp_request);
+		leases_forget_address(&w->leases);
+		leases_forget_pcp(&w->leases);
 		watch_taken_back(&w->watch, &w->leases);
 	} else {
-		leases_ask_address(&w->leases, w->now, true);
+		leases_ask_address(&w->leases, w->now);
 		leases_ask_pcp(&w->leases, w->now);
 	}
 	w->wake_at = w->last_user = w->now;

@@ -163,7 +163,7 @@ START_TEST(N23_port_or_lifetime_zero_grants_nothing)
 	grants(&s, 80, 0);
 	repeats(&s, 0);
 	ck_assert(!lease_granted(web));
-	ck_assert_int_eq(lease_excuse(web), NATPMP_E_BAD_ANSWER);
+	ck_assert_int_eq(lease_excuse(&s.leases, web), NATPMP_E_BAD_ANSWER);
 	s.sent_told++; /* 0.75 s */
 	runs_until(&s, 127749);
 	s.sent_told = s.sent_count;

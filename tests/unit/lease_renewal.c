@@ -94,13 +94,48 @@ START_TEST(N31_silence_for_60_s)
 	asks(&s, 60 * SECOND, NATPMP_TCP, 80, 80, 60);
 	repeats(&s, 7); /* up to 91.75 s */
 	grants(&s, 80, 60);
+	/* That may have been the answer to the first of all, at 30 s, and its time be over. */
+	asks(&s, 91750, NATPMP_TCP, 80, 80, 60);
+	grants(&s, 80, 60);
 	comes_up(&s, 91750, web, 80);
 	asks_address(&s, 91750);
 	tells_address(&s, ADDRESS);
-	/* That may have been the answer to the first of them, and half its time over. */
-	asks(&s, 91750, NATPMP_TCP, 80, 80, 60);
-	grants(&s, 80, 60);
 	asks(&s, 121750, NATPMP_TCP, 80, 80, 60);
+	story_end(&s);
+}
+
+/* The series began again at 3/4; what is answered then may be the first send, at half the time. */
+START_TEST(N29_an_answer_to_the_series_before)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 60);
+	asks(&s, 30 * SECOND, NATPMP_TCP, 80, 80, 60);
+	repeats(&s, 5);
+	asks(&s, 45 * SECOND, NATPMP_TCP, 80, 80, 60);
+	runs_until(&s, 45 * SECOND + 100);
+	grants(&s, 80, 60);
+	asks(&s, 60 * SECOND, NATPMP_TCP, 80, 80, 60); /* half of the time since then */
+	story_end(&s);
+}
+
+/* It cannot be told what is answered: the renewal of a mapping that is in force, by a shorter one
+ * that may be over already, is no event. */
+START_TEST(N29_over_when_it_is_granted)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 7);
+	grants(&s, 80, 20); /* after 31.75 s */
+	asks(&s, HOUR + 31750, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 20);
+	asks_address(&s, HOUR + 31750);
+	tells_address(&s, ADDRESS);
+	asks(&s, HOUR + 41750, NATPMP_TCP, 80, 80, 7200);
 	story_end(&s);
 }
 
@@ -264,7 +299,8 @@ int main(void)
 {
 	return RUN_TESTS("lease-renewal", N30_renewed_at_half_with_the_assigned_port,
 			 N30_lifetime_changes_at_a_renewal, N31_silence_for_7200_s,
-			 N31_silence_for_60_s, N31_never_closer_than_4_s,
+			 N31_silence_for_60_s, N29_an_answer_to_the_series_before,
+			 N29_over_when_it_is_granted, N31_never_closer_than_4_s,
 			 N31_a_restarting_gateway_refuses_for_a_while,
 			 N31_a_hundred_refused_packets, N32_changed_port_is_one_event,
 			 N29_asleep_past_the_end, N29_asleep_past_the_renewal,

@@ -290,10 +290,10 @@ START_TEST(N7_blocking_call_with_the_whole_series)
 	repeats(&s, 8);
 	quiet_until(&s, 127749);
 	ck_assert_int_eq(web->down, NATPMP_OK);
-	ck_assert_int_eq(lease_excuse(web), NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(lease_excuse(&s.leases, web), NATPMP_E_TIMEOUT);
 	quiet_until(&s, 127750);
 	ck_assert_int_eq(web->down, NATPMP_E_NO_SERVICE);
-	ck_assert_int_eq(lease_excuse(web), NATPMP_E_NO_SERVICE);
+	ck_assert_int_eq(lease_excuse(&s.leases, web), NATPMP_E_NO_SERVICE);
 	story_end(&s);
 }
 
@@ -306,7 +306,7 @@ START_TEST(N10_blocking_call_excuses_itself_with_the_hint)
 	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
 	bounces(&s, NATPMP_E_UNREACHABLE);
 	ck_assert_int_eq(web->down, NATPMP_OK);
-	ck_assert_int_eq(lease_excuse(web), NATPMP_E_UNREACHABLE);
+	ck_assert_int_eq(lease_excuse(&s.leases, web), NATPMP_E_UNREACHABLE);
 	story_end(&s);
 }
 

@@ -226,8 +226,8 @@ static struct lease *add(struct story *s, const struct lease *wanted, enum lease
 	REQUIRE(lease, "out of memory");
 	*lease = *wanted;
 	lease->owner = lease;
-	if (s->patience && goal == LEASE_HOLD)
-		lease->open_by = core_now(s) + s->patience;
+	if (goal == LEASE_HOLD)
+		lease->patience = s->patience;
 	ck_assert_int_eq(leases_add(&s->leases, lease, goal, core_now(s)), NATPMP_OK);
 	pump(s);
 	return lease;
