@@ -137,6 +137,12 @@ static void notify_status(const struct holds *holds, bool first_ready)
 	notify(text);
 }
 
+/* A hook that begins finds the port file as it should be. */
+static bool may_work(const struct holds *holds, const struct hook *hook)
+{
+	return hook->pid || !portfile_busy(&holds->portfile);
+}
+
 void holds_work(struct holds *holds)
 {
 	bool first_ready = !holds->ready && holds_worst(holds)->status == NATPMP_OK;
@@ -157,8 +163,7 @@ void holds_work(struct holds *holds)
 	for (size_t i = 0; i < holds->count; i++) {
 		struct hook *hook = &holds->hold[i].hook;
 
-		/* One that begins finds the port file as it should be. */
-		if (hook->pid || !portfile_busy(&holds->portfile))
+		if (may_work(holds, hook))
 			hook_work(hook, holds->signals, holds->output);
 	}
 }
@@ -173,7 +178,8 @@ uint64_t holds_due(const struct holds *holds)
 	uint64_t due = NEVER;
 
 	for (size_t i = 0; i < holds->count; i++) {
-		uint64_t at = hook_due(&holds->hold[i].hook);
+		const struct hook *hook = &holds->hold[i].hook;
+		uint64_t at = may_work(holds, hook) ? hook_due(hook) : NEVER;
 
 		due = at < due ? at : due;
 	}
