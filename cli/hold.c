@@ -203,11 +203,9 @@ int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 {
 	const struct options *options = output->options;
 
-	*holds = (struct holds){.ctx = ctx,
-				.output = output,
-				.options = options,
-				.signals = signals,
-				.portfile.path = options->port_file};
+	*holds = (struct holds){
+		.ctx = ctx, .output = output, .options = options, .signals = signals};
+	portfile_begin(&holds->portfile, options->port_file, output);
 	*for_what = options->wanted;
 	holds->hold = calloc(options->count, sizeof(*holds->hold));
 	if (!holds->hold)
