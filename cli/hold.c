@@ -277,20 +277,37 @@ static void end_hooks(struct holds *holds)
 	} while (running);
 }
 
+/* status: of natpmp_free(). With --vpn nothing is deleted. */
+static void say_end(struct holds *holds, int status)
+{
+	bool closed = status == NATPMP_OK && !holds->options->library.vpn_ports;
+	bool open = false;
+
+	for (size_t i = 0; i < holds->count; i++) {
+		const natpmp_mapping *mapping = &holds->hold[i].now.mapping;
+
+		if (!is_granted(mapping))
+			continue;
+		open = true;
+		output_event(holds->output, closed ? "closed" : "left", mapping, status);
+	}
+	if (open && status != NATPMP_OK)
+		output_error(holds->output,
+			     "closing failed: %s; what is still open ends with its lifetime, or "
+			     "sooner with \"natpmp --close\"",
+			     natpmp_strerror(status));
+}
+
 void holds_end(struct holds *holds)
 {
+	int status;
+
 	if (holds->ready)
 		notify("STOPPING=1\nSTATUS=closing");
-	for (size_t i = 0; i < holds->count; i++)
-		natpmp_release(holds->hold[i].lease);
 	holds->output->ctx = NULL;
-	natpmp_free(holds->ctx);
+	status = natpmp_free(holds->ctx);
 	portfile_end(&holds->portfile, holds->output);
-	for (size_t i = 0; i < holds->count; i++) {
-		if (is_granted(&holds->hold[i].now.mapping))
-			output_event(holds->output, "closed", &holds->hold[i].now.mapping,
-				     NATPMP_OK);
-	}
+	say_end(holds, status);
 	end_hooks(holds);
 	free(holds->hold);
 }
