@@ -25,6 +25,44 @@ static void step_aside(void)
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
+/* NATPMP_[OLD_]name[_number]=value */
+static const char *const names[] = {"INTERNAL_PORT", "EXTERNAL_PORT", "INTERNAL_ADDRESS",
+				    "EXTERNAL_ADDRESS", "PROTOCOL"};
+enum { NAMES = sizeof(names) / sizeof(*names) };
+
+static bool is_ours(const char *variable)
+{
+	if (strncmp(variable, "NATPMP_", 7) != 0)
+		return false;
+	variable += 7;
+	if (!strncmp(variable, "OLD_", 4))
+		variable += 4;
+	for (size_t i = 0; i < NAMES; i++) {
+		size_t length = strlen(names[i]);
+		const char *end = variable + length;
+
+		if (strncmp(variable, names[i], length) != 0)
+			continue;
+		if (*end == '_')
+			end += 1 + strspn(end + 1, "0123456789");
+		if (*end == '=')
+			return true;
+	}
+	return false;
+}
+
+/* What a natpmp that runs this one has said of its own mappings. */
+static void forget_environment(void)
+{
+	char **kept = environ;
+
+	for (char **variable = environ; *variable; variable++) {
+		if (!is_ours(*variable))
+			*kept++ = *variable;
+	}
+	*kept = NULL;
+}
+
 pid_t child_fork(const struct signals *signals, bool aside)
 {
 	pid_t pid = fork();
@@ -33,34 +71,29 @@ pid_t child_fork(const struct signals *signals, bool aside)
 		if (aside)
 			step_aside();
 		signals_restore(signals);
+		forget_environment();
 	} else if (pid > 0 && aside) {
 		setpgid(pid, pid); /* whoever of the two comes first */
 	}
 	return pid;
 }
 
-static void set(const char *prefix, const char *name, const char *suffix, const char *value)
-{
-	char variable[64];
-
-	snprintf(variable, sizeof(variable), "NATPMP_%s%s%s", prefix, name, suffix);
-	setenv(variable, value, 1);
-}
-
 void child_environment(const char *prefix, const char *suffix, const natpmp_mapping *mapping)
 {
 	bool known = mapping->external_port != 0;
-	char internal[8] = "", external[8] = "";
+	char internal[8] = "", external[8] = "", variable[64];
+	const char *values[NAMES] = {internal, external, mapping->internal_address,
+				     mapping->external_address,
+				     known ? protocol_name(mapping->protocol) : ""};
 
 	if (known) {
 		snprintf(internal, sizeof(internal), "%u", mapping->internal_port);
 		snprintf(external, sizeof(external), "%u", mapping->external_port);
 	}
-	set(prefix, "INTERNAL_PORT", suffix, internal);
-	set(prefix, "EXTERNAL_PORT", suffix, external);
-	set(prefix, "INTERNAL_ADDRESS", suffix, mapping->internal_address);
-	set(prefix, "EXTERNAL_ADDRESS", suffix, mapping->external_address);
-	set(prefix, "PROTOCOL", suffix, known ? protocol_name(mapping->protocol) : "");
+	for (size_t i = 0; i < NAMES; i++) {
+		snprintf(variable, sizeof(variable), "NATPMP_%s%s%s", prefix, names[i], suffix);
+		setenv(variable, values[i], 1);
+	}
 }
 
 static void fail(const char *what, int error)

@@ -9,9 +9,9 @@
 
 #include "signals.h"
 
-/* fork(): 0 in the child, which has its signals back as they were before us. aside: in a
- * process group of its own (so that it can be ended with all it started), without stdin, its
- * stdout our stderr. -1: errno says why. */
+/* fork(): 0 in the child, which has its signals back as they were before us, and nothing of
+ * another natpmp's mappings in its environment. aside: in a process group of its own (so that it
+ * can be ended with all it started), without stdin, its stdout our stderr. -1: errno says why. */
 pid_t child_fork(const struct signals *signals, bool aside);
 
 /* In the child: NATPMP_<prefix>EXTERNAL_PORT<suffix> and so on. mapping with external port 0:

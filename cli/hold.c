@@ -137,6 +137,12 @@ static void notify_status(const struct holds *holds, bool first_ready)
 	notify(text);
 }
 
+/* A hook that begins finds the port file as it should be. */
+static bool may_work(const struct holds *holds, const struct hook *hook)
+{
+	return hook->pid || !portfile_busy(&holds->portfile);
+}
+
 void holds_work(struct holds *holds)
 {
 	bool first_ready = !holds->ready && holds_worst(holds)->status == NATPMP_OK;
@@ -157,8 +163,7 @@ void holds_work(struct holds *holds)
 	for (size_t i = 0; i < holds->count; i++) {
 		struct hook *hook = &holds->hold[i].hook;
 
-		/* One that begins finds the port file as it should be. */
-		if (hook->pid || !portfile_busy(&holds->portfile))
+		if (may_work(holds, hook))
 			hook_work(hook, holds->signals, holds->output);
 	}
 }
@@ -173,7 +178,8 @@ uint64_t holds_due(const struct holds *holds)
 	uint64_t due = NEVER;
 
 	for (size_t i = 0; i < holds->count; i++) {
-		uint64_t at = hook_due(&holds->hold[i].hook);
+		const struct hook *hook = &holds->hold[i].hook;
+		uint64_t at = may_work(holds, hook) ? hook_due(hook) : NEVER;
 
 		due = at < due ? at : due;
 	}
@@ -197,11 +203,9 @@ int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 {
 	const struct options *options = output->options;
 
-	*holds = (struct holds){.ctx = ctx,
-				.output = output,
-				.options = options,
-				.signals = signals,
-				.portfile.path = options->port_file};
+	*holds = (struct holds){
+		.ctx = ctx, .output = output, .options = options, .signals = signals};
+	portfile_begin(&holds->portfile, options->port_file, output);
 	*for_what = options->wanted;
 	holds->hold = calloc(options->count, sizeof(*holds->hold));
 	if (!holds->hold)
@@ -273,20 +277,37 @@ static void end_hooks(struct holds *holds)
 	} while (running);
 }
 
+/* status: of natpmp_free(). With --vpn nothing is deleted. */
+static void say_end(struct holds *holds, int status)
+{
+	bool closed = status == NATPMP_OK && !holds->options->library.vpn_ports;
+	bool open = false;
+
+	for (size_t i = 0; i < holds->count; i++) {
+		const natpmp_mapping *mapping = &holds->hold[i].now.mapping;
+
+		if (!is_granted(mapping))
+			continue;
+		open = true;
+		output_event(holds->output, closed ? "closed" : "left", mapping, status);
+	}
+	if (open && status != NATPMP_OK)
+		output_error(holds->output,
+			     "closing failed: %s; what is still open ends with its lifetime, or "
+			     "sooner with \"natpmp --close\"",
+			     natpmp_strerror(status));
+}
+
 void holds_end(struct holds *holds)
 {
+	int status;
+
 	if (holds->ready)
 		notify("STOPPING=1\nSTATUS=closing");
-	for (size_t i = 0; i < holds->count; i++)
-		natpmp_release(holds->hold[i].lease);
 	holds->output->ctx = NULL;
-	natpmp_free(holds->ctx);
+	status = natpmp_free(holds->ctx);
 	portfile_end(&holds->portfile, holds->output);
-	for (size_t i = 0; i < holds->count; i++) {
-		if (is_granted(&holds->hold[i].now.mapping))
-			output_event(holds->output, "closed", &holds->hold[i].now.mapping,
-				     NATPMP_OK);
-	}
+	say_end(holds, status);
 	end_hooks(holds);
 	free(holds->hold);
 }

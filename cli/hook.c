@@ -14,6 +14,24 @@ void hook_change(struct hook *hook, const natpmp_mapping *now)
 		return;
 	hook->latest = *now;
 	hook->waiting = true;
+	hook->not_before = 0;
+	hook->pause = 0;
+}
+
+/* Nothing newer is to be told: then the same again, some time. True: that is to be said. */
+static bool failed(struct hook *hook, int status)
+{
+	bool news = status != hook->last_status;
+
+	hook->last_status = status;
+	if (!hook->waiting && hook->command) {
+		hook->pause = hook->pause ? 2 * hook->pause : HOOK_RETRY;
+		if (hook->pause > HOOK_RETRY_MAX)
+			hook->pause = HOOK_RETRY_MAX;
+		hook->not_before = now_ms() + hook->pause;
+		hook->waiting = true;
+	}
+	return news;
 }
 
 static void start(struct hook *hook, const struct signals *signals, struct output *output)
@@ -30,11 +48,14 @@ static void start(struct hook *hook, const struct signals *signals, struct outpu
 	}
 	if (hook->pid < 0) {
 		hook->pid = 0;
-		output_error(output, "cannot run --on-change: %s; close some programs",
-			     strerror(errno));
+		if (failed(hook, -errno))
+			output_error(output,
+				     "cannot run --on-change: %s; close some programs, it is tried "
+				     "again",
+				     strerror(-hook->last_status));
 		return;
 	}
-	hook->told = hook->latest;
+	hook->telling = hook->latest;
 	hook->started = now_ms();
 	hook->limit = NEVER;
 	hook->kills = 0;
@@ -45,7 +66,7 @@ void hook_work(struct hook *hook, const struct signals *signals, struct output *
 	uint64_t now = now_ms();
 	char name[OUTPUT_NAME_LEN];
 
-	if (!hook->pid && hook->waiting)
+	if (!hook->pid && hook->waiting && now >= hook->not_before)
 		start(hook, signals, output);
 	if (hook->pid && hook->waiting && hook->limit == NEVER)
 		hook->limit = hook->started + HOOK_PATIENCE;
@@ -55,7 +76,7 @@ void hook_work(struct hook *hook, const struct signals *signals, struct output *
 		output_error(output,
 			     "--on-change for %s has run for %lu s and is ended; give it a time "
 			     "limit of its own",
-			     output_name(&hook->told, name),
+			     output_name(&hook->telling, name),
 			     (unsigned long)((now - hook->started) / 1000));
 	kill(-hook->pid, hook->kills ? SIGKILL : SIGTERM);
 	hook->kills++;
@@ -64,7 +85,9 @@ void hook_work(struct hook *hook, const struct signals *signals, struct output *
 
 uint64_t hook_due(const struct hook *hook)
 {
-	return hook->pid ? hook->limit : NEVER;
+	if (hook->pid)
+		return hook->limit;
+	return hook->waiting ? hook->not_before : NEVER;
 }
 
 bool hook_reap(struct hook *hook, pid_t pid, int wait_status, struct output *output)
@@ -75,17 +98,18 @@ bool hook_reap(struct hook *hook, pid_t pid, int wait_status, struct output *out
 	if (!hook->pid || pid != hook->pid)
 		return false;
 	hook->pid = 0;
+	output_name(&hook->telling, name);
 	if (!status) {
-		hook->failures = 0;
-		return true;
+		if (hook->last_status)
+			output_note(output, "--on-change for %s has succeeded", name);
+		hook->told = hook->telling;
+		hook->last_status = 0;
+	} else if (!hook->kills && failed(hook, status)) { /* that one is ended was said */
+		output_error(output, "--on-change for %s failed with status %d; %s", name, status,
+			     hook->command ? "the mapping is held all the same, and this is run "
+					     "again until it succeeds"
+					   : "it is not run again, since natpmp ends");
 	}
-	hook->failures++;
-	if (!hook->kills && (hook->failures == 1 || status != hook->last_status))
-		output_error(output,
-			     "--on-change for %s failed with status %d; the mapping is held all "
-			     "the same, and the next change runs it again",
-			     output_name(&hook->told, name), status);
-	hook->last_status = status;
 	return true;
 }
 
@@ -93,6 +117,7 @@ void hook_end(struct hook *hook)
 {
 	uint64_t limit = now_ms() + HOOK_FAREWELL;
 
+	hook->command = NULL;
 	hook->waiting = false;
 	if (hook->pid && hook->limit > limit)
 		hook->limit = limit;

@@ -3,7 +3,9 @@
  * hook - --on-change, for one mapping.
  *
  * Never two at once: a change that comes while it runs waits, and only the
- * latest. One that hangs while a change waits is ended after HOOK_PATIENCE.
+ * latest. One that hangs while a change waits is ended after HOOK_PATIENCE. One
+ * that fails, because whom it tells is not there yet perhaps, is run again,
+ * later each time, until it succeeds or something newer is to be told.
  */
 #ifndef CLI_HOOK_H
 #define CLI_HOOK_H
@@ -17,22 +19,26 @@
 #include "signals.h"
 
 enum {
-	HOOK_PATIENCE = 60000, /* ms for one that keeps a change waiting */
-	HOOK_FAREWELL = 2000,  /* ms for one still running at our end */
-	HOOK_GRACE = 1000,     /* ms from SIGTERM to SIGKILL, and from there to giving up */
-	HOOK_KILLS = 3,        /* so many mean that it cannot be ended */
+	HOOK_PATIENCE = 60000,   /* ms for one that keeps a change waiting */
+	HOOK_FAREWELL = 2000,    /* ms for one still running at our end */
+	HOOK_GRACE = 1000,       /* ms from SIGTERM to SIGKILL, and from there to giving up */
+	HOOK_KILLS = 3,          /* so many mean that it cannot be ended */
+	HOOK_RETRY = 5000,       /* ms from a failure to the next try, */
+	HOOK_RETRY_MAX = 300000, /* twice as long each time up to this */
 };
 
 struct hook {
-	const char *command; /* NULL: there is none */
+	const char *command; /* NULL: there is none, or none any more */
 	pid_t pid;           /* 0: does not run */
-	bool waiting;        /* there is something to tell */
-	natpmp_mapping told, latest;
+	bool waiting;        /* there is something to tell, */
+	uint64_t not_before; /* ms, then */
+	uint64_t pause;      /* ms, after the latest failure to tell this; 0: none so far */
+	natpmp_mapping told; /* the last time that it succeeded */
+	natpmp_mapping telling, latest;
 	uint64_t started;
-	uint64_t limit;    /* ms; NEVER: none */
-	int kills;         /* signals sent to this one so far */
-	int last_status;   /* its exit status, to say a repeated failure once */
-	unsigned failures; /* in a row */
+	uint64_t limit;  /* ms; NEVER: none */
+	int kills;       /* signals sent to this one so far */
+	int last_status; /* how it ended the last time, to say a repeated failure once */
 };
 
 /* The mapping came up, or is another one now. */

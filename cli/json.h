@@ -2,8 +2,8 @@
 /*
  * json - one JSON object a line. Every line has an "event"; the keys only grow:
  *
- *   event             "mapped", "up", "changed", "down", "closed", "closed_all",
- *                     "address", "error", "check"
+ *   event             "mapped", "up", "changed", "down", "closed", "left",
+ *                     "closed_all", "address", "error", "check"
  *   protocol          "tcp", "udp", "both"
  *   internal_address, internal_port, external_address, external_port
  *                     the mapping as granted; before that what was wanted of

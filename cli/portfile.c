@@ -88,6 +88,21 @@ static void failed(struct portfile *file, int error, struct output *output)
 	file->failed_at = now_ms();
 }
 
+/* Nobody is to find it. */
+static void withdraw(const struct portfile *file, struct output *output)
+{
+	if (unlink(file->path) < 0 && errno != ENOENT && errno != ENOTDIR)
+		output_error(output, "--port-file %s: %s; remove it by hand", file->path,
+			     strerror(errno));
+}
+
+void portfile_begin(struct portfile *file, const char *path, struct output *output)
+{
+	*file = (struct portfile){.path = path};
+	if (path)
+		withdraw(file, output);
+}
+
 void portfile_set(struct portfile *file, char *text)
 {
 	if (file->text && text && !strcmp(file->text, text)) {
@@ -140,9 +155,8 @@ void portfile_end(struct portfile *file, struct output *output)
 {
 	if (file->writer)
 		waitpid(file->writer, NULL, 0); /* lest it comes after us */
-	if (file->text && unlink(file->path) < 0 && errno != ENOENT && errno != ENOTDIR)
-		output_error(output, "--port-file %s: %s; remove it by hand", file->path,
-			     strerror(errno));
+	if (file->text)
+		withdraw(file, output);
 	free(file->text);
 	file->text = NULL;
 }

@@ -26,6 +26,8 @@ struct portfile {
 /* Whether this path may be replaced; says on stderr why not. */
 bool portfile_usable(const char *path);
 
+/* path may be NULL. What an earlier one left there goes: that port is not open, or not yet. */
+void portfile_begin(struct portfile *file, const char *path, struct output *output);
 /* The text is taken over and freed some time. */
 void portfile_set(struct portfile *file, char *text);
 /* Begin to write what is not written yet. A failure is said once; call again whenever there

@@ -45,6 +45,21 @@ NATPMP_PROTOCOL_2=both
 END
 expect cmp "$work/out" "$work/wanted"
 
+step "within another natpmp: that one's mappings are none of this one's"
+inner="env | grep ^NATPMP_ | sort"
+NATPMP_OLD_PROTOCOL=udp NATPMP_EXTERNAL_PORT_12=1 NATPMP_PORT=2 NATPMP_PROTOCOL_NAME=3 \
+	natpmp -p 1236 -p 1237 "$NATPMP" -g "$gateway" -p 1238 "$inner" >"$work/out"
+cat >"$work/wanted" <<'END'
+NATPMP_EXTERNAL_ADDRESS=11.22.33.44
+NATPMP_EXTERNAL_PORT=1238
+NATPMP_INTERNAL_ADDRESS=127.0.0.1
+NATPMP_INTERNAL_PORT=1238
+NATPMP_PORT=2
+NATPMP_PROTOCOL=tcp
+NATPMP_PROTOCOL_NAME=3
+END
+expect cmp "$work/out" "$work/wanted"
+
 step "its exit status is ours"
 run 'exit 0'
 expect_status 0

@@ -132,3 +132,16 @@ run -p 1640 --print '%P' 'echo command'
 expect test "$(tr '\n' ' ' <"$work/out")" = '1640 command '
 run -p 1640 --json 'echo {}'
 expect test "$(jq -r '.event // "command"' "$work/out" | tr '\n' ' ')" = 'up command closed '
+
+step "a gateway that is silent at the end: nothing is said to be closed"
+start silent -p 1650 -p 1651 --hold --json
+wait_for 5 sh -c "[ \$(wc -l <'$work/silent.out') = 2 ]"
+tell drop 100000
+kill -s TERM "$pid"
+finish "$pid"
+expect_status 0
+expect test "$(jq -r .event "$work/silent.out" | tr '\n' ' ')" = 'up up left left '
+expect_json silent.out '.event == "left" and .external_port == 1651 and .error.code == "timeout"'
+expect_lines silent.err 1
+expect_text silent.err 'closing failed: no answer'
+expect_text silent.err 'ends with its lifetime'

@@ -80,8 +80,9 @@ finish "$pid"
 expect_lines slow 1
 tell port off
 
-step "it fails: said once, and the mapping is held"
-start fails -p 1653 --ttl 2 --hold --on-change 'exit 3'
+step "it fails: said once, the mapping is held, and it is run again by itself"
+start fails -p 1653 --ttl 2 --hold --on-change \
+	"[ -e '$work/client' ] || exit 3; echo \"%P [\$NATPMP_OLD_EXTERNAL_PORT]\" >'$work/late'"
 wait_for 5 has_text fails.err '--on-change for 1653/tcp failed with status 3'
 tell port 1763
 wait_for 5 has_line fails.out '.*:1763 -> .*'
@@ -89,10 +90,27 @@ tell port 1764
 wait_for 5 has_line fails.out '.*:1764 -> .*'
 expect_lines fails.err 1
 expect has_mapping tcp 1653 1764
+: >"$work/client"
+wait_for 10 has_line late '1764 \[\]' # it has never succeeded
+wait_for 5 has_text fails.err '--on-change for 1653/tcp has succeeded'
+expect_lines fails.err 2
 kill -s TERM "$pid"
 finish "$pid"
 expect_status 0
 tell port off
+
+step "it fails: nothing waits for that at the end"
+start ended -p 1660 --hold --on-change 'exit 3'
+wait_for 5 has_text ended.err 'failed with status 3'
+kill -s TERM "$pid"
+wait_for 3 gone "$pid"
+finish "$pid"
+expect_status 0
+start late -p 1661 --hold --on-change "echo begin >'$work/lastly'; sleep 0.7; exit 3"
+wait_for 5 has_line lastly begin
+kill -s TERM "$pid"
+finish "$pid"
+expect_text late.err 'it is not run again, since natpmp ends'
 
 step "it hangs: renewals go on, and the end does not wait for long"
 start hangs -p 1654 --ttl 2 --hold --on-change \

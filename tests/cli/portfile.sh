@@ -62,6 +62,31 @@ expect_status 6
 expect_not test -e "$file"
 tell result off
 
+step "one that was left behind is gone before a mapping is open"
+start killed -p 1675 --hold --port-file "$file"
+wait_for 5 says 1675
+kill -s KILL "$pid"
+finish "$pid"
+expect says 1675
+requests=$(grep -c 'drop request' "$work/log" || :)
+tell drop 100000
+start next -p 1676 --hold --retry --port-file "$file"
+wait_for 5 seen $((requests + 1)) 'drop request'
+expect_not test -e "$file"
+tell reset
+wait_for 10 says 1676
+kill -s TERM "$pid"
+finish "$pid"
+expect_empty next.err
+
+step "a command line with a mistake in it removes nothing"
+echo 1677 >"$file"
+status=0
+"$NATPMP" -g 300.0.0.1 --hold --port-file "$file" 2>"$work/err" || status=$?
+expect_status 2
+expect says 1677
+rm "$file"
+
 step "a path that goes away: said once, held all the same, tried again"
 mkdir "$work/not-there"
 start missing -p 1673 --ttl 2 --hold --port-file "$work/not-there/port"

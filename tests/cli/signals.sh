@@ -90,6 +90,8 @@ before=$(date +%s)
 finish "$pid"
 expect_status 0
 expect test $(($(date +%s) - before)) -le 4
+expect_lines closing.err 1
+expect_text closing.err 'closing failed: no answer'
 tell reset
 run --close-all
 

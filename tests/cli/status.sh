@@ -38,6 +38,9 @@ before=$(date +%s)
 run -p 1000 --timeout 1
 expect_status 4
 expect test $(($(date +%s) - before)) -le 4
+before=$(date +%s%N)
+run -p 1000 --timeout 1 --hold
+expect test $((($(date +%s%N) - before) / 1000000)) -lt 2500 # nobody waits for it to be closed
 refused 4 timeout
 expect_text err "$gateway_address"
 tell reset

@@ -459,6 +459,68 @@ START_TEST(test_hook_ignores_the_end)
 }
 END_TEST
 
+/* The one that runs fails: when is it run again? */
+static void fails_and_waits(uint64_t pause)
+{
+	ck_assert_int_eq(reap(), 0);
+	ck_assert(hook_due(&hook) == clock_now + pause);
+	clock_now = hook_due(&hook) - 1;
+	work();
+	ck_assert_int_eq(hook.pid, 0);
+	clock_now++;
+	work();
+	ck_assert_int_gt(hook.pid, 0);
+	ck_assert(hook_due(&hook) == NEVER);
+}
+
+START_TEST(test_hook_is_run_again)
+{
+	static const uint64_t pauses[] = {5000, 10000, 20000, 40000, 80000, 160000, 300000, 300000};
+
+	begin_hook("exit 3");
+	for (size_t i = 0; i < sizeof(pauses) / sizeof(*pauses); i++)
+		fails_and_waits(pauses[i]);
+
+	/* What is newer comes at once, and anew. */
+	ck_assert_int_eq(reap(), 0);
+	hook_change(&hook, &sample);
+	work();
+	ck_assert_int_gt(hook.pid, 0);
+	fails_and_waits(5000);
+	hook_change(&hook, &sample);
+	ck_assert_int_eq(reap(), 0);
+	work();
+	ck_assert_int_gt(hook.pid, 0);
+	fails_and_waits(5000);
+
+	/* Nothing is run again once we are at our end, whether it waits or runs. */
+	hook_end(&hook);
+	ck_assert_int_eq(reap(), 0);
+	ck_assert(hook_due(&hook) == NEVER);
+	begin_hook("exit 3");
+	ck_assert_int_eq(reap(), 0);
+	hook_end(&hook);
+	ck_assert(hook_due(&hook) == NEVER);
+}
+END_TEST
+
+START_TEST(test_hook_was_told)
+{
+	natpmp_mapping other = sample;
+
+	begin_hook("exit $((NATPMP_EXTERNAL_PORT != 8080))");
+	ck_assert_uint_eq(hook.told.external_port, 0);
+	ck_assert_int_eq(reap(), 0);
+	ck_assert_uint_eq(hook.told.external_port, 8080);
+	ck_assert(hook_due(&hook) == NEVER);
+	other.external_port = 8081;
+	hook_change(&hook, &other);
+	work();
+	ck_assert_int_eq(reap(), 0);
+	ck_assert_uint_eq(hook.told.external_port, 8080);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("cli");
@@ -478,6 +540,8 @@ int main(void)
 	tcase_add_test(cases, test_addresses);
 	tcase_add_test(cases, test_hook_hangs);
 	tcase_add_test(cases, test_hook_ignores_the_end);
+	tcase_add_test(cases, test_hook_is_run_again);
+	tcase_add_test(cases, test_hook_was_told);
 	suite_add_tcase(suite, cases);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -32,6 +32,10 @@ for profile in vpn vpn-named; do
 	finish "$pid"
 	expect_status 0
 	expect_not seen 1 'request delete'
+	run --vpn --json true
+	expect_json out '.event == "left" and .error == null'
+	expect_not has_text out closed
+	expect_empty err
 	"$GATEWAYD" --tell "$work/control" quit >/dev/null
 	finish "$gateway_pid"
 done
