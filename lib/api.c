@@ -166,7 +166,7 @@ static int close_all(natpmp_ctx *ctx)
 		ctx_wait(ctx, is_empty, NULL, now + CLOSE_MS);
 	ctx_pump(ctx);
 	for (struct lease *lease = ctx->leases.all; lease; lease = lease->next)
-		if (lease->half[0].maybe || lease->half[1].maybe)
+		if (!ctx->close_status && (lease->half[0].maybe || lease->half[1].maybe))
 			ctx->close_status =
 				engine->reach < NATPMP_OK ? engine->reach : NATPMP_E_TIMEOUT;
 	ctx_farewell(ctx);

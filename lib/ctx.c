@@ -335,7 +335,8 @@ static void bury(natpmp_lease *lease)
 	natpmp_ctx *ctx = lease->ctx;
 
 	if (lease->core.close_status) {
-		ctx->close_status = lease->core.close_status;
+		if (ctx->left_until <= clock_ms())
+			ctx->close_status = lease->core.close_status;
 		ctx->left_until = later(ctx->left_until, lease->core.gone_by);
 	}
 	free(lease);

@@ -141,7 +141,8 @@ static void take_off(struct engine *engine, struct request *request, uint64_t no
 void engine_begin_again(struct engine *engine, struct request *request, uint64_t now)
 {
 	if (request->state == REQUEST_IN_FLIGHT && !engine->queue.count &&
-	    free_at(engine, request) <= now && engine->next_send >= now + ENGINE_FIRST_WAIT)
+	    free_at(engine, request) <= now && request->last_sent < now &&
+	    engine->next_send >= now + ENGINE_FIRST_WAIT)
 		begin(engine, now);
 }
 

@@ -118,7 +118,7 @@ static uint64_t in_line(const struct leases *leases, const struct lease *lease, 
 
 	for (unsigned i = 0; i < lease->halves; i++) {
 		const struct half *half = &lease->half[i];
-		if (half->failures)
+		if (half->failures || lease->coaxed)
 			continue; /* it had its turn */
 		if (half->request.state == REQUEST_QUEUED)
 			until = now + ENGINE_PATIENCE;
@@ -454,10 +454,10 @@ static bool deleted(struct leases *leases, struct lease *lease, uint64_t now)
 	return !busy;
 }
 
-static void finish(struct leases *leases, struct lease *lease)
+static void finish(struct leases *leases, struct lease *lease, uint64_t now)
 {
 	for (unsigned i = 0; i < lease->halves; i++)
-		if (lease->half[i].maybe)
+		if (lease->half[i].maybe && lease->half[i].gone_by > now)
 			not_deleted(lease, &lease->half[i], NATPMP_E_TIMEOUT);
 	lease->finished = true;
 	heap_remove(&leases->timers, &lease->timer);
@@ -472,7 +472,7 @@ void lease_step(struct leases *leases, struct lease *lease, uint64_t now)
 	expire(lease, now);
 	if (lease->goal != LEASE_HOLD && deleted(leases, lease, now)) {
 		if (lease->goal == LEASE_CLOSE) {
-			finish(leases, lease);
+			finish(leases, lease, now);
 			return;
 		}
 		lease->goal = LEASE_HOLD;

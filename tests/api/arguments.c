@@ -57,6 +57,27 @@ START_TEST(new_checks_its_options)
 	}
 }
 
+/* A later version will mean something by these. */
+START_TEST(reserved_is_zero)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	natpmp_lease *lease;
+	natpmp_ctx *ctx;
+
+	ok(natpmp_new(&ctx, &options));
+	options.reserved = 1;
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	for (size_t i = 0; i < sizeof(m.reserved) / sizeof(m.reserved[0]); i++) {
+		m.reserved[i] = 1;
+		ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_INVALID);
+		ck_assert_int_eq(natpmp_hold(ctx, &m, NULL, NULL, &lease), NATPMP_E_INVALID);
+		ck_assert_int_eq(natpmp_with_mapping(ctx, &m, no_body, NULL), NATPMP_E_INVALID);
+		m.reserved[i] = 0;
+	}
+	natpmp_free(ctx);
+}
+
 START_TEST(new_checks_addresses)
 {
 	static const char *const bad[] = {"",          "router.lan", "1.2.3",     "1.2.3.4.5",
@@ -293,9 +314,10 @@ START_TEST(version_is_the_headers)
 
 int main(void)
 {
-	return RUN_TESTS("api-arguments", new_checks_its_options, new_checks_addresses,
-			 new_copies_its_options, N39_only_tcp_and_udp, null_arguments,
-			 N38_unmap_refuses_internal_port_0, N25_internal_port_0_picks_one,
+	return RUN_TESTS("api-arguments", new_checks_its_options, reserved_is_zero,
+			 new_checks_addresses, new_copies_its_options, N39_only_tcp_and_udp,
+			 null_arguments, N38_unmap_refuses_internal_port_0,
+			 N25_internal_port_0_picks_one,
 			 vpn_ports_leave_no_choice_of_the_internal_port, every_status_has_a_text,
 			 N55_classify, version_is_the_headers);
 }

@@ -454,6 +454,8 @@ START_TEST(link_and_probe)
 	ck_assert_int_eq(probe.status, NATPMP_E_TIMEOUT);
 	ck_assert_int_eq(probe.pcp_status, NATPMP_E_TIMEOUT);
 	ck_assert_str_eq(probe.external_address, "");
+	ck_assert_uint_eq(probe.round_trip, 0); /* not those of the answers before */
+	ck_assert_uint_eq(probe.uptime, 0);
 	natpmp_free(ctx);
 	responder_stop(r);
 
@@ -462,6 +464,25 @@ START_TEST(link_and_probe)
 	ck_assert_int_eq(probe.status, NATPMP_E_REFUSED);
 	ck_assert_int_eq(probe.pcp_status, NATPMP_E_REFUSED);
 	natpmp_free(ctx);
+}
+
+/* The address is not told, and whoever asked for it gave up: the next call does not wait. */
+START_TEST(N54_abandoned_question_keeps_nobody_waiting)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 300);
+	natpmp_mapping m = wanted(NATPMP_TCP, 81, 60);
+	char address[NATPMP_ADDRESS_LEN];
+
+	natpmp_lease *lease = hold_up(ctx, NATPMP_TCP, 80, NULL);
+	responder_be(r, &(struct manner){.address_silent = true});
+	ck_assert_int_eq(natpmp_external_address(ctx, address), NATPMP_E_TIMEOUT);
+	ok(natpmp_unmap(ctx, &m));
+	ok(natpmp_map(ctx, &m)); /* waits for the address for its 300 ms, too */
+	ok(natpmp_unmap(ctx, &m));
+	ok(natpmp_release(lease));
+	natpmp_free(ctx);
+	responder_stop(r);
 }
 
 START_TEST(no_such_interface)
@@ -551,5 +572,6 @@ int main(void)
 		H3_open_again, N13_answers_from_another_address, N14_answers_from_another_port,
 		N21_answer_of_1200_bytes, N2_source_address, N56_no_second_gateway, N5_slow_answers,
 		held_mappings_are_not_mapped_or_unmapped, H7_contexts_share_nothing, link_and_probe,
-		no_such_interface, H13_signal_storm, log_tells_what_happens);
+		N54_abandoned_question_keeps_nobody_waiting, no_such_interface, H13_signal_storm,
+		log_tells_what_happens);
 }

@@ -146,6 +146,33 @@ static int count_runs(natpmp_lease *lease, const natpmp_mapping *mapping, void *
 	return 0;
 }
 
+/* Without holds there is no news to wait for: what wakes nobody up is not kept open. */
+START_TEST(H13_watches_end_with_the_last_hold)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	struct events none = {0};
+
+	ok(natpmp_map(ctx, &m));
+	unsigned before = open_descriptors();
+	for (int i = 0; i < 3; i++) {
+		natpmp_lease *lease = hold_up(ctx, NATPMP_TCP, 80, NULL);
+		natpmp_lease *other = hold_up(ctx, NATPMP_TCP, 81, NULL);
+		unsigned watched = open_descriptors();
+		ck_assert_uint_gt(watched, before);
+		ok(natpmp_release(lease));
+		drive(ctx, &none, 1, 50);
+		ck_assert_uint_eq(open_descriptors(), watched);
+		ok(natpmp_release(other));
+		drive(ctx, &none, 1, 50);
+		ck_assert_uint_eq(open_descriptors(), before);
+		ck_assert_int_eq(natpmp_timeout(ctx), -1);
+	}
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
 START_TEST(scope_with_a_full_table)
 {
 	struct responder *r = responder_start();
@@ -154,7 +181,9 @@ START_TEST(scope_with_a_full_table)
 	int runs = 0;
 
 	leave(0);
+	errno = 0;
 	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, count_runs, &runs), NATPMP_E_SYSTEM);
+	ck_assert_int_eq(errno, EMFILE);
 	leave_plenty();
 	ck_assert_int_eq(runs, 0);
 	ok(natpmp_with_mapping(ctx, &m, count_runs, &runs));
@@ -289,7 +318,7 @@ int main(void)
 {
 	return RUN_TESTS("api-descriptors", new_with_a_full_table, map_with_a_full_table,
 			 no_port_with_a_full_table, hold_with_a_full_table_recovers,
-			 scope_with_a_full_table, H1_descriptors_do_not_leak_into_programs,
-			 H1_request_socket_is_not_shared, H2_datagrams_of_somebody_else,
-			 H3_error_on_the_next_send, H4_no_route);
+			 H13_watches_end_with_the_last_hold, scope_with_a_full_table,
+			 H1_descriptors_do_not_leak_into_programs, H1_request_socket_is_not_shared,
+			 H2_datagrams_of_somebody_else, H3_error_on_the_next_send, H4_no_route);
 }

@@ -2,10 +2,14 @@
 /* After fork() the context is the parent's: the child only frees it, and nothing of that is heard.
  */
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
+
+enum { FORKS = 300 };
 
 static void no_event(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
 		     void *arg)
@@ -154,8 +158,51 @@ START_TEST(child_makes_a_context_of_its_own)
 	responder_stop(r);
 }
 
+struct worker {
+	natpmp_ctx *ctx;
+	atomic_bool stop;
+};
+
+static void *hold_and_release(void *arg)
+{
+	struct worker *worker = arg;
+
+	while (!atomic_load(&worker->stop)) {
+		natpmp_mapping m = wanted(NATPMP_TCP, 1000, 60);
+		natpmp_lease *leases[8];
+
+		for (int i = 0; i < 8; i++, m.internal_port++)
+			ok(natpmp_hold(worker->ctx, &m, NULL, NULL, &leases[i]));
+		natpmp_process(worker->ctx);
+		for (int i = 0; i < 8; i++)
+			ok(natpmp_release(leases[i]));
+		natpmp_process(worker->ctx);
+	}
+	return NULL;
+}
+
+/* A thread of the parent is at work in the context: its memory may be in any state. */
+START_TEST(child_frees_what_a_thread_works_on)
+{
+	struct responder *r = responder_start();
+	struct worker worker = {.ctx = client(responder_port(r), 0)};
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, hold_and_release, &worker), 0);
+	for (int i = 0; i < FORKS; i++) {
+		pid_t child = fork();
+		if (child == 0)
+			_exit(natpmp_free(worker.ctx) == NATPMP_E_FORKED ? 0 : 1);
+		wait_for(child);
+	}
+	atomic_store(&worker.stop, true);
+	pthread_join(thread, NULL);
+	natpmp_free(worker.ctx);
+	responder_stop(r);
+}
+
 int main(void)
 {
 	return RUN_TESTS("api-fork", child_gets_forked_and_sends_nothing, child_leaves_a_scope,
-			 child_makes_a_context_of_its_own);
+			 child_makes_a_context_of_its_own, child_frees_what_a_thread_works_on);
 }

@@ -399,6 +399,89 @@ START_TEST(blocking_calls_process_holds)
 	responder_stop(r);
 }
 
+static int refuse_from_now_on(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	(void)lease;
+	(void)mapping;
+	responder_be(arg, &(struct manner){.result = 2});
+	return 3;
+}
+
+/* What natpmp_free() says, though something was let go long before. */
+START_TEST(free_tells_of_an_earlier_release)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct events none = {0};
+
+	natpmp_lease *lease = hold_up(ctx, NATPMP_TCP, 80, NULL);
+	natpmp_lease *other = hold_up(ctx, NATPMP_TCP, 81, NULL);
+	responder_be(r, &(struct manner){.result = 2});
+	ok(natpmp_release(lease));
+	drive(ctx, &none, 1, 100);
+	responder_be(r, &(struct manner){.result = 0});
+	ok(natpmp_release(other));
+	drive(ctx, &none, 1, 100);
+	ck_assert_int_eq(natpmp_free(ctx), NATPMP_E_NOT_AUTHORIZED);
+
+	/* Of one in a scope, as well; and not of one whose lifetime is over. */
+	ctx = client(responder_port(r), 0);
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, refuse_from_now_on, r), 3);
+	responder_be(r, &(struct manner){.result = 0});
+	ck_assert_int_eq(natpmp_free(ctx), NATPMP_E_NOT_AUTHORIZED);
+	ctx = client(responder_port(r), 0);
+	m.lifetime = 1;
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, refuse_from_now_on, r), 3);
+	poll(NULL, 0, 1200);
+	ok(natpmp_free(ctx));
+	responder_stop(r);
+}
+
+/* A deletion that could not be sent yet, and a call for the same port that comes to nothing. */
+START_TEST(deletion_is_owed_after_a_failed_call)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 200);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct events none = {0};
+
+	natpmp_lease *lease = hold_up(ctx, NATPMP_TCP, 80, NULL);
+	responder_be(r, &(struct manner){.silent = true});
+	natpmp_lease *other = NULL;
+	natpmp_mapping first = wanted(NATPMP_UDP, 53, 600);
+	ok(natpmp_hold(ctx, &first, NULL, NULL, &other)); /* in flight: the deletion waits */
+	ok(natpmp_release(lease));
+	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(natpmp_unmap(ctx, &m), NATPMP_E_TIMEOUT);
+	responder_be(r, &(struct manner){.result = 0});
+	drive(ctx, &none, 1, 1500);
+	ck_assert_uint_ge(responder_deleted(r, NATPMP_TCP, 80), 1);
+	ok(natpmp_free(ctx));
+	responder_stop(r);
+}
+
+/* And one that succeeds takes its place. */
+START_TEST(deletion_is_not_owed_after_a_call)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct events none = {0};
+
+	natpmp_lease *lease = hold_up(ctx, NATPMP_TCP, 80, NULL);
+	responder_be(r, &(struct manner){.lose = 1});
+	natpmp_lease *other = NULL;
+	natpmp_mapping first = wanted(NATPMP_UDP, 53, 600);
+	ok(natpmp_hold(ctx, &first, NULL, NULL, &other));
+	ok(natpmp_release(lease));
+	ok(natpmp_map(ctx, &m));
+	drive(ctx, &none, 1, 200);
+	ok(natpmp_free(ctx));
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 0);
+	responder_stop(r);
+}
+
 int main(void)
 {
 	return RUN_TESTS("api-holding", H8_first_event_tells_how_it_went,
@@ -409,5 +492,6 @@ int main(void)
 			 no_event_of_a_lease_released_in_a_callback, N12_free_deletes_what_is_held,
 			 N12_free_with_a_silent_gateway, N12_free_with_a_closed_gateway,
 			 N37_free_when_the_gateway_keeps_it, N12_free_while_pending,
-			 blocking_calls_process_holds);
+			 blocking_calls_process_holds, free_tells_of_an_earlier_release,
+			 deletion_is_owed_after_a_failed_call, deletion_is_not_owed_after_a_call);
 }

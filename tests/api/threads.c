@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Several threads in calls on one context: worth most under the thread sanitizer. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -152,9 +153,132 @@ START_TEST(holds_of_other_threads)
 	responder_stop(r);
 }
 
+/* --- cancelled threads --- */
+
+/* As a log callback may: it prints, and that is a cancellation point. */
+static void cancellation_point(void *arg, const char *line)
+{
+	(void)arg;
+	(void)line;
+	pthread_testcancel();
+}
+
+static void *call_and_be_cancelled(void *arg)
+{
+	struct worker *w = arg;
+	natpmp_mapping m = wanted(NATPMP_TCP, w->port, 60), other = wanted(NATPMP_TCP, 99, 60);
+	char address[NATPMP_ADDRESS_LEN];
+	natpmp_lease *lease;
+
+	pthread_cancel(pthread_self()); /* from now on it may go at any cancellation point */
+	w->failed |= natpmp_hold(w->ctx, &m, NULL, NULL, &lease);
+	w->failed |= natpmp_map(w->ctx, &other);
+	w->failed |= natpmp_unmap(w->ctx, &other);
+	w->failed |= natpmp_external_address(w->ctx, address);
+	w->failed |= natpmp_process(w->ctx);
+	w->failed |= natpmp_release(lease);
+	w->failed |= natpmp_process(w->ctx);
+	atomic_store(w->stop, true);
+	pthread_testcancel();
+	w->failed = 1;
+	return NULL;
+}
+
+START_TEST(no_call_is_a_cancellation_point)
+{
+	struct responder *r = responder_start();
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	atomic_bool came_through = false;
+	struct worker w = {.port = 80, .stop = &came_through};
+
+	options.gateway = "127.0.0.1";
+	options.gateway_port = responder_port(r);
+	options.deadline = SOON;
+	options.log = cancellation_point;
+	ok(natpmp_new(&w.ctx, &options));
+	ck_assert_int_eq(pthread_create(&w.thread, NULL, call_and_be_cancelled, &w), 0);
+	pthread_join(w.thread, NULL);
+	ck_assert_int_eq(w.failed, 0);
+	ck_assert(atomic_load(&came_through));
+	ok(natpmp_process(w.ctx)); /* nobody took the lock along */
+	natpmp_free(w.ctx);
+	responder_stop(r);
+}
+
+static int exit_thread(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	(void)lease;
+	(void)mapping;
+	pthread_exit(arg);
+	return 0; /* never */
+}
+
+struct ending {
+	natpmp_ctx *ctx;
+	natpmp_body *body;
+	atomic_bool in_body;
+};
+
+static int wait_to_be_cancelled(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	struct ending *ending = arg;
+
+	(void)lease;
+	(void)mapping;
+	atomic_store(&ending->in_body, true);
+	while (atomic_load(&ending->in_body)) {
+		pthread_testcancel(); /* in pause() the thread sanitizer would lose track of it */
+		sched_yield();
+	}
+	return 0; /* never */
+}
+
+static void *end_in_scope(void *arg)
+{
+	struct ending *ending = arg;
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+
+	natpmp_with_mapping(ending->ctx, &m, ending->body, ending);
+	return arg; /* never */
+}
+
+/* The mapping is closed, the keeper has gone, and the context is as good as before. */
+static void ends_in_scope(natpmp_body *body)
+{
+	struct responder *r = responder_start();
+	struct ending ending = {.ctx = client(responder_port(r), SOON), .body = body};
+	pthread_t thread;
+	void *result;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, end_in_scope, &ending), 0);
+	if (body == wait_to_be_cancelled) {
+		while (!atomic_load(&ending.in_body))
+			usleep(1000);
+		pthread_cancel(thread);
+	}
+	pthread_join(thread, &result);
+	ck_assert_ptr_eq(result, body == wait_to_be_cancelled ? PTHREAD_CANCELED : (void *)&ending);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 1);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	ok(natpmp_map(ending.ctx, &m));
+	ok(natpmp_free(ending.ctx));
+	responder_stop(r);
+}
+
+START_TEST(thread_is_cancelled_in_a_scope)
+{
+	ends_in_scope(wait_to_be_cancelled);
+}
+
+START_TEST(thread_exits_in_a_scope)
+{
+	ends_in_scope(exit_thread);
+}
+
 int main(void)
 {
 	return RUN_TESTS("api-threads", calls_of_many_threads_take_turns,
 			 calls_of_many_threads_beside_the_keeper, each_thread_has_its_deadline,
-			 holds_of_other_threads);
+			 holds_of_other_threads, no_call_is_a_cancellation_point,
+			 thread_is_cancelled_in_a_scope, thread_exits_in_a_scope);
 }

@@ -298,6 +298,54 @@ START_TEST(announcement_begins_the_series_anew)
 	story_end(&s);
 }
 
+/* Success with lifetime 0 says something about that answer, nothing about whether one is there. */
+START_TEST(bad_answer_is_no_verdict_on_the_gateway)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 300);
+	asks(&s, 150 * SECOND, NATPMP_TCP, 80, 80, 300);
+	says(&s, "00 82 00 00 ## ## ## ## 00 50 00 00 00 00 00 00");
+	reboots(&s);
+	says(&s, "00 81 00 03 ## ## ## ## 00 50 00 00 00 00 00 00");
+	repeats(&s, 8);
+	asks(&s, 225 * SECOND, NATPMP_TCP, 80, 80, 300); /* 3/4 of its time */
+	repeats(&s, 4);
+	goes_down(&s, 225 * SECOND + 7750, web, NATPMP_E_TIMEOUT);
+	asks(&s, 225 * SECOND + 7750, NATPMP_TCP, 80, 80, 300);
+	story_end(&s);
+}
+
+static void deaf_but_for_one(struct story *s, const struct sent *sent)
+{
+	if (sent->len == 2 || sent->bytes[5] == DEAF_PORT)
+		obliging(s, sent);
+}
+
+/* A renewal has an hour, and stands in line; the gateway restarts, and it has none any more. */
+START_TEST(renewal_in_the_queue_and_a_restart)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, DEAF_PORT, 7200);
+	for (uint16_t i = 0; i < 20; i++)
+		holds(&s, NATPMP_TCP, (uint16_t)(100 + i), 0, 7200);
+	s.sent_told = s.sent_count;
+	s.gateway = deaf_but_for_one;
+	runs_until(&s, HOUR - SECOND);
+	s.event_told = s.event_count;
+	runs_until(&s, HOUR + SECOND); /* it is in the queue, or was answered already */
+	reboots(&s);
+	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	runs_until(&s, HOUR + MINUTE);
+	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	ck_assert(lease_trusted(&s.leases, &web->half[0]));
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
 /* --- announcements --- */
 
 START_TEST(flood_of_pcp_announcements)
@@ -320,13 +368,14 @@ START_TEST(flood_of_pcp_announcements)
 
 int main(void)
 {
-	return RUN_TESTS("sim-found", grant_and_restart_in_one_wake_up,
-			 late_answer_without_a_gateway, address_is_forgotten_on_another_link,
-			 events_tell_nothing_but_the_truth, second_half_follows_the_first,
-			 the_half_that_fails_gives_the_reason,
-			 refused_after_a_resend_is_deleted_all_the_same,
-			 held_and_released_during_its_deletion, deletion_goes_ahead_of_a_crowd,
-			 those_who_failed_take_turns, silence_is_told_to_who_comes_later,
-			 silence_is_no_reason_for_who_has_one, announcement_begins_the_series_anew,
-			 flood_of_pcp_announcements);
+	return RUN_TESTS(
+		"sim-found", grant_and_restart_in_one_wake_up, late_answer_without_a_gateway,
+		address_is_forgotten_on_another_link, events_tell_nothing_but_the_truth,
+		second_half_follows_the_first, the_half_that_fails_gives_the_reason,
+		refused_after_a_resend_is_deleted_all_the_same,
+		held_and_released_during_its_deletion, deletion_goes_ahead_of_a_crowd,
+		those_who_failed_take_turns, silence_is_told_to_who_comes_later,
+		silence_is_no_reason_for_who_has_one, bad_answer_is_no_verdict_on_the_gateway,
+		renewal_in_the_queue_and_a_restart, announcement_begins_the_series_anew,
+		flood_of_pcp_announcements);
 }

@@ -191,6 +191,34 @@ START_TEST(N33_the_second_is_refused)
 	story_end(&s);
 }
 
+/* What could not be deleted while coaxing is tried once more at the end; that is what counts. */
+START_TEST(N37_refused_while_being_coaxed)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
+	grants(&s, 6881, 7200);
+	asks_address(&s, 0);
+	tells_address(&s, ADDRESS);
+	asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
+	grants(&s, 51413, 7200);
+	deletes(&s, 0, NATPMP_UDP, 6881);
+	refuses(&s, 2);
+	deletes(&s, 0, NATPMP_TCP, 6881);
+	confirms(&s);
+	asks(&s, 0, NATPMP_UDP, 6881, 51413, 7200);
+	refuses(&s, 4);
+	goes_down(&s, 0, both, NATPMP_E_NO_RESOURCES);
+	releases(&s, both);
+	deletes(&s, 0, NATPMP_UDP, 6881);
+	confirms(&s);
+	ck_assert_uint_eq(s.reaped, 1);
+	ck_assert_int_eq(s.close_status, NATPMP_OK);
+	story_end(&s);
+}
+
 /* One half moves at its renewal: the other has to follow, and who listens hears of it once. */
 START_TEST(N32_one_half_moves)
 {
@@ -245,5 +273,6 @@ int main(void)
 			 N33_both_are_deleted, N33_one_is_deleted_alone,
 			 N33_coaxed_to_the_port_of_the_second,
 			 N33_coaxing_is_bounded_and_leaves_nothing, N33_released_while_being_coaxed,
-			 N33_the_second_is_refused, N32_one_half_moves, N31_one_half_runs_out);
+			 N33_the_second_is_refused, N37_refused_while_being_coaxed,
+			 N32_one_half_moves, N31_one_half_runs_out);
 }

@@ -92,6 +92,7 @@ START_TEST(N12_silent_deletion_ends)
 	ck_assert_uint_eq(s.reaped, 0);
 	quiet_until(&s, 127750);
 	ck_assert_uint_eq(s.reaped, 1);
+	ck_assert_int_eq(s.close_status, NATPMP_E_TIMEOUT);
 	quiet_until(&s, 3 * HOUR);
 	story_end(&s);
 }
@@ -109,6 +110,7 @@ START_TEST(N12_no_deletion_past_the_expiry)
 	ck_assert_uint_eq(s.reaped, 0);
 	quiet_until(&s, 60000);
 	ck_assert_uint_eq(s.reaped, 1);
+	ck_assert_int_eq(s.close_status, NATPMP_OK); /* nothing is left */
 	quiet_until(&s, HOUR);
 	story_end(&s);
 }

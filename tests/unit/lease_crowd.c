@@ -148,6 +148,36 @@ START_TEST(N31_a_mapping_falls_silent_among_many)
 	story_end(&c.s);
 }
 
+/* A renewal that failed once, and hundreds of new ones: they have time, it has none. */
+static void slowly(struct story *s, const struct sent *sent)
+{
+	s->now += 250;
+	obliging(s, sent);
+}
+
+START_TEST(N31_failed_once_and_then_a_crowd)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 120);
+	asks(&s, MINUTE, NATPMP_TCP, 80, 80, 120);
+	holds(&s, NATPMP_TCP, 81, 0, 7200); /* it makes way for this one */
+	repeats(&s, 4);
+	asks(&s, MINUTE + 7750, NATPMP_TCP, 81, 81, 7200);
+	s.gateway = slowly;
+	grants(&s, 81, 7200);
+	for (uint16_t i = 0; i < 600; i++)
+		holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
+	runs_until(&s, 10 * MINUTE);
+	ck_assert_uint_ge(s.event_count, 602);
+	for (size_t i = 0; i < s.event_count; i++)
+		ck_assert_int_eq(s.events[i].now.status, NATPMP_OK);
+	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
 /* Refused by ICMP: one packet at a time, a minute apart, not one for each mapping. */
 static void bounce(struct story *s, const struct sent *sent)
 {
@@ -204,6 +234,6 @@ int main(void)
 {
 	return RUN_TESTS("lease-crowd", N5_dead_gateway_with_thousands, N5_no_burst_when_it_returns,
 			 N5_a_silent_mapping_starves_nobody, N31_a_mapping_falls_silent_among_many,
-			 N9_closed_gateway_with_thousands, H13_idle_for_an_hour,
-			 N12_all_are_released_at_once);
+			 N31_failed_once_and_then_a_crowd, N9_closed_gateway_with_thousands,
+			 H13_idle_for_an_hour, N12_all_are_released_at_once);
 }

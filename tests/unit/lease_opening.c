@@ -134,6 +134,61 @@ START_TEST(in_line_is_not_down)
 	story_end(&s);
 }
 
+/* The time to open is over for sixty, and one of them was asked for just now. */
+START_TEST(in_flight_since_a_moment_is_not_down)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.patience = SECOND;
+	s.gateway = slowly;
+	for (uint16_t port = 1000; port < 1060; port++)
+		holds(&s, NATPMP_TCP, port, 0, 7200);
+	runs_until(&s, MINUTE);
+	ck_assert_uint_eq(s.event_count, 60);
+	for (size_t i = 0; i < s.event_count; i++)
+		ck_assert_int_eq(s.events[i].now.status, NATPMP_OK);
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
+/* But when it has had its time, and others were answered meanwhile, it is. */
+START_TEST(in_flight_for_long_is_down)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	s.patience = 2 * SECOND;
+	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
+	repeats(&s, 3);
+	goes_down(&s, 2 * SECOND, dns, NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	story_end(&s);
+}
+
+/* It answers; there is only no equal port to be had in time. */
+START_TEST(ports_differ_is_no_silence)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.patience = SECOND;
+	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
+	grants(&s, 6881, 7200);
+	asks_address(&s, 0);
+	tells_address(&s, ADDRESS);
+	asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
+	runs_until(&s, 200);
+	grants(&s, 51413, 7200);
+	deletes(&s, 200, NATPMP_UDP, 6881);
+	repeats(&s, 2);
+	goes_down(&s, SECOND, both, NATPMP_E_PORTS_DIFFER);
+	story_end(&s);
+}
+
 /* While all wait for the end of a recovery's delay, the gateway answers well enough. */
 START_TEST(waiting_for_a_recovery_is_not_down)
 {
@@ -162,5 +217,6 @@ int main(void)
 			 silence_is_told_when_it_is_over, silence_is_told_after_2_s,
 			 hints_are_told_when_it_is_over, a_no_is_told_at_once,
 			 N54_open_without_an_address, in_line_is_not_down,
-			 waiting_for_a_recovery_is_not_down);
+			 in_flight_since_a_moment_is_not_down, in_flight_for_long_is_down,
+			 ports_differ_is_no_silence, waiting_for_a_recovery_is_not_down);
 }

@@ -432,6 +432,57 @@ START_TEST(H9_second_restart_in_the_window_is_served_at_its_end)
 	story_end(&s);
 }
 
+/* What re-creates nothing does not wait for that: somebody is blocked, or something is closed. */
+START_TEST(N45_blocking_calls_and_deletions_do_not_wait)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	struct lease *dns = is_up(&s, NATPMP_UDP, 53, 7200);
+	runs_until(&s, WHEN);
+	reboots(&s);
+	announces(&s, RESTARTED);
+	ck_assert_uint_gt(s.leases.recover_at, 10000000 + WHEN); /* else this seed proves nothing */
+	releases(&s, dns);
+	deletes(&s, WHEN, NATPMP_UDP, 53);
+	confirms(&s);
+	holds_once(&s, NATPMP_TCP, 22, 0, 7200);
+	asks(&s, WHEN, NATPMP_TCP, 22, 22, 7200);
+	grants(&s, 22, 7200);
+	asks_address(&s, WHEN);
+	tells_address(&s, ADDRESS);
+	unmaps(&s, NATPMP_TCP, 23);
+	deletes(&s, WHEN, NATPMP_TCP, 23);
+	confirms(&s);
+	struct sent again = sends_something(&s);
+	ck_assert_uint_eq(10000000 + again.at, s.leases.recovered_at);
+	story_end(&s);
+}
+
+/* The window between two recoveries is that of one gateway. */
+START_TEST(H9_another_gateway_has_a_window_of_its_own)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	runs_until(&s, WHEN);
+	reboots(&s);
+	announces(&s, RESTARTED);
+	s.gateway = obliging;
+	runs_until(&s, WHEN + 6 * SECOND);
+	links(&s, NATPMP_OK, OWN + 1);
+	runs_until(&s, WHEN + 7 * SECOND);
+	reboots(&s);
+	size_t before = s.sent_count;
+	announces(&s, RESTARTED);
+	runs_until(&s, WHEN + 12 * SECOND);
+	ck_assert_uint_gt(s.sent_count, before);
+	s.event_told = s.event_count; /* this host has another address */
+	story_end(&s);
+}
+
 int main(void)
 {
 	return RUN_TESTS(
@@ -444,5 +495,7 @@ int main(void)
 		N51_address_told_unasked, N24_announced_without_a_usable_address,
 		N50_announced_failure_with_a_new_clock, N52_pcp_announcement_asks_for_the_address,
 		N52_pcp_announcement_without_holds, H9_forged_restarts_do_not_make_it_flood,
-		H9_second_restart_in_the_window_is_served_at_its_end);
+		H9_second_restart_in_the_window_is_served_at_its_end,
+		N45_blocking_calls_and_deletions_do_not_wait,
+		H9_another_gateway_has_a_window_of_its_own);
 }

@@ -323,6 +323,123 @@ START_TEST(N19_blocking_call_fails_with_the_result)
 	story_end(&s);
 }
 
+/* Others wait behind it, so it made way; its caller waits on, and so it is asked again. */
+START_TEST(N5_blocking_call_goes_on_after_making_way)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	struct lease *other = holds_once(&s, NATPMP_TCP, 81, 0, 7200);
+	repeats(&s, 4);
+	asks(&s, 7750, NATPMP_TCP, 81, 81, 7200);
+	ck_assert_int_eq(web->down, NATPMP_OK);
+	refuses(&s, 2);
+	ck_assert_int_eq(other->down, NATPMP_E_NOT_AUTHORIZED);
+	asks(&s, 7750, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 8); /* nobody waits now */
+	quiet_until(&s, 7750 + 127750);
+	ck_assert_int_eq(web->down, NATPMP_E_NO_SERVICE);
+	story_end(&s);
+}
+
+START_TEST(N5_blocking_deletion_goes_on_after_making_way)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = unmaps(&s, NATPMP_TCP, 80);
+	deletes(&s, 0, NATPMP_TCP, 80);
+	holds_once(&s, NATPMP_TCP, 81, 0, 7200);
+	repeats(&s, 4);
+	asks(&s, 7750, NATPMP_TCP, 81, 81, 7200);
+	ck_assert(!web->finished);
+	refuses(&s, 2);
+	deletes(&s, 7750, NATPMP_TCP, 80);
+	confirms(&s);
+	ck_assert(web->finished);
+	ck_assert_int_eq(web->close_status, NATPMP_OK);
+	story_end(&s);
+}
+
+START_TEST(N54_question_for_the_address_goes_on_after_making_way)
+{
+	struct story s;
+
+	story_begin(&s);
+	leases_ask_address(&s.leases, 10000000);
+	asks_address(&s, 0);
+	holds_once(&s, NATPMP_TCP, 81, 0, 7200);
+	repeats(&s, 4);
+	asks(&s, 7750, NATPMP_TCP, 81, 81, 7200);
+	refuses(&s, 2);
+	ck_assert_uint_eq(s.leases.address_serial, 0);
+	asks_address(&s, 7750);
+	tells_address(&s, ADDRESS);
+	ck_assert_uint_eq(s.leases.address_serial, 1);
+	leases_forget_address(&s.leases);
+	story_end(&s);
+}
+
+/* Who asked for the address has gone; it is not to be waited for, even if there are holds. */
+START_TEST(N54_abandoned_question_for_the_address)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	leases_ask_address(&s.leases, 10000000);
+	leases_ask_address(&s.leases, 10000000); /* two of them */
+	asks_address(&s, 0);
+	asks_address(&s, 250);
+	leases_forget_address(&s.leases);
+	asks_address(&s, 750); /* on behalf of the other one */
+	leases_forget_address(&s.leases);
+	holds_once(&s, NATPMP_TCP, 81, 0, 7200);
+	asks(&s, 750, NATPMP_TCP, 81, 81, 7200);
+	story_end(&s);
+}
+
+/* But those that are held want to know it, whoever else does not. */
+START_TEST(N54_holds_want_the_address_all_the_same)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	leases_ask_address(&s.leases, 10000000);
+	leases_forget_address(&s.leases);
+	repeats(&s, 1);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 250, web, 80);
+	story_end(&s);
+}
+
+/* The steps of the series are wide by now: who has only a second is not to wait for the next. */
+START_TEST(N54_blocking_question_begins_the_series_again)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	repeats(&s, 6);
+	comes_up(&s, 7750, web, 80);
+	runs_until(&s, 20 * SECOND);
+	leases_ask_address(&s.leases, 10000000 + s.now);
+	asks_address(&s, 20 * SECOND);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 20 * SECOND, web, 80);
+	leases_forget_address(&s.leases);
+	story_end(&s);
+}
+
 int main(void)
 {
 	return RUN_TESTS(
@@ -334,5 +451,9 @@ int main(void)
 		reasons_change, N9_blocking_call_is_refused_at_once,
 		N9_next_blocking_call_does_not_wait, N7_blocking_call_with_the_whole_series,
 		N10_blocking_call_excuses_itself_with_the_hint,
-		N19_blocking_call_fails_with_the_result);
+		N19_blocking_call_fails_with_the_result, N5_blocking_call_goes_on_after_making_way,
+		N5_blocking_deletion_goes_on_after_making_way,
+		N54_question_for_the_address_goes_on_after_making_way,
+		N54_abandoned_question_for_the_address, N54_holds_want_the_address_all_the_same,
+		N54_blocking_question_begins_the_series_again);
 }

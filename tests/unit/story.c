@@ -128,6 +128,7 @@ static void pump(struct story *s)
 		while ((len = leases_output(&s->leases, core_now(s), bytes)) > 0)
 			note_sent(s, bytes, len);
 		while ((done = leases_reap(&s->leases))) {
+			s->close_status = done->close_status;
 			free(done->owner);
 			s->reaped++;
 		}

@@ -50,7 +50,8 @@ struct story {
 	size_t sent_count, sent_told, sent_room;
 	struct event *events;
 	size_t event_count, event_told, event_room;
-	size_t reaped;       /* leases that were released and are finished */
+	size_t reaped;       /* leases that were released and are finished ... */
+	int close_status;    /* ... and what came of the last of them */
 	bool may_delete_all; /* internal port 0 in a deletion is what is meant */
 	uint64_t patience;   /* ms, of those held from now on: silence is no verdict before */
 	/* Called for all that is sent, if set: a gateway that answers by itself. Whatever it
