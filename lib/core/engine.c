@@ -121,7 +121,6 @@ static uint64_t series(unsigned sends)
 
 static void begin(struct engine *engine, uint64_t now)
 {
-	engine->in_flight->first_sent = now;
 	engine->sends = 0;
 	engine->next_send = now;
 	engine->heard = false;
@@ -209,6 +208,8 @@ size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQ
 				now - engine->in_flight->first_sent >= ENGINE_PATIENCE;
 		if (now < engine->next_send && !make_way)
 			return 0;
+		if (!engine->sends)
+			engine->in_flight->first_sent = now;
 		if (!may_send(engine, now))
 			continue;
 		/* From the first send on, so that late wake-ups do not stretch the series; steps
