@@ -9,7 +9,7 @@
 
 #include "client.h"
 
-enum { FORKS = 300 };
+enum { FORKS = 100 };
 
 static void no_event(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
 		     void *arg)

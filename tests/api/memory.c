@@ -6,11 +6,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "client.h"
 
 static atomic_int until_failure = -1; /* counts down; the one that finds 0 fails */
 static atomic_bool threads_fail;
+static atomic_int frees;
 
 static bool denied(void)
 {
@@ -24,11 +27,13 @@ static bool denied(void)
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
+void __real_free(void *memory);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 			  void *(*start)(void *), void *arg);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
+void __wrap_free(void *memory);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 			  void *(*start)(void *), void *arg);
 
@@ -45,6 +50,12 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_realloc(void *old, size_t size)
 {
 	return denied() ? NULL : __real_realloc(old, size);
+}
+
+void __wrap_free(void *memory)
+{
+	atomic_fetch_add(&frees, 1);
+	__real_free(memory);
 }
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -232,8 +243,60 @@ START_TEST(no_thread_for_the_keeper)
 	responder_stop(r);
 }
 
+/* A child of now frees the context: does it free memory? */
+static bool child_frees_memory(natpmp_ctx *ctx)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		atomic_store(&frees, 0);
+		if (natpmp_free(ctx) != NATPMP_E_FORKED)
+			_exit(2);
+		_exit(atomic_load(&frees) ? 1 : 0);
+	}
+	ck_assert_int_gt(child, 0);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+	return WEXITSTATUS(status);
+}
+
+struct forker {
+	natpmp_ctx *ctx;
+	unsigned children;
+};
+
+static void fork_inside(natpmp_lease *lease, const natpmp_state *before, const natpmp_state *now,
+			void *arg)
+{
+	struct forker *forker = arg;
+
+	(void)lease;
+	(void)before;
+	(void)now;
+	ck_assert(!child_frees_memory(forker->ctx));
+	forker->children++;
+}
+
+/* Somebody is inside a call when a child is made: what is in use may be in any state there. */
+START_TEST(child_leaves_alone_what_is_in_use)
+{
+	struct responder *r = responder_start();
+	struct forker forker = {.ctx = client(responder_port(r), SOON)};
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	natpmp_lease *lease;
+
+	ok(natpmp_hold(forker.ctx, &m, fork_inside, &forker, &lease));
+	ck_assert(drive_to(forker.ctx, lease, NATPMP_OK, SOON));
+	ck_assert_uint_eq(forker.children, 1);
+	ck_assert(child_frees_memory(forker.ctx)); /* nobody is inside now */
+	natpmp_free(forker.ctx);
+	responder_stop(r);
+}
+
 int main(void)
 {
 	return RUN_TESTS("api-memory", new_out_of_memory, every_call_out_of_memory,
-			 holds_out_of_memory, running_needs_no_memory, no_thread_for_the_keeper);
+			 holds_out_of_memory, running_needs_no_memory, no_thread_for_the_keeper,
+			 child_leaves_alone_what_is_in_use);
 }

@@ -317,30 +317,35 @@ START_TEST(bad_answer_is_no_verdict_on_the_gateway)
 	story_end(&s);
 }
 
-static void deaf_but_for_one(struct story *s, const struct sent *sent)
+static void slowly(struct story *s, const struct sent *sent)
 {
-	if (sent->len == 2 || sent->bytes[5] == DEAF_PORT)
-		obliging(s, sent);
+	s->now += 250;
+	obliging(s, sent);
 }
 
-/* A renewal has an hour, and stands in line; the gateway restarts, and it has none any more. */
+/* A renewal has half a day, and stands in line; the gateway restarts, and it has none any more. */
 START_TEST(renewal_in_the_queue_and_a_restart)
 {
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, DEAF_PORT, 7200);
-	for (uint16_t i = 0; i < 20; i++)
-		holds(&s, NATPMP_TCP, (uint16_t)(100 + i), 0, 7200);
-	s.sent_told = s.sent_count;
-	s.gateway = deaf_but_for_one;
-	runs_until(&s, HOUR - SECOND);
-	s.event_told = s.event_count;
-	runs_until(&s, HOUR + SECOND); /* it is in the queue, or was answered already */
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 24 * HOUR / SECOND);
+	runs_until(&s, 12 * HOUR - SECOND);
+	holds(&s, NATPMP_UDP, 53, 0, 7200);
+	asks(&s, 12 * HOUR - SECOND, NATPMP_UDP, 53, 53, 7200);
+	repeats(&s, 2);
+	runs_until(&s, 12 * HOUR);
+	ck_assert_int_eq(web->half[0].request.state, REQUEST_QUEUED);
 	reboots(&s);
 	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
-	runs_until(&s, HOUR + MINUTE);
-	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	asks(&s, 12 * HOUR + 750, NATPMP_UDP, 53, 53, 7200);
+	asks(&s, 12 * HOUR + 2750, NATPMP_UDP, 53, 53, 7200);
+	runs_until(&s, 12 * HOUR + 6 * SECOND); /* after the delay */
+	for (uint16_t i = 0; i < 400; i++)
+		holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
+	s.gateway = slowly;
+	grants(&s, 53, 7200);
+	runs_until(&s, 12 * HOUR + 10 * SECOND);
 	ck_assert(lease_trusted(&s.leases, &web->half[0]));
 	s.event_told = s.event_count;
 	story_end(&s);

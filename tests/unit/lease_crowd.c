@@ -165,10 +165,10 @@ START_TEST(N31_failed_once_and_then_a_crowd)
 	holds(&s, NATPMP_TCP, 81, 0, 7200); /* it makes way for this one */
 	repeats(&s, 4);
 	asks(&s, MINUTE + 7750, NATPMP_TCP, 81, 81, 7200);
-	s.gateway = slowly;
-	grants(&s, 81, 7200);
 	for (uint16_t i = 0; i < 600; i++)
 		holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
+	s.gateway = slowly;
+	grants(&s, 81, 7200);
 	runs_until(&s, 10 * MINUTE);
 	ck_assert_uint_ge(s.event_count, 602);
 	for (size_t i = 0; i < s.event_count; i++)
