@@ -123,6 +123,7 @@ START_TEST(in_line_is_not_down)
 	story_begin(&s);
 	s.patience = 2 * SECOND;
 	s.gateway = slowly;
+	s.at_once = true;
 	for (uint16_t port = 1000; port < 1500; port++)
 		holds(&s, NATPMP_TCP, port, 0, 7200);
 	runs_until(&s, MINUTE);
@@ -142,6 +143,7 @@ START_TEST(in_flight_since_a_moment_is_not_down)
 	story_begin(&s);
 	s.patience = SECOND;
 	s.gateway = slowly;
+	s.at_once = true;
 	for (uint16_t port = 1000; port < 1060; port++)
 		holds(&s, NATPMP_TCP, port, 0, 7200);
 	runs_until(&s, MINUTE);

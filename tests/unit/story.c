@@ -230,7 +230,8 @@ static struct lease *add(struct story *s, const struct lease *wanted, enum lease
 	if (goal == LEASE_HOLD)
 		lease->patience = s->patience;
 	ck_assert_int_eq(leases_add(&s->leases, lease, goal, core_now(s)), NATPMP_OK);
-	pump(s);
+	if (!s->at_once)
+		pump(s);
 	return lease;
 }
 
