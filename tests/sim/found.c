@@ -341,6 +341,7 @@ START_TEST(renewal_in_the_queue_and_a_restart)
 	asks(&s, 12 * HOUR + 750, NATPMP_UDP, 53, 53, 7200);
 	asks(&s, 12 * HOUR + 2750, NATPMP_UDP, 53, 53, 7200);
 	runs_until(&s, 12 * HOUR + 6 * SECOND); /* after the delay */
+	s.at_once = true;
 	for (uint16_t i = 0; i < 400; i++)
 		holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
 	s.gateway = slowly;

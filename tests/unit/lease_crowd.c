@@ -165,6 +165,7 @@ START_TEST(N31_failed_once_and_then_a_crowd)
 	holds(&s, NATPMP_TCP, 81, 0, 7200); /* it makes way for this one */
 	repeats(&s, 4);
 	asks(&s, MINUTE + 7750, NATPMP_TCP, 81, 81, 7200);
+	s.at_once = true;
 	for (uint16_t i = 0; i < 600; i++)
 		holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
 	s.gateway = slowly;

@@ -142,11 +142,14 @@ START_TEST(in_flight_since_a_moment_is_not_down)
 
 	story_begin(&s);
 	s.patience = SECOND;
-	s.gateway = slowly;
 	s.at_once = true;
 	for (uint16_t port = 1000; port < 1060; port++)
 		holds(&s, NATPMP_TCP, port, 0, 7200);
-	runs_until(&s, MINUTE);
+	while (s.event_count < 60 && s.now < MINUTE) {
+		struct sent sent = sends_something(&s);
+		runs_until(&s, s.now + 70); /* so long takes the way there and back */
+		obliging(&s, &sent);
+	}
 	ck_assert_uint_eq(s.event_count, 60);
 	for (size_t i = 0; i < s.event_count; i++)
 		ck_assert_int_eq(s.events[i].now.status, NATPMP_OK);
