@@ -317,12 +317,6 @@ START_TEST(bad_answer_is_no_verdict_on_the_gateway)
 	story_end(&s);
 }
 
-static void slowly(struct story *s, const struct sent *sent)
-{
-	s->now += 250;
-	obliging(s, sent);
-}
-
 /* A renewal has half a day, and stands in line; the gateway restarts, and it has none any more. */
 START_TEST(renewal_in_the_queue_and_a_restart)
 {
@@ -344,9 +338,8 @@ START_TEST(renewal_in_the_queue_and_a_restart)
 	s.at_once = true;
 	for (uint16_t i = 0; i < 400; i++)
 		holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
-	s.gateway = slowly;
 	grants(&s, 53, 7200);
-	runs_until(&s, 12 * HOUR + 10 * SECOND);
+	is_obliging(&s, 250, 12 * HOUR + 10 * SECOND);
 	ck_assert(lease_trusted(&s.leases, &web->half[0]));
 	s.event_told = s.event_count;
 	story_end(&s);

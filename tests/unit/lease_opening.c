@@ -109,12 +109,6 @@ START_TEST(N54_open_without_an_address)
 	story_end(&s);
 }
 
-static void slowly(struct story *s, const struct sent *sent)
-{
-	s->now += 50; /* so long takes the way there and back */
-	obliging(s, sent);
-}
-
 /* Five hundred that take 25 s in all: who stands in line is not down. */
 START_TEST(in_line_is_not_down)
 {
@@ -122,11 +116,10 @@ START_TEST(in_line_is_not_down)
 
 	story_begin(&s);
 	s.patience = 2 * SECOND;
-	s.gateway = slowly;
 	s.at_once = true;
 	for (uint16_t port = 1000; port < 1500; port++)
 		holds(&s, NATPMP_TCP, port, 0, 7200);
-	runs_until(&s, MINUTE);
+	is_obliging(&s, 50, MINUTE);
 	ck_assert_uint_eq(s.event_count, 500);
 	for (size_t i = 0; i < s.event_count; i++)
 		ck_assert_int_eq(s.events[i].now.status, NATPMP_OK);
@@ -145,11 +138,7 @@ START_TEST(in_flight_since_a_moment_is_not_down)
 	s.at_once = true;
 	for (uint16_t port = 1000; port < 1060; port++)
 		holds(&s, NATPMP_TCP, port, 0, 7200);
-	while (s.event_count < 60 && s.now < MINUTE) {
-		struct sent sent = sends_something(&s);
-		runs_until(&s, s.now + 70); /* so long takes the way there and back */
-		obliging(&s, &sent);
-	}
+	is_obliging(&s, 70, MINUTE);
 	ck_assert_uint_eq(s.event_count, 60);
 	for (size_t i = 0; i < s.event_count; i++)
 		ck_assert_int_eq(s.events[i].now.status, NATPMP_OK);

@@ -479,6 +479,17 @@ void obliging(struct story *s, const struct sent *sent)
 		answers(s, sent, 0, !lifetime ? 0 : suggested ? suggested : internal, lifetime);
 }
 
+void is_obliging(struct story *s, uint64_t delay, uint64_t until)
+{
+	while (s->sent_told < s->sent_count || wake(s, until)) {
+		if (s->sent_told == s->sent_count)
+			continue;
+		struct sent sent = s->sent[s->sent_told++];
+		runs_until(s, s->now + delay);
+		obliging(s, &sent);
+	}
+}
+
 /* --- events --- */
 
 struct event happens_(struct story *s, int line, uint64_t at, const struct lease *lease, int status,

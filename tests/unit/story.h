@@ -133,6 +133,8 @@ void bounces(struct story *s, int status);
 void links(struct story *s, int status, uint32_t own_address);
 /* A gateway for story.gateway that grants whatever is asked for. */
 void obliging(struct story *s, const struct sent *sent);
+/* The same, each answer so many ms after its request, for all that is sent until then. */
+void is_obliging(struct story *s, uint64_t delay, uint64_t until);
 
 /* --- events --- */
 
