@@ -481,9 +481,11 @@ void obliging(struct story *s, const struct sent *sent)
 
 void is_obliging(struct story *s, uint64_t delay, uint64_t until)
 {
-	while (s->sent_told < s->sent_count || wake(s, until)) {
-		if (s->sent_told == s->sent_count)
+	while (s->now < until) {
+		if (s->sent_told == s->sent_count) {
+			wake(s, until);
 			continue;
+		}
 		struct sent sent = s->sent[s->sent_told++];
 		runs_until(s, s->now + delay);
 		obliging(s, &sent);
