@@ -9,7 +9,6 @@
 #include "core/address.h"
 #include "ctx.h"
 #include "os/clock.h"
-#include "os/port.h"
 #include "os/random.h"
 
 #define REQUEST_PORT 5351 /* RFC 6886 section 3.1 */
@@ -166,7 +165,7 @@ static int close_all(natpmp_ctx *ctx)
 		ctx_wait(ctx, is_empty, NULL, now + CLOSE_MS);
 	ctx_pump(ctx);
 	for (struct lease *lease = ctx->leases.all; lease; lease = lease->next)
-		if (!ctx->close_status && (lease->half[0].maybe || lease->half[1].maybe))
+		if (!ctx->close_status && lease_is_left(lease, clock_ms()))
 			ctx->close_status =
 				engine->reach < NATPMP_OK ? engine->reach : NATPMP_E_TIMEOUT;
 	ctx_farewell(ctx);
@@ -217,44 +216,14 @@ static int leave_with(natpmp_ctx *ctx, int cancel, int status)
 	return status;
 }
 
-static bool is_valid(const natpmp_ctx *ctx, const natpmp_mapping *mapping)
-{
-	static const uint32_t none[sizeof(mapping->reserved) / sizeof(mapping->reserved[0])];
-	unsigned protocol = mapping ? (unsigned)mapping->protocol : 0;
-
-	return ctx && protocol >= NATPMP_UDP && protocol <= NATPMP_TCP_UDP &&
-	       (!ctx->leases.vpn || !mapping->internal_port) &&
-	       memcmp(mapping->reserved, none, sizeof(none)) == 0;
-}
-
-/* A lease as wanted, with a port picked if need be. */
-static int make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_lease **lease)
-{
-	natpmp_mapping mapping = *wanted;
-	int status;
-
-	if (!mapping.internal_port && !ctx->leases.vpn) {
-		int tries = 8; /* a port that is held may be free to bind */
-		do
-			mapping.internal_port = port_pick(mapping.protocol & NATPMP_TCP,
-							  mapping.protocol & NATPMP_UDP);
-		while (--tries &&
-		       leases_held(&ctx->leases, mapping.protocol, mapping.internal_port) &&
-		       mapping.internal_port);
-		if (!mapping.internal_port)
-			return NATPMP_E_NO_PORT;
-	}
-	*lease = ctx_new_lease(ctx, &mapping, &status);
-	return status;
-}
-
 static bool is_mapped(natpmp_ctx *ctx, void *arg)
 {
 	const struct lease *core = arg;
 
 	if (core->down)
 		return true;
-	return lease_granted(core) && ctx->leases.address_request.state == REQUEST_IDLE;
+	return lease_in_force(&ctx->leases, core) &&
+	       ctx->leases.address_request.state == REQUEST_IDLE;
 }
 
 int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
@@ -262,12 +231,12 @@ int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 	natpmp_lease *lease = NULL;
 	int status, cancel;
 
-	if (!is_valid(ctx, mapping))
+	if (!ctx_is_valid(ctx, mapping))
 		return NATPMP_E_INVALID;
 	status = enter_to_block(ctx, &cancel);
 	if (status)
 		return status;
-	status = make_lease(ctx, mapping, &lease);
+	status = ctx_make_lease(ctx, mapping, &lease);
 	if (!status) {
 		uint64_t now = clock_ms();
 
@@ -292,8 +261,7 @@ static bool is_closed(natpmp_ctx *ctx, void *arg)
 {
 	const struct lease *core = arg;
 
-	(void)ctx;
-	return core->finished;
+	return core->finished || ctx->link_status != NATPMP_OK;
 }
 
 /* Internal port 0: all. */
@@ -315,10 +283,9 @@ static int unmap(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t internal_po
 		if (status) {
 			free(lease);
 		} else {
-			if (ctx_wait(ctx, is_closed, &lease->core, now + ctx->deadline))
-				status = lease->core.close_status;
-			else
-				status = lease_excuse(&ctx->leases, &lease->core);
+			ctx_wait(ctx, is_closed, &lease->core, now + ctx->deadline);
+			status = lease->core.finished ? lease->core.close_status
+						      : lease_excuse(&ctx->leases, &lease->core);
 			ctx_drop_lease(lease);
 		}
 	}
@@ -345,7 +312,7 @@ static bool is_address_told(natpmp_ctx *ctx, void *arg)
 {
 	const unsigned *serial = arg;
 
-	return ctx->leases.address_serial != *serial;
+	return ctx->leases.address_serial != *serial || ctx->link_status != NATPMP_OK;
 }
 
 static int ask_address(natpmp_ctx *ctx)
@@ -355,10 +322,13 @@ static int ask_address(natpmp_ctx *ctx)
 	uint64_t now = clock_ms();
 
 	leases_ask_address(leases, now);
-	bool told = ctx_wait(ctx, is_address_told, &serial, now + ctx->deadline);
+	ctx_wait(ctx, is_address_told, &serial, now + ctx->deadline);
 	int hint = leases->address_request.hint;
 	leases_forget_address(leases);
-	if (told)
+	ctx_pump(ctx); /* the next one's turn */
+	if (ctx->link_status != NATPMP_OK)
+		return ctx->link_status;
+	if (leases->address_serial != serial)
 		return leases->address_status;
 	return hint ? hint : NATPMP_E_TIMEOUT;
 }
@@ -389,29 +359,20 @@ natpmp_address_kind natpmp_classify(const char *text)
 int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_event_fn *on_event, void *arg,
 		natpmp_lease **result)
 {
-	natpmp_lease *lease = NULL;
 	int status, cancel;
 
 	if (result)
 		*result = NULL;
-	if (!result || !is_valid(ctx, wanted))
+	if (!result || !ctx)
 		return NATPMP_E_INVALID;
 	status = ctx_enter(ctx, &cancel);
 	if (status)
 		return status;
-	status = make_lease(ctx, wanted, &lease);
+	status = ctx_hold(ctx, wanted, false, result);
 	if (!status) {
-		lease->on_event = on_event;
-		lease->arg = arg;
-		ctx_watch(ctx);
-		lease->core.patience = ctx->deadline;
-		status = leases_add(&ctx->leases, &lease->core, LEASE_HOLD, clock_ms());
-		if (status)
-			free(lease);
-		else
-			*result = lease;
+		(*result)->on_event = on_event;
+		(*result)->arg = arg;
 	}
-	ctx_pump(ctx);
 	ctx_leave(ctx, cancel);
 	return status;
 }
@@ -511,8 +472,24 @@ int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 
 static bool is_pcp_told(natpmp_ctx *ctx, void *arg)
 {
-	(void)arg;
-	return ctx->leases.pcp_ended;
+	const unsigned *serial = arg;
+
+	return ctx->leases.pcp_serial != *serial || ctx->link_status != NATPMP_OK;
+}
+
+static int ask_pcp(natpmp_ctx *ctx, uint32_t patience)
+{
+	struct leases *leases = &ctx->leases;
+	unsigned serial = leases->pcp_serial;
+	uint64_t now = clock_ms();
+
+	leases_ask_pcp(leases, now);
+	ctx_wait(ctx, is_pcp_told, &serial, now + patience);
+	leases_forget_pcp(leases);
+	ctx_pump(ctx);
+	if (ctx->link_status != NATPMP_OK)
+		return ctx->link_status;
+	return leases->pcp_serial != serial ? leases->pcp_request.status : NATPMP_E_TIMEOUT;
 }
 
 int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
@@ -536,12 +513,6 @@ int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 			patience = PCP_PATIENCE;
 	}
 	address_print(probe->status ? 0 : leases->address, probe->external_address);
-
-	leases_ask_pcp(leases, clock_ms());
-	if (ctx_wait(ctx, is_pcp_told, NULL, clock_ms() + patience))
-		probe->pcp_status = leases->pcp_request.status;
-	else
-		probe->pcp_status = NATPMP_E_TIMEOUT;
-	leases_forget_pcp(leases);
+	probe->pcp_status = ask_pcp(ctx, patience);
 	return leave_with(ctx, cancel, NATPMP_OK);
 }

@@ -9,6 +9,7 @@
 
 #include "core/address.h"
 #include "os/clock.h"
+#include "os/port.h"
 #include "os/udp.h"
 
 /* Announcements: RFC 6886 section 3.2.1. */
@@ -266,6 +267,7 @@ static void unwatch(natpmp_ctx *ctx)
 static void receive_answers(natpmp_ctx *ctx)
 {
 	uint8_t bytes[WIRE_ANSWER_MAX];
+	unsigned serial;
 	size_t len;
 
 	for (int i = 0; i < RECEIVE_MAX && ctx->request_fd >= 0; i++) {
@@ -275,9 +277,11 @@ static void receive_answers(natpmp_ctx *ctx)
 		case UDP_NOTHING:
 			return;
 		case UDP_DATAGRAM:
-			ctx->round_trip = clock_us() - ctx->sent_us;
 			log_bytes(ctx, "received", bytes, len);
+			serial = ctx->leases.address_serial;
 			leases_input(&ctx->leases, clock_ms(), bytes, len);
+			if (ctx->leases.address_serial != serial)
+				ctx->round_trip = clock_us() - ctx->sent_us;
 			break;
 		case UDP_REFUSED:
 		case UDP_UNREACHABLE:
@@ -469,12 +473,62 @@ natpmp_lease *ctx_new_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, int *
 	return lease;
 }
 
+bool ctx_is_valid(const natpmp_ctx *ctx, const natpmp_mapping *wanted)
+{
+	static const uint32_t none[sizeof(wanted->reserved) / sizeof(wanted->reserved[0])];
+	unsigned protocol = wanted ? (unsigned)wanted->protocol : 0;
+
+	return ctx && protocol >= NATPMP_UDP && protocol <= NATPMP_TCP_UDP &&
+	       (!ctx->leases.vpn || !wanted->internal_port) &&
+	       memcmp(wanted->reserved, none, sizeof(none)) == 0;
+}
+
+int ctx_make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_lease **lease)
+{
+	natpmp_mapping mapping = *wanted;
+	int status;
+
+	if (!mapping.internal_port && !ctx->leases.vpn) {
+		int tries = 8; /* a port that is held may be free to bind */
+		do
+			mapping.internal_port = port_pick(mapping.protocol & NATPMP_TCP,
+							  mapping.protocol & NATPMP_UDP);
+		while (--tries &&
+		       leases_held(&ctx->leases, mapping.protocol, mapping.internal_port) &&
+		       mapping.internal_port);
+		if (!mapping.internal_port)
+			return NATPMP_E_NO_PORT;
+	}
+	*lease = ctx_new_lease(ctx, &mapping, &status);
+	return status;
+}
+
+int ctx_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, bool scoped, natpmp_lease **result)
+{
+	natpmp_lease *lease;
+	int status =
+		ctx_is_valid(ctx, wanted) ? ctx_make_lease(ctx, wanted, &lease) : NATPMP_E_INVALID;
+
+	if (status)
+		return status;
+	ctx_watch(ctx);
+	lease->scoped = lease->core.awaited = scoped;
+	lease->core.patience = ctx->deadline;
+	status = leases_add(&ctx->leases, &lease->core, LEASE_HOLD, clock_ms());
+	if (status)
+		free(lease);
+	else
+		*result = lease;
+	ctx_pump(ctx);
+	return status;
+}
+
 int ctx_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
 {
 	const struct lease *core = &lease->core;
 	const natpmp_ctx *ctx = lease->ctx;
 
-	if (core->down || !lease_granted(core))
+	if (core->down || !lease_in_force(&ctx->leases, core))
 		return lease_excuse(&ctx->leases, core);
 	mapping->internal_port = core->internal_port;
 	mapping->external_port = core->half[0].external_port;

@@ -63,7 +63,7 @@ struct natpmp_ctx {
 	uint64_t relink_at; /* ms, after a failure of this machine */
 	bool watched;       /* ctx_watch() was called, for those that are still there */
 	int request_fd, group_fd, route_fd; /* -1 = not open */
-	uint64_t sent_us, round_trip;       /* us */
+	uint64_t sent_us, round_trip;       /* us; until the latest answer about the address */
 };
 
 /* Every call begins with this: NATPMP_OK and locked, or NATPMP_E_FORKED. Until ctx_leave() the
@@ -88,8 +88,14 @@ bool ctx_wait(natpmp_ctx *ctx, bool (*done)(natpmp_ctx *ctx, void *arg), void *a
 uint64_t ctx_deadline(natpmp_ctx *ctx);
 /* To a gateway we turn away from: one deletion for each mapping, and no waiting. */
 void ctx_farewell(natpmp_ctx *ctx);
+/* Can that be wanted of this context? */
+bool ctx_is_valid(const natpmp_ctx *ctx, const natpmp_mapping *wanted);
+/* A lease as wanted, with a port picked if need be. */
+int ctx_make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_lease **lease);
 /* A lease as wanted, from the heap; core.owner is itself. NULL: *status says why. */
 natpmp_lease *ctx_new_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, int *status);
+/* Hold a mapping; scoped: of natpmp_with_mapping(), whose caller is blocked until it is open. */
+int ctx_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, bool scoped, natpmp_lease **result);
 /* The mapping as granted so far, whatever else is not known yet; or why there is none. */
 int ctx_outcome(natpmp_lease *lease, natpmp_mapping *mapping);
 /* Wait until it is closed, CLOSE_MS at most, and free it, or leave that to later. */

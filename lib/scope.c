@@ -47,31 +47,24 @@ static int start(struct scope *scope)
 	return error ? NATPMP_E_SYSTEM : NATPMP_OK;
 }
 
-/* errno stays as body left it. */
-static void close_lease(const struct scope *scope)
-{
-	int cancel, saved = errno;
-
-	ctx_enter(scope->ctx, &cancel);
-	ctx_close_lease(scope->lease);
-	ctx_leave(scope->ctx, cancel);
-	errno = saved;
-}
-
-/* However body ends: it returned, or its thread does. */
+/* However body ends: it returned, or its thread does. errno stays as it left it. */
 static void end(void *arg)
 {
 	struct scope *scope = arg;
+	natpmp_ctx *ctx = scope->ctx;
 	int cancel, saved = errno;
 
-	if (ctx_enter(scope->ctx, &cancel))
+	if (ctx_enter(ctx, &cancel))
 		return; /* body forked and let the child come here */
 	scope->over = true;
-	ctx_pump(scope->ctx);
-	ctx_leave(scope->ctx, cancel);
+	ctx_pump(ctx);
+	ctx_leave(ctx, cancel);
 	pthread_join(scope->keeper, NULL);
+
+	ctx_enter(ctx, &cancel);
+	ctx_close_lease(scope->lease);
+	ctx_leave(ctx, cancel);
 	errno = saved;
-	close_lease(scope);
 }
 
 static bool is_decided(natpmp_ctx *ctx, void *arg)
@@ -82,29 +75,37 @@ static bool is_decided(natpmp_ctx *ctx, void *arg)
 	return lease->core.view.status != NATPMP_PENDING;
 }
 
+/* Locked: wait until it is open, start the keeper. */
+static int open_lease(struct scope *scope, natpmp_mapping *mapping)
+{
+	natpmp_ctx *ctx = scope->ctx;
+	int status;
+
+	ctx_wait(ctx, is_decided, scope->lease, clock_ms() + ctx->deadline);
+	*mapping = scope->lease->wanted;
+	/* The address may be silent: it is open all the same. */
+	status = ctx_outcome(scope->lease, mapping);
+	if (status == NATPMP_E_SYSTEM)
+		errno = ctx->link_errno;
+	return status ? status : start(scope);
+}
+
 /* The mapping as granted; or a status, and no lease. */
 static int open_scope(struct scope *scope, const natpmp_mapping *wanted, natpmp_mapping *mapping)
 {
 	natpmp_ctx *ctx = scope->ctx;
-	int cancel;
+	int cancel, saved;
 	int status = ctx_enter(ctx, &cancel);
 
 	if (status)
 		return status;
-	status = ctx->in_callback ? NATPMP_E_BUSY
-				  : natpmp_hold(ctx, wanted, NULL, NULL, &scope->lease);
+	status = ctx->in_callback ? NATPMP_E_BUSY : ctx_hold(ctx, wanted, true, &scope->lease);
 	if (!status) {
-		scope->lease->scoped = true;
-		ctx_wait(ctx, is_decided, scope->lease, clock_ms() + ctx->deadline);
-		*mapping = scope->lease->wanted;
-		/* The address may be silent: it is open all the same. */
-		status = ctx_outcome(scope->lease, mapping);
-		if (status == NATPMP_E_SYSTEM)
-			errno = ctx->link_errno;
-		if (!status)
-			status = start(scope);
+		status = open_lease(scope, mapping);
+		saved = errno;
 		if (status)
-			close_lease(scope);
+			ctx_close_lease(scope->lease);
+		errno = saved;
 	}
 	ctx_leave(ctx, cancel);
 	return status;

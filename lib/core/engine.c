@@ -57,7 +57,8 @@ static struct request *next(const struct engine *engine, uint64_t now)
 void engine_submit(struct engine *engine, struct request *request, bool fresh)
 {
 	request->asked_at = 0;
-	request->hint = 0;
+	if (!request->blocks || !request->made_way)
+		request->hint = 0;
 	request->fresh = fresh;
 	enqueue(engine, request);
 }
@@ -145,6 +146,12 @@ void engine_begin_again(struct engine *engine, struct request *request, uint64_t
 		begin(engine, now);
 }
 
+/* It came when the one in flight was asked already, or somebody is blocked by it. */
+static bool survives_pause(const struct engine *engine, const struct request *request)
+{
+	return request->fresh && (request->node.tie >= engine->taken_off || request->blocks);
+}
+
 /* The gateway is not to be spoken to now: try again after a pause, longer each time. */
 static void pause_from(struct engine *engine, uint64_t last_sent, int reach)
 {
@@ -156,14 +163,15 @@ static void pause_from(struct engine *engine, uint64_t last_sent, int reach)
 
 	/* It was in vain for all who waited then. */
 	for (size_t i = 0; i < engine->queue.count; i++)
-		if (engine->queue.nodes[i]->tie < engine->taken_off)
+		if (!survives_pause(engine, queued(engine, i)))
 			queued(engine, i)->fresh = false;
 }
 
 static void give_up(struct engine *engine, bool makes_way)
 {
 	struct request *request = engine->in_flight;
-	int silence = engine->sends == ENGINE_SENDS ? NATPMP_E_NO_SERVICE : NATPMP_E_TIMEOUT;
+	int silence = engine->sends == ENGINE_SENDS && !makes_way ? NATPMP_E_NO_SERVICE
+								  : NATPMP_E_TIMEOUT;
 
 	if (!engine->heard) {
 		pause_from(engine, request->last_sent, engine->reach);
@@ -173,8 +181,25 @@ static void give_up(struct engine *engine, bool makes_way)
 	request->made_way = makes_way;
 }
 
+/* When is the one in flight to make way, having had its five sends? NEVER: for nobody. One that
+ * would be asked again at once makes no way for those whom the pause that begins then stops. */
+static uint64_t way_at(const struct engine *engine)
+{
+	const struct request *request = engine->in_flight;
+	uint64_t patience = request->first_sent + ENGINE_PATIENCE, at = NEVER;
+
+	for (size_t i = 0; i < engine->queue.count && at; i++) {
+		const struct request *other = queued(engine, i);
+		bool goes = !request->blocks || engine->heard || survives_pause(engine, other);
+		uint64_t from = request->blocks && other->waits ? engine->hold_off : 0;
+		if (goes && from < at)
+			at = from;
+	}
+	return at > patience ? at : patience;
+}
+
 /* The step of the series is due: send again, or make way. */
-static bool may_send(struct engine *engine, uint64_t now)
+static bool may_send(struct engine *engine, uint64_t now, bool makes_way)
 {
 	const struct request *request = engine->in_flight;
 	uint64_t elapsed = now - request->first_sent;
@@ -186,8 +211,7 @@ static bool may_send(struct engine *engine, uint64_t now)
 	    (engine->unheard || !engine->queue.count))
 		engine->reach = request->hint == NATPMP_E_UNREACHABLE ? NATPMP_E_UNREACHABLE
 								      : NATPMP_E_TIMEOUT;
-	bool complete = engine->sends == ENGINE_SENDS || elapsed >= series(ENGINE_SENDS);
-	bool makes_way = patience_over && engine->queue.count;
+	bool complete = elapsed >= series(ENGINE_SENDS);
 	if (complete || makes_way)
 		give_up(engine, !complete);
 	return !complete && !makes_way;
@@ -204,13 +228,12 @@ size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQ
 			take_off(engine, request, now);
 		}
 		/* Somebody waits behind one who has had his five sends: do not make him wait on. */
-		bool make_way = engine->queue.count && engine->sends &&
-				now - engine->in_flight->first_sent >= ENGINE_PATIENCE;
-		if (now < engine->next_send && !make_way)
+		bool makes_way = engine->sends && way_at(engine) <= now;
+		if (now < engine->next_send && !makes_way)
 			return 0;
 		if (!engine->sends)
 			engine->in_flight->first_sent = now;
-		if (!may_send(engine, now))
+		if (!may_send(engine, now, makes_way))
 			continue;
 		/* From the first send on, so that late wake-ups do not stretch the series; steps
 		 * missed altogether are skipped, not made up for. */
@@ -227,10 +250,8 @@ size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQ
 uint64_t engine_deadline(const struct engine *engine)
 {
 	if (engine->in_flight) {
-		uint64_t patience = engine->in_flight->first_sent + ENGINE_PATIENCE;
-
-		return engine->queue.count && patience < engine->next_send ? patience
-									   : engine->next_send;
+		uint64_t way = engine->sends ? way_at(engine) : NEVER;
+		return way < engine->next_send ? way : engine->next_send;
 	}
 	uint64_t at = NEVER;
 	for (size_t i = 0; i < engine->queue.count && at && !engine_has_no_link(engine); i++) {

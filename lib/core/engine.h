@@ -30,7 +30,8 @@ enum request_state { REQUEST_IDLE, REQUEST_QUEUED, REQUEST_IN_FLIGHT, REQUEST_EN
 struct request {
 	struct wire_request wire;
 	bool any_port; /* VPN dialect: the answer may name internal port 0 or its external port */
-	bool waits;    /* for the end of a delay before a recovery: nobody is blocked by it */
+	bool waits;    /* for the end of a delay before a recovery */
+	bool blocks;   /* somebody is blocked until it ends: asked again at once if it made way */
 	uint64_t due;  /* queue order: soonest first */
 
 	/* the engine's */
@@ -73,7 +74,7 @@ struct engine {
 void engine_init(struct engine *engine);
 void engine_free(struct engine *engine);
 
-/* Queue a request; wire, any_port, waits and due are set. fresh: it does not wait for
+/* Queue a request; wire, any_port, waits, blocks and due are set. fresh: it does not wait for
  * the end of a pause that began before it came. Room for it was reserved in
  * engine->queue. */
 void engine_submit(struct engine *engine, struct request *request, bool fresh);

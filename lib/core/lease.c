@@ -19,6 +19,14 @@ bool lease_granted(const struct lease *lease)
 	return true;
 }
 
+bool lease_is_left(const struct lease *lease, uint64_t now)
+{
+	for (unsigned i = 0; i < lease->halves; i++)
+		if (lease->half[i].maybe && lease->half[i].gone_by > now)
+			return true;
+	return false;
+}
+
 uint32_t lease_lifetime(const struct lease *lease)
 {
 	const struct half *half = lease->half;
@@ -29,6 +37,8 @@ uint32_t lease_lifetime(const struct lease *lease)
 
 int lease_excuse(const struct leases *leases, const struct lease *lease)
 {
+	if (engine_has_no_link(&leases->engine))
+		return leases->engine.reach;
 	if (lease->down)
 		return lease->down;
 	for (unsigned i = 0; i < lease->halves; i++)
@@ -59,7 +69,7 @@ static uint64_t lease_wake(const struct lease *lease)
 
 /* --- telling --- */
 
-static bool in_force(const struct leases *leases, const struct lease *lease)
+bool lease_in_force(const struct leases *leases, const struct lease *lease)
 {
 	for (unsigned i = 0; i < lease->halves; i++)
 		if (!lease_trusted(leases, &lease->half[i]))
@@ -103,7 +113,7 @@ void lease_look(struct leases *leases, struct lease *lease)
 		return;
 	if (down)
 		lease->view.status = down;
-	else if (in_force(leases, lease) && leases->address_settled)
+	else if (lease_in_force(leases, lease) && leases->address_settled)
 		look_up(leases, lease);
 	else
 		return;
@@ -137,7 +147,7 @@ static void decide(struct leases *leases, struct lease *lease, uint64_t now)
 		lease->open_by = until;
 		return;
 	}
-	if (in_force(leases, lease))
+	if (lease_in_force(leases, lease))
 		look_up(leases, lease); /* the address may be silent: it is open all the same */
 	else
 		lease->view.status = lease_excuse(leases, lease);
@@ -193,7 +203,8 @@ static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uin
 	half->request.due = due(leases, half, now);
 	if (!lifetime)
 		half->request.due = earlier(half->request.due, lease->close_by);
-	half->request.waits = lifetime && !lease->once;
+	half->request.blocks = lease->once;
+	half->request.waits = lifetime && !lease->once && !(lease->awaited && lease->open_by);
 	half->act_at = NEVER;
 	engine_submit(&leases->engine, &half->request, fresh || lease->once);
 }
@@ -340,7 +351,7 @@ static void held(struct leases *leases, struct half *half, uint64_t now)
 		lease->failures = 0; /* nobody noticed */
 	if (leases->vpn)
 		lease->internal_port = answer->external_port;
-	if (lease->once && lease_granted(lease) && !lease->asks_address) {
+	if (lease->once && lease_in_force(leases, lease) && !lease->asks_address) {
 		lease->asks_address = true;
 		leases_ask_address(leases, now);
 	} else if (!lease->once && (!leases->address_settled || leases->address_doubtful ||
@@ -393,26 +404,35 @@ static void hold_ended(struct leases *leases, struct half *half, uint64_t now)
 		lease->half[1].act_at = now; /* it was waiting for this, or is being asked for */
 }
 
-static void not_deleted(struct lease *lease, const struct half *half, int status)
+static void not_deleted(struct lease *lease, const struct half *half, int status, uint64_t now)
 {
+	if (half->gone_by <= now && !lease->once)
+		return; /* its lifetime is over: nothing is left */
 	if (!lease->close_status)
 		lease->close_status = status;
 	lease->gone_by = later(lease->gone_by, half->gone_by);
 }
 
-static void delete_ended(struct half *half, uint64_t now)
+static void delete_ended(struct leases *leases, struct half *half, uint64_t now)
 {
+	struct lease *lease = half->lease;
 	int status = half->request.status;
-	bool once = half->lease->once;
+	bool once = lease->once;
 
+	/* That was to delete all, and was not answered; now it would take this along. */
+	if (half->request.made_way && !lease->internal_port &&
+	    leases_held(leases, lease->protocol, 0)) {
+		status = NATPMP_E_HELD;
+		half->request.made_way = false;
+	}
 	half->failure = status;
 	if (once && half->request.made_way) {
 		half->failures++;
 		half->act_at = now;
 	} else if (status == NATPMP_OK || status <= NATPMP_E_VERSION || once) {
-		half->left = status && half->lease->goal == LEASE_AGAIN;
+		half->left = status && lease->goal == LEASE_AGAIN;
 		if (status && !half->left)
-			not_deleted(half->lease, half, status);
+			not_deleted(lease, half, status, now);
 		half->maybe = false; /* deleted, or it cannot be (section 3.4) */
 		half->expires = 0;
 		half->failures = 0;
@@ -427,19 +447,22 @@ void lease_ended(struct leases *leases, struct half *half, uint64_t now)
 	if (half->request.wire.lifetime)
 		hold_ended(leases, half, now);
 	else
-		delete_ended(half, now);
+		delete_ended(leases, half, now);
 	lease_step(leases, half->lease, now);
 }
 
 /* --- moved towards its goal --- */
 
-static void expire(struct lease *lease, uint64_t now)
+static void expire(const struct leases *leases, struct lease *lease, uint64_t now)
 {
+	int reach = leases->engine.reach; /* that of others, if it had no turn itself */
+	int why = reach < NATPMP_OK ? reach : NATPMP_E_TIMEOUT;
+
 	for (unsigned i = 0; i < lease->halves; i++) {
 		struct half *half = &lease->half[i];
 		if (half->expires && half->expires <= now) {
 			if (lease->goal == LEASE_HOLD)
-				lease_lose(half, half->failure ? half->failure : NATPMP_E_TIMEOUT);
+				lease_lose(half, half->failure ? half->failure : why);
 			half->expires = 0;
 		}
 	}
@@ -454,11 +477,16 @@ static bool deleted(struct leases *leases, struct lease *lease, uint64_t now)
 	return !busy;
 }
 
+static int why_not_deleted(const struct half *half)
+{
+	return half->failure && !half->request.wire.lifetime ? half->failure : NATPMP_E_TIMEOUT;
+}
+
 static void finish(struct leases *leases, struct lease *lease, uint64_t now)
 {
 	for (unsigned i = 0; i < lease->halves; i++)
-		if (lease->half[i].maybe && lease->half[i].gone_by > now)
-			not_deleted(lease, &lease->half[i], NATPMP_E_TIMEOUT);
+		if (lease->half[i].maybe)
+			not_deleted(lease, &lease->half[i], why_not_deleted(&lease->half[i]), now);
 	lease->finished = true;
 	heap_remove(&leases->timers, &lease->timer);
 	if (lease->released) {
@@ -469,7 +497,7 @@ static void finish(struct leases *leases, struct lease *lease, uint64_t now)
 
 void lease_step(struct leases *leases, struct lease *lease, uint64_t now)
 {
-	expire(lease, now);
+	expire(leases, lease, now);
 	if (lease->goal != LEASE_HOLD && deleted(leases, lease, now)) {
 		if (lease->goal == LEASE_CLOSE) {
 			finish(leases, lease, now);

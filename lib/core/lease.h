@@ -64,6 +64,7 @@ struct lease {
 	uint16_t suggested;
 	uint32_t asked;    /* lifetime, s */
 	bool once;         /* of a blocking call: a failure is the end, but not one of others */
+	bool awaited;      /* somebody is blocked until it is open */
 	uint64_t patience; /* ms: silence is no verdict so long, and then it is one */
 
 	/* is */
@@ -94,6 +95,10 @@ struct lease {
 
 /* All halves are in force on one external port, whatever else is not known yet. */
 bool lease_granted(const struct lease *lease);
+/* The same, and nothing was heard since that makes one doubt it. */
+bool lease_in_force(const struct leases *leases, const struct lease *lease);
+/* The gateway may have it still, and will for some time. */
+bool lease_is_left(const struct lease *lease, uint64_t now);
 /* The granted lifetime in s, the shorter of two. */
 uint32_t lease_lifetime(const struct lease *lease);
 /* Why it has not come to anything so far: for a deadline that is over. */

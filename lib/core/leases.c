@@ -85,7 +85,8 @@ static void submit_address(struct leases *leases, uint64_t now, bool blocks)
 	request->wire.opcode = WIRE_ADDRESS;
 	/* One small question that all who come up wait for; but when it was in vain, they do not.
 	 */
-	request->due = doubted ? NEVER : 0;
+	request->due = doubted || request->made_way ? NEVER : 0;
+	request->blocks = blocks;
 	request->waits = !blocks;
 	leases->address_asked = now;
 	leases->address_doubtful = false;
@@ -128,10 +129,12 @@ void leases_forget_address(struct leases *leases)
 
 static void submit_pcp(struct leases *leases, uint64_t now)
 {
-	leases->pcp_request.wire.opcode = WIRE_PCP_ANNOUNCE;
-	leases->pcp_request.due = now;
-	leases->pcp_ended = false;
-	engine_submit(&leases->engine, &leases->pcp_request, true);
+	struct request *request = &leases->pcp_request;
+
+	request->wire.opcode = WIRE_PCP_ANNOUNCE;
+	request->due = request->made_way ? NEVER : now + LEASE_HURRY;
+	request->blocks = true;
+	engine_submit(&leases->engine, request, true);
 }
 
 void leases_ask_pcp(struct leases *leases, uint64_t now)
@@ -152,7 +155,7 @@ static void pcp_ended(struct leases *leases, uint64_t now)
 	if (leases->pcp_request.made_way)
 		submit_pcp(leases, now);
 	else
-		leases->pcp_ended = true;
+		leases->pcp_serial++;
 }
 
 static void address_ended(struct leases *leases, uint64_t now)
@@ -253,6 +256,22 @@ static void see_reach(struct leases *leases, uint64_t now)
 		encourage(leases, is_silence, now);
 }
 
+/* What was granted to a blocking call is gone before that has ended. Nobody waits any longer for
+ * that than need be. */
+static void ask_blocked_again(struct leases *leases, uint64_t now)
+{
+	for (struct lease *lease = leases->all; lease; lease = lease->next)
+		for (unsigned i = 0; i < lease->halves; i++) {
+			struct half *half = &lease->half[i];
+			if (!lease->once || lease->goal != LEASE_HOLD || !half->expires ||
+			    lease_trusted(leases, half))
+				continue;
+			half->expires = 0;
+			half->act_at = now;
+			lease_step(leases, lease, now);
+		}
+}
+
 /* The gateway seems to have forgotten us: re-create all after a random delay (section 3.7);
  * more such signs in the meantime change nothing, later ones wait for the next window. */
 static void see_generation(struct leases *leases, uint64_t now)
@@ -260,6 +279,7 @@ static void see_generation(struct leases *leases, uint64_t now)
 	if (leases->generation == leases->engine.generation)
 		return;
 	leases->generation = leases->engine.generation;
+	ask_blocked_again(leases, now);
 	if (leases->recover_at != NEVER || !leases->holds)
 		return;
 	uint64_t at = now + leases_random(leases) % (LEASE_RECOVERY_DELAY + 1);
@@ -391,8 +411,10 @@ void leases_relink(struct leases *leases, uint64_t now, int status, uint32_t own
 	leases->reach = leases->engine.reach;
 	leases->recover_at = NEVER;
 	leases->recovered_at = 0;
+	leases->address_failures = 0;
 	set_address(leases, 0, false);
 	leases->address_settle_at = leases->address_retry_at = NEVER;
+	ask_blocked_again(leases, now);
 	for (struct lease *lease = leases->all; lease && status; lease = lease->next)
 		for (unsigned i = 0; i < lease->halves; i++)
 			if (lease->goal != LEASE_CLOSE)
@@ -449,13 +471,14 @@ bool leases_held(const struct leases *leases, natpmp_protocol protocol, uint16_t
 
 /* A deletion still waiting for the same protocol and port must not hit the new mapping: the
  * new lease inherits what is to be deleted some day. One in flight comes to its end first. */
-static void inherit(struct leases *leases, struct half *half, uint64_t now)
+static void inherit(struct leases *leases, struct half *half, enum lease_goal goal, uint64_t now)
 {
 	for (struct lease *other = leases->all; other; other = other->next)
 		for (unsigned i = 0; i < other->halves; i++) {
 			struct half *old = &other->half[i];
+			/* Two calls that wait for the same: each has its own. */
 			if (other->goal != LEASE_CLOSE || other->finished || !old->maybe ||
-			    !other->internal_port ||
+			    !other->internal_port || (other->once && goal == LEASE_CLOSE) ||
 			    other->internal_port != half->lease->internal_port ||
 			    old->request.wire.opcode != half->request.wire.opcode)
 				continue;
@@ -506,7 +529,7 @@ int leases_add(struct leases *leases, struct lease *lease, enum lease_goal goal,
 		half->request.wire.opcode = opcode;
 		half->act_at = now;
 		half->down = engine_has_no_link(&leases->engine) ? leases->engine.reach : NATPMP_OK;
-		inherit(leases, half, now);
+		inherit(leases, half, goal, now);
 		if (goal == LEASE_CLOSE)
 			half->maybe = true;
 	}

@@ -48,7 +48,7 @@ struct leases {
 
 	struct request pcp_request; /* is PCP spoken? */
 	unsigned pcp_askers;
-	bool pcp_ended;
+	unsigned pcp_serial; /* counts ended questions */
 
 	struct lease *finished; /* of those released */
 };
@@ -71,7 +71,7 @@ struct lease *leases_reap(struct leases *leases);
  * leases_forget_address() has to follow: it takes the question back if nobody else asks. */
 void leases_ask_address(struct leases *leases, uint64_t now);
 void leases_forget_address(struct leases *leases);
-/* The same, whether PCP is spoken; pcp_ended and pcp_request.status will tell. */
+/* The same, whether PCP is spoken; pcp_serial and pcp_request.status will tell. */
 void leases_ask_pcp(struct leases *leases, uint64_t now);
 void leases_forget_pcp(struct leases *leases);
 

@@ -438,6 +438,25 @@ START_TEST(free_tells_of_an_earlier_release)
 	responder_stop(r);
 }
 
+/* It ended by itself, whatever the gateway says to its deletion. */
+START_TEST(N12_free_when_the_lifetime_is_over)
+{
+	struct responder *r = responder_start();
+	struct events none = {0};
+
+	for (int closed = 0; closed < 2; closed++) {
+		natpmp_ctx *ctx = client(responder_port(r), 0);
+		responder_be(r, &(struct manner){.most = 1});
+		hold_up(ctx, NATPMP_UDP, 80, NULL);
+		if (closed)
+			responder_stop(r);
+		else
+			responder_be(r, &(struct manner){.result = 2});
+		drive(ctx, &none, 1, 2500);
+		ok(natpmp_free(ctx));
+	}
+}
+
 /* A deletion that could not be sent yet, and a call for the same port that comes to nothing. */
 START_TEST(deletion_is_owed_after_a_failed_call)
 {
@@ -493,5 +512,6 @@ int main(void)
 			 N12_free_with_a_silent_gateway, N12_free_with_a_closed_gateway,
 			 N37_free_when_the_gateway_keeps_it, N12_free_while_pending,
 			 blocking_calls_process_holds, free_tells_of_an_earlier_release,
-			 deletion_is_owed_after_a_failed_call, deletion_is_not_owed_after_a_call);
+			 N12_free_when_the_lifetime_is_over, deletion_is_owed_after_a_failed_call,
+			 deletion_is_not_owed_after_a_call);
 }

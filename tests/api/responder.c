@@ -21,7 +21,7 @@ struct responder {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	struct manner manner;
-	uint64_t began; /* us */
+	_Atomic uint64_t began; /* us */
 	struct heard heard[HEARD_MAX];
 	size_t count;
 	uint16_t port;

@@ -233,6 +233,50 @@ START_TEST(N12_closing_towards_silence)
 	responder_stop(user.r);
 }
 
+static int open_in_vain(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
+{
+	struct user *user = arg;
+	natpmp_mapping m = wanted(NATPMP_TCP_UDP, 81, 600);
+
+	(void)lease;
+	(void)mapping;
+	usleep(100000); /* now the keeper of the outer one sleeps on the descriptor */
+	responder_be(user->r, &(struct manner){.no_tcp = true, .delay = 50});
+	return natpmp_with_mapping(user->ctx, &m, never, NULL) == NATPMP_E_NOT_AUTHORIZED ? 7 : 8;
+}
+
+/* One that fails within another, whose keeper is at work. */
+START_TEST(scope_fails_within_a_scope)
+{
+	struct user user = {.r = responder_start()};
+	natpmp_mapping m = wanted(NATPMP_UDP, 80, 600);
+
+	user.ctx = client(responder_port(user.r), 0);
+	ck_assert_int_eq(natpmp_with_mapping(user.ctx, &m, open_in_vain, &user), 7);
+	ck_assert_uint_eq(responder_deleted(user.r, NATPMP_UDP, 81), 1);
+	ok(natpmp_free(user.ctx));
+	responder_stop(user.r);
+}
+
+/* The gateway has restarted: what is kept waits up to 5 s, who is blocked does not. */
+START_TEST(N45_scope_after_a_restart)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 1000);
+	natpmp_mapping m = wanted(NATPMP_TCP, 81, 600), seen;
+	char address[NATPMP_ADDRESS_LEN];
+
+	natpmp_lease *lease = hold_up(ctx, NATPMP_TCP, 80, NULL);
+	responder_reboot(r);
+	ok(natpmp_external_address(ctx, address)); /* shows it */
+	uint64_t began = now_ms();
+	ck_assert_int_eq(natpmp_with_mapping(ctx, &m, answer_42, &seen), 42);
+	ck_assert_uint_lt(now_ms() - began, 500);
+	ok(natpmp_release(lease));
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
 /* --- signals are for the caller's threads --- */
 
 static pthread_t main_thread;
@@ -292,5 +336,6 @@ int main(void)
 	return RUN_TESTS("api-scope", body_sees_the_mapping_and_its_value_is_returned,
 			 N30_renewed_while_the_body_sleeps, context_is_usable_in_the_body,
 			 scopes_nest, body_does_not_run_without_a_mapping, N12_closing_is_bounded,
+			 scope_fails_within_a_scope, N45_scope_after_a_restart,
 			 N12_closing_towards_silence, keeper_has_all_signals_blocked);
 }

@@ -153,6 +153,33 @@ START_TEST(holds_of_other_threads)
 	responder_stop(r);
 }
 
+static void *ask_in_vain(void *arg)
+{
+	struct worker *w = arg;
+	char address[NATPMP_ADDRESS_LEN];
+
+	w->failed = natpmp_external_address(w->ctx, address) != NATPMP_E_TIMEOUT;
+	return NULL;
+}
+
+/* Its question is taken back between two steps of the series: the next one goes then, not later. */
+START_TEST(who_gives_up_makes_way_at_once)
+{
+	struct responder *r = responder_start();
+	struct worker w = {.ctx = client(responder_port(r), 2000)};
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+
+	responder_be(r, &(struct manner){.address_silent = true});
+	ck_assert_int_eq(pthread_create(&w.thread, NULL, ask_in_vain, &w), 0);
+	usleep(720000);
+	ok(natpmp_map(w.ctx, &m)); /* until 2.72 s; the next step is that of 3.75 s */
+	pthread_join(w.thread, NULL);
+	ck_assert_int_eq(w.failed, 0);
+	ck_assert_uint_ge(responder_asked(r, NATPMP_TCP, 80), 1);
+	natpmp_free(w.ctx);
+	responder_stop(r);
+}
+
 /* --- cancelled threads --- */
 
 /* As a log callback may: it prints, and that is a cancellation point. */
@@ -279,6 +306,7 @@ int main(void)
 {
 	return RUN_TESTS("api-threads", calls_of_many_threads_take_turns,
 			 calls_of_many_threads_beside_the_keeper, each_thread_has_its_deadline,
-			 holds_of_other_threads, no_call_is_a_cancellation_point,
-			 thread_is_cancelled_in_a_scope, thread_exits_in_a_scope);
+			 holds_of_other_threads, who_gives_up_makes_way_at_once,
+			 no_call_is_a_cancellation_point, thread_is_cancelled_in_a_scope,
+			 thread_exits_in_a_scope);
 }

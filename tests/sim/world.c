@@ -258,7 +258,7 @@ static void end_map(struct world *w, struct hold *hold, bool done)
 	w->slots[hold->slot].hold = NULL;
 	TRACE(w, "map of port %u: %s", core->internal_port,
 	      core->down || !done ? "failed" : "done");
-	if ((core->down || !lease_granted(core)) && core->halves == 2) {
+	if ((core->down || !lease_in_force(&w->leases, core)) && core->halves == 2) {
 		leases_close(&w->leases, core, w->now);
 		core->once = false;
 		core->released = true;
@@ -296,7 +296,7 @@ static void look_at_blocked(struct world *w)
 
 		next = hold->next;
 		if (hold->stage == MAPPING) {
-			bool done = core->down || (lease_granted(core) &&
+			bool done = core->down || (lease_in_force(&w->leases, core) &&
 						   w->leases.address_request.state == REQUEST_IDLE);
 			if (done || over)
 				end_map(w, hold, done);

@@ -389,6 +389,91 @@ START_TEST(N12_farewell_to_one_being_asked_for)
 	story_end(&s);
 }
 
+/* To delete everything made way for a hold; when its turn comes again that would go, too. */
+START_TEST(N38_delete_all_does_not_take_what_was_held_since)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.may_delete_all = true;
+	struct lease *all = unmaps(&s, NATPMP_TCP, 0);
+	deletes(&s, 0, NATPMP_TCP, 0);
+	runs_until(&s, SECOND);
+	s.sent_told = s.sent_count;
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	sends_something(&s);
+	sends_something(&s); /* the last of five */
+	asks(&s, 7750, NATPMP_TCP, 80, 80, 7200);
+	ck_assert(all->finished);
+	ck_assert_int_eq(all->close_status, NATPMP_E_HELD);
+	grants(&s, 80, 7200);
+	asks_address(&s, 7750);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 7750, web, 80);
+	quiet_until(&s, HOUR);
+	story_end(&s);
+}
+
+/* Two that wait for the same deletion: neither is told that it is done before it is. */
+START_TEST(N36_two_deletions_of_the_same)
+{
+	struct story s;
+
+	story_begin(&s);
+	const struct lease *one = unmaps(&s, NATPMP_TCP, 80);
+	deletes(&s, 0, NATPMP_TCP, 80);
+	const struct lease *two = unmaps(&s, NATPMP_TCP, 80);
+	ck_assert(!one->finished && !two->finished);
+	confirms(&s);
+	ck_assert(one->finished && !two->finished);
+	deletes(&s, 0, NATPMP_TCP, 80);
+	confirms(&s);
+	ck_assert(two->finished);
+	story_end(&s);
+}
+
+START_TEST(N12_refused_deletions_are_told_as_that)
+{
+	struct story s;
+
+	story_begin(&s);
+	releases(&s, is_up(&s, NATPMP_TCP, 80, 7200));
+	while (!s.reaped) {
+		if (s.sent_told < s.sent_count) {
+			sends_something(&s);
+			bounces(&s, NATPMP_E_REFUSED);
+		} else {
+			runs_until(&s, s.now + SECOND);
+		}
+	}
+	s.sent_told = s.sent_count;
+	ck_assert_int_eq(s.close_status, NATPMP_E_REFUSED);
+	story_end(&s);
+}
+
+static void refuse_all(struct story *s, const struct sent *sent)
+{
+	answers(s, sent, 2, 0, 0);
+}
+
+/* A no to the deletion of what has ended since: nothing is left. */
+START_TEST(N37_refused_when_it_is_over)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 60);
+	s.gateway = refuse_all;
+	runs_until(&s, 70 * SECOND);
+	s.event_told = s.event_count;
+	size_t before = s.sent_count;
+	releases(&s, web);
+	ck_assert_uint_eq(s.sent_count, before + 1);
+	ck_assert_uint_eq(s.reaped, 1);
+	ck_assert_int_eq(s.close_status, NATPMP_OK);
+	story_end(&s);
+}
+
 int main(void)
 {
 	return RUN_TESTS("lease-close", N35_deletion_bytes, N36_result_0_is_enough,
@@ -400,5 +485,8 @@ int main(void)
 			 N35_held_again_behind_its_deletion, N35_held_again_before_its_deletion,
 			 N35_held_again_behind_a_silent_deletion, N38_delete_all,
 			 N7_silent_unmap_is_over_after_its_series, N9_unmap_of_a_closed_gateway,
-			 N12_farewell_is_one_deletion_each, N12_farewell_to_one_being_asked_for);
+			 N12_farewell_is_one_deletion_each, N12_farewell_to_one_being_asked_for,
+			 N38_delete_all_does_not_take_what_was_held_since,
+			 N36_two_deletions_of_the_same, N12_refused_deletions_are_told_as_that,
+			 N37_refused_when_it_is_over);
 }

@@ -172,6 +172,32 @@ START_TEST(N31_failed_once_and_then_a_crowd)
 	story_end(&s);
 }
 
+static void silent_about_the_address(struct story *s, const struct sent *sent)
+{
+	if (sent->len != 2)
+		obliging(s, sent);
+}
+
+/* Somebody waits for long for an address that is not told: that costs nobody a mapping. */
+START_TEST(N54_question_for_the_address_starves_nobody)
+{
+	static struct story s;
+
+	story_begin(&s);
+	s.gateway = obliging;
+	for (uint16_t i = 0; i < 20; i++)
+		holds(&s, NATPMP_TCP, (uint16_t)(80 + i), 0, 120);
+	runs_until(&s, 50 * SECOND);
+	s.event_told = s.event_count;
+	s.gateway = silent_about_the_address;
+	runs_until(&s, 59 * SECOND);
+	leases_ask_address(&s.leases, 10000000 + s.now);
+	runs_until(&s, 59 * SECOND + 128 * SECOND);
+	ck_assert_uint_eq(s.event_count, s.event_told);
+	leases_forget_address(&s.leases);
+	story_end(&s);
+}
+
 /* Refused by ICMP: one packet at a time, a minute apart, not one for each mapping. */
 static void bounce(struct story *s, const struct sent *sent)
 {
@@ -228,6 +254,8 @@ int main(void)
 {
 	return RUN_TESTS("lease-crowd", N5_dead_gateway_with_thousands, N5_no_burst_when_it_returns,
 			 N5_a_silent_mapping_starves_nobody, N31_a_mapping_falls_silent_among_many,
-			 N31_failed_once_and_then_a_crowd, N9_closed_gateway_with_thousands,
-			 H13_idle_for_an_hour, N12_all_are_released_at_once);
+			 N31_failed_once_and_then_a_crowd,
+			 N54_question_for_the_address_starves_nobody,
+			 N9_closed_gateway_with_thousands, H13_idle_for_an_hour,
+			 N12_all_are_released_at_once);
 }

@@ -236,6 +236,109 @@ START_TEST(H5_fifty_changes_in_a_row)
 	story_end(&s);
 }
 
+/* --- blocking calls --- */
+
+/* One half was granted by the gateway before: it has to be had of this one, too. */
+START_TEST(H5_another_gateway_between_two_halves)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = holds_once(&s, NATPMP_TCP_UDP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	links(&s, NATPMP_OK, OWN + 1);
+	s.gateway = obliging;
+	s.sent_told = s.sent_count;
+	runs_until(&s, SECOND);
+	ck_assert(lease_in_force(&s.leases, both));
+	ck_assert(lease_trusted(&s.leases, &both->half[0]));
+	story_end(&s);
+}
+
+/* The same, when it restarts between the two. */
+START_TEST(N44_restart_between_two_halves)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = holds_once(&s, NATPMP_TCP_UDP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_UDP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	runs_until(&s, 200);
+	reboots(&s);
+	grants(&s, 80, 7200);
+	asks(&s, 200, NATPMP_UDP, 80, 80, 7200);
+	ck_assert(!lease_in_force(&s.leases, both));
+	grants(&s, 80, 7200);
+	asks_address(&s, 200);
+	tells_address(&s, ADDRESS);
+	ck_assert(lease_in_force(&s.leases, both));
+	story_end(&s);
+}
+
+START_TEST(H5_another_gateway_before_the_address_is_told)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	links(&s, NATPMP_OK, OWN + 1);
+	ck_assert(!lease_in_force(&s.leases, web));
+	s.sent_told = s.sent_count;
+	s.gateway = obliging;
+	runs_until(&s, SECOND);
+	ck_assert(lease_in_force(&s.leases, web));
+	story_end(&s);
+}
+
+/* No gateway any more: that is why, not its silence. */
+START_TEST(H5_no_gateway_during_a_deletion)
+{
+	struct story s;
+
+	story_begin(&s);
+	const struct lease *web = unmaps(&s, NATPMP_TCP, 80);
+	deletes(&s, 0, NATPMP_TCP, 80);
+	links(&s, NATPMP_E_NO_GATEWAY, 0);
+	ck_assert_int_eq(lease_excuse(&s.leases, web), NATPMP_E_NO_GATEWAY);
+	story_end(&s);
+}
+
+static void answer_but_the_address(struct story *s, const struct sent *sent)
+{
+	if (sent->len == 2)
+		refuses(s, 3);
+	else
+		obliging(s, sent);
+}
+
+/* The old one had no address to tell; that is no reason to ask this one last. */
+START_TEST(H5_address_is_asked_for_anew)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.gateway = answer_but_the_address;
+	for (uint16_t i = 0; i < 20; i++)
+		holds(&s, NATPMP_TCP, (uint16_t)(80 + i), 0, 7200);
+	runs_until(&s, 90 * SECOND);
+	s.event_told = s.event_count;
+	size_t before = s.sent_count;
+	links(&s, NATPMP_OK, OWN + 1);
+	before += 20; /* farewells */
+	runs_until(&s, 91 * SECOND);
+	ck_assert_uint_ge(s.sent_count, before + 2);
+	ck_assert_uint_eq(s.sent[before + 1].len, 2); /* right after the first is granted */
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
 int main(void)
 {
 	return RUN_TESTS(
@@ -243,5 +346,8 @@ int main(void)
 		H5_new_gateway_is_silent, H5_new_gateway_refuses, H5_route_gone_and_back,
 		H5_ports_are_kept_over_an_outage, H5_held_without_a_gateway,
 		H5_released_without_a_gateway, H6_deletion_does_not_follow_to_the_new_gateway,
-		H5_request_in_flight, H5_pending_recovery_is_over, H5_fifty_changes_in_a_row);
+		H5_request_in_flight, H5_pending_recovery_is_over, H5_fifty_changes_in_a_row,
+		H5_another_gateway_between_two_halves, N44_restart_between_two_halves,
+		H5_another_gateway_before_the_address_is_told, H5_no_gateway_during_a_deletion,
+		H5_address_is_asked_for_anew);
 }

@@ -460,6 +460,27 @@ START_TEST(N45_blocking_calls_and_deletions_do_not_wait)
 	story_end(&s);
 }
 
+/* Nor does what natpmp_with_mapping() opens, until it is open. */
+START_TEST(N45_who_is_awaited_does_not_wait)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 7200);
+	runs_until(&s, WHEN);
+	reboots(&s);
+	announces(&s, RESTARTED);
+	s.awaited = true;
+	s.patience = SECOND;
+	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
+	asks(&s, WHEN, NATPMP_UDP, 53, 53, 7200);
+	grants(&s, 53, 7200);
+	comes_up(&s, WHEN, dns, 53);
+	s.gateway = obliging;
+	runs_until(&s, WHEN + 6 * SECOND);
+	story_end(&s);
+}
+
 /* The window between two recoveries is that of one gateway. */
 START_TEST(H9_another_gateway_has_a_window_of_its_own)
 {
@@ -496,6 +517,6 @@ int main(void)
 		N50_announced_failure_with_a_new_clock, N52_pcp_announcement_asks_for_the_address,
 		N52_pcp_announcement_without_holds, H9_forged_restarts_do_not_make_it_flood,
 		H9_second_restart_in_the_window_is_served_at_its_end,
-		N45_blocking_calls_and_deletions_do_not_wait,
+		N45_blocking_calls_and_deletions_do_not_wait, N45_who_is_awaited_does_not_wait,
 		H9_another_gateway_has_a_window_of_its_own);
 }

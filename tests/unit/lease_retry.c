@@ -382,6 +382,97 @@ START_TEST(N54_question_for_the_address_goes_on_after_making_way)
 	story_end(&s);
 }
 
+/* A dead gateway, and a hold that waits for the end of a pause: that is nobody to make way for. */
+START_TEST(N7_blocking_call_beside_a_hold_that_is_down)
+{
+	struct story s;
+
+	story_begin(&s);
+	holds(&s, NATPMP_UDP, 53, 0, 7200);
+	runs_until(&s, 300 * SECOND);
+	s.sent_told = s.sent_count;
+	s.event_told = s.event_count;
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	uint64_t began = 0;
+	while (web->down == NATPMP_OK && s.now < 600 * SECOND) {
+		struct sent sent = sends_something(&s);
+		if (sent.bytes[1] == NATPMP_TCP && !began)
+			began = sent.at;
+		if (began)
+			ck_assert_int_eq(sent.bytes[1], NATPMP_TCP);
+		ck_assert_uint_le(s.sent_count, 100);
+		if (began && sent.at == began + 63750)
+			break;
+	}
+	quiet_until(&s, began + 127749);
+	ck_assert_int_eq(web->down, NATPMP_OK);
+	runs_until(&s, began + 127750);
+	ck_assert_int_eq(web->down, NATPMP_E_NO_SERVICE);
+	s.sent_told = s.sent_count;
+	story_end(&s);
+}
+
+/* The last wait of the series is cut short for a newcomer: no conclusion from that. */
+START_TEST(N7_no_conclusion_before_the_end_of_the_series)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	repeats(&s, 8);
+	runs_until(&s, 64 * SECOND);
+	holds(&s, NATPMP_UDP, 53, 0, 7200);
+	asks(&s, 64 * SECOND, NATPMP_UDP, 53, 53, 7200);
+	ck_assert_int_eq(web->down, NATPMP_OK);
+	s.gateway = obliging;
+	grants(&s, 53, 7200);
+	runs_until(&s, 72 * SECOND);
+	ck_assert(lease_granted(web));
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
+START_TEST(N10_hint_is_kept_when_it_makes_way)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	bounces(&s, NATPMP_E_UNREACHABLE);
+	runs_until(&s, 5 * SECOND);
+	holds(&s, NATPMP_UDP, 53, 0, 7200);
+	runs_until(&s, 10 * SECOND);
+	ck_assert_int_eq(lease_excuse(&s.leases, web), NATPMP_E_UNREACHABLE);
+	s.sent_told = s.sent_count;
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
+/* Down because the lease is over, while it stood in line behind one that is refused. */
+START_TEST(N9_refused_while_it_stands_in_line)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = is_up(&s, NATPMP_TCP, 80, 8);
+	struct lease *dns = is_up(&s, NATPMP_UDP, 53, 8);
+	struct lease *ssh = is_up(&s, NATPMP_TCP, 22, 8);
+	while (s.now < 8 * SECOND) {
+		sends_something(&s);
+		if (s.now < 8 * SECOND)
+			bounces(&s, NATPMP_E_REFUSED);
+	}
+	runs_until(&s, 8 * SECOND);
+	s.sent_told = s.sent_count;
+	ck_assert_uint_eq(s.event_count - s.event_told, 3);
+	for (; s.event_told < s.event_count; s.event_told++)
+		ck_assert_int_eq(s.events[s.event_told].now.status, NATPMP_E_REFUSED);
+	ck_assert(web->down && dns->down && ssh->down);
+	story_end(&s);
+}
+
 /* Who asked for the address has gone; it is not to be waited for, even if there are holds. */
 START_TEST(N54_abandoned_question_for_the_address)
 {
@@ -455,5 +546,8 @@ int main(void)
 		N5_blocking_deletion_goes_on_after_making_way,
 		N54_question_for_the_address_goes_on_after_making_way,
 		N54_abandoned_question_for_the_address, N54_holds_want_the_address_all_the_same,
-		N54_blocking_question_begins_the_series_again);
+		N54_blocking_question_begins_the_series_again,
+		N7_blocking_call_beside_a_hold_that_is_down,
+		N7_no_conclusion_before_the_end_of_the_series, N10_hint_is_kept_when_it_makes_way,
+		N9_refused_while_it_stands_in_line);
 }

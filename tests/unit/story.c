@@ -229,6 +229,7 @@ static struct lease *add(struct story *s, const struct lease *wanted, enum lease
 	lease->owner = lease;
 	if (goal == LEASE_HOLD)
 		lease->patience = s->patience;
+	lease->awaited = s->awaited;
 	ck_assert_int_eq(leases_add(&s->leases, lease, goal, core_now(s)), NATPMP_OK);
 	if (!s->at_once)
 		pump(s);

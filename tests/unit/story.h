@@ -53,6 +53,7 @@ struct story {
 	size_t reaped;       /* leases that were released and are finished ... */
 	int close_status;    /* ... and what came of the last of them */
 	bool may_delete_all; /* internal port 0 in a deletion is what is meant */
+	bool awaited;        /* what is held: somebody is blocked until it is open */
 	bool at_once;        /* the program holds several before it looks at the clock again */
 	uint64_t patience;   /* ms, of those held from now on: silence is no verdict before */
 	/* Called for all that is sent, if set: a gateway that answers by itself. Whatever it
