@@ -73,7 +73,8 @@ typedef enum natpmp_status {
 	NATPMP_E_NO_INTERFACE = -22,   /* no interface of that name */
 	NATPMP_E_NO_GATEWAY = -23,     /* no default route */
 	NATPMP_E_POINT_TO_POINT = -24, /* the default route names no gateway: name one */
-	NATPMP_E_NO_ROUTE = -25,       /* no route to the gateway that was named */
+	NATPMP_E_NO_ROUTE = -25,       /* no route to the gateway that was named, or not from
+					* that source */
 	NATPMP_E_NO_PORT = -26,        /* no free local port could be picked */
 
 	/* no usable answer; three different things for a person to do */
@@ -229,8 +230,10 @@ typedef struct natpmp_lease natpmp_lease;
 
 typedef struct natpmp_state {
 	int status;             /* NATPMP_OK = up, NATPMP_PENDING = not yet known, else why it is down */
-	natpmp_mapping mapping; /* up: as granted. Else: as last granted, or as wanted */
-	unsigned failures;      /* tries in a row that failed; up again: those before it was */
+	natpmp_mapping mapping; /* up: as granted. Else: as last granted, or as wanted, with the
+				 * port that was picked for 0 */
+	unsigned failures;      /* tries in a row that failed, not the one that goes on; up again:
+				 * those before it was */
 	uint32_t reserved[7];
 } natpmp_state;
 

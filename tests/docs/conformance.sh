@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Every test that docs/conformance.md names exists and, if it is a function of libcheck, ran and
-# passed: the suites wrote so to $LOGS/*.log. Every requirement N1 to N57 and H1 to H13 has a row.
+# passed: the suites wrote so to $LOGS/*.log. Every requirement N1 to N57 and H1 to H13 has a row,
+# and every function that is named after one (N45_...) is in that.
 set -eu
 cd "$(dirname "$0")"
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -29,5 +30,9 @@ while read -r row; do
 		grep -qx -- "$name" "$tmp/tests" || fail "$id: no test $name exists, ran and passed"
 	done
 done <"$tmp/rows"
+grep -E '^[NH][0-9]+_' "$tmp/tests" | sort -u >"$tmp/named"
+while read -r name; do
+	grep "^| ${name%%_*} |" "$tmp/rows" | grep -q "\`$name\`" || fail "${name%%_*} does not name $name"
+done <"$tmp/named"
 echo "$(wc -l <"$tmp/rows") requirements, $(sort -u "$tmp/tests" | wc -l) tests"
 exit "$failed"

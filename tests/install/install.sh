@@ -122,6 +122,13 @@ if [ -z "${SANITIZE-}" ]; then # nothing but the archive: is all it needs named?
 	runs c-all-static
 fi
 
+# The program that README.md shows.
+awk '/^```/ { inside = /^```c$/ && !blocks++; next } inside' "$SOURCE/README.md" >"$work/readme.c"
+grep -q natpmp_map "$work/readme.c" || fail "no program in README.md"
+program=$work/readme.c
+# shellcheck disable=SC2086 # a list of words
+build readme "$CC" -std=c11 -- $libs
+
 # --- the libraries themselves ---
 
 library=$root$LIBDIR/libnatpmpc.so.$VERSION

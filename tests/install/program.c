@@ -34,7 +34,7 @@ static void on_event(natpmp_lease *lease, const natpmp_state *before, const natp
 /* Every function has a definition and the type that is expected; NULL is answered politely. */
 static int use_all(natpmp_ctx *ctx)
 {
-	natpmp_mapping mapping = {.protocol = NATPMP_TCP, .internal_port = 80, .lifetime = 60};
+	natpmp_mapping mapping = {NATPMP_TCP, 80, 0, 60, "", "", {0}}; /* as C++11 has it, too */
 	char address[NATPMP_ADDRESS_LEN];
 	natpmp_lease *lease = NULL;
 	natpmp_state state;

@@ -420,10 +420,14 @@ START_TEST(N36_two_deletions_of_the_same)
 	struct story s;
 
 	story_begin(&s);
+	leases_ask_address(&s.leases, 10000000); /* so that they stand in line */
+	asks_address(&s, 0);
 	const struct lease *one = unmaps(&s, NATPMP_TCP, 80);
-	deletes(&s, 0, NATPMP_TCP, 80);
 	const struct lease *two = unmaps(&s, NATPMP_TCP, 80);
 	ck_assert(!one->finished && !two->finished);
+	tells_address(&s, ADDRESS);
+	leases_forget_address(&s.leases);
+	deletes(&s, 0, NATPMP_TCP, 80);
 	confirms(&s);
 	ck_assert(one->finished && !two->finished);
 	deletes(&s, 0, NATPMP_TCP, 80);

@@ -456,9 +456,8 @@ START_TEST(N9_refused_while_it_stands_in_line)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 8);
-	struct lease *dns = is_up(&s, NATPMP_UDP, 53, 8);
-	struct lease *ssh = is_up(&s, NATPMP_TCP, 22, 8);
+	for (uint16_t port = 80; port < 86; port++)
+		is_up(&s, NATPMP_TCP, port, 8);
 	while (s.now < 8 * SECOND) {
 		sends_something(&s);
 		if (s.now < 8 * SECOND)
@@ -466,10 +465,9 @@ START_TEST(N9_refused_while_it_stands_in_line)
 	}
 	runs_until(&s, 8 * SECOND);
 	s.sent_told = s.sent_count;
-	ck_assert_uint_eq(s.event_count - s.event_told, 3);
+	ck_assert_uint_eq(s.event_count - s.event_told, 6);
 	for (; s.event_told < s.event_count; s.event_told++)
 		ck_assert_int_eq(s.events[s.event_told].now.status, NATPMP_E_REFUSED);
-	ck_assert(web->down && dns->down && ssh->down);
 	story_end(&s);
 }
 
