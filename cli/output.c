@@ -58,7 +58,8 @@ __attribute__((format(printf, 3, 0))) static void say(struct output *output, con
 	char *text, *line;
 	int length;
 
-	if (vasprintf(&text, format, arguments) < 0)
+	text = printable(format, arguments);
+	if (!text)
 		return;
 	length = output->colour_stderr ? asprintf(&line, "%snatpmp:\033[m %s\n", colour, text)
 				       : asprintf(&line, "natpmp: %s\n", text);
