@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { USUAL_PORT = 5351 }; /* of a gateway (RFC 6886 section 3.1) */
+
 enum job {
 	JOB_MAP,  /* open and leave to the lifetime */
 	JOB_HOLD, /* hold while the command runs, or until a signal */
