@@ -48,6 +48,15 @@ tell reset
 step "5: nothing listens there"
 tell refuse on
 refused 5 refused
+run -p 1001 -p 1002 -p 1003/udp # the others would not fare better, which is said
+expect_status 5
+expect_lines err 2
+expect_text err '1001/tcp is not open'
+expect_text err '2 more were not tried'
+run --close -p 1001 -p 1002 --json
+expect_text err '1 more was not tried'
+expect_lines out 2
+expect_json out '.event == "error" and .internal_port == 1002 and .error.code == "refused"'
 tell refuse off
 status=0
 timeout 10 "$NATPMP" -g "$gateway_address" -p 1000 >"$work/out" 2>"$work/err" || status=$?
