@@ -45,7 +45,7 @@ START_TEST(test_template)
 	expands("%%p %%%p %%%%", &sample, "%p %80 %%");
 	expands("100% %d %", &sample, "100% %d %");
 	expands("%H:%P%", &sample, "203.0.113.7:8080%");
-	expands("[%H] %P", &none, "[] 0");
+	expands("[%p|%h|%P|%H]", &none, "[|||]");
 }
 END_TEST
 
