@@ -10,15 +10,15 @@
 #include <strings.h>
 
 const char options_help[] =
-	"usage: natpmp [options] [command]\n"
-	"Open a port on a NAT-PMP gateway. Options:\n"
+	"usage: natpmp [options] [command]          (\"man natpmp\" tells more)\n"
+	"Open a port on a NAT-PMP gateway; with a command, until its completion.\n"
 	"  -t, --type TYPE            tcp, udp or both (default: tcp)\n"
 	"  -p, --port PORT            internal port (default: a free one); for several,\n"
 	"                             each as -p INTERNAL[:EXTERNAL][/TYPE]\n"
 	"      --ttl SECONDS          lifetime to ask for (default: 7200)\n"
 	"  -P, --public PORT          external port to ask for (default: the internal)\n"
 	"  -v, --verbose              tell what goes on\n"
-	"      --version              show the version\n"
+	"      --version, -?, --help  show the version; display this screen\n"
 	"  -g, --gateway ADDR[:PORT]  the gateway (default: the default route's)\n"
 	"  -i, --interface NAME       use only this interface's routes\n"
 	"      --timeout SECONDS      wait that long for an answer (default: 7.75)\n"
@@ -27,18 +27,12 @@ const char options_help[] =
 	"      --on-change CMD        with --hold or a command: run CMD at each change\n"
 	"      --port-file FILE       with --hold or a command: keep the port in FILE\n"
 	"      --print FORMAT         print FORMAT, substituted, not the usual line\n"
-	"      --json                 print a JSON object a line\n"
-	"  -q, --quiet                tell of errors only\n"
-	"      --close                close what -p names\n"
-	"      --close-all            close all of this host's, other programs', too\n"
-	"      --address              show the external address\n"
-	"      --check                find out why it does not work\n"
+	"      --json, -q, --quiet    print a JSON object a line; tell of errors only\n"
+	"      --close, --close-all   close what -p names; all, other programs', too\n"
+	"      --address, --check     show the external address; find out what is wrong\n"
 	"      --vpn                  the gateway picks the port; listen on %p\n"
-	"In the command, CMD and FORMAT the following substitutions are made:\n"
-	"  %p the internal port   %h the internal address   %% a percent sign\n"
-	"  %P the external port   %H the external address\n"
-	"The mapping is held while the command runs, and closed on its completion.\n"
-	"  -?, --help                 display this screen\n";
+	"In the command, CMD and FORMAT: %p the internal port, %h the internal address,\n"
+	"%P the external port, %H the external address, %% a percent sign.\n";
 
 enum {
 	OPT_TTL = 256,

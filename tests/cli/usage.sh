@@ -117,7 +117,7 @@ for option in '-?' --help; do
 	expect_empty err
 	expect_text out 'usage: natpmp [options] [command]'
 done
-expect test "$(wc -l <"$work/out")" -le 30
+expect test "$(wc -l <"$work/out")" -lt 24 # with the prompt it fits a terminal
 expect test "$(awk '{ if (length > most) most = length } END { print most }' "$work/out")" -le 79
 "$NATPMP" --version >"$work/out"
 expect_line out 'natpmp [0-9]+\.[0-9]+\.[0-9]+'
@@ -131,6 +131,6 @@ cat >"$work/wanted" <<'END'
     --ttl SECONDS
 -P, --public PORT
 -v, --verbose
-    --version
+    --version, -?, --help
 END
 expect cmp "$work/first" "$work/wanted"
