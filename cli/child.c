@@ -98,8 +98,8 @@ void child_environment(const char *prefix, const char *suffix, const natpmp_mapp
 
 static void fail(const char *what, int error)
 {
-	fprintf(stderr, "natpmp: cannot run %s: %s; look at its name and its permissions\n", what,
-		strerror(error));
+	options_mistake("cannot run %s: %s; look at its name and its permissions", what,
+			strerror(error));
 	_exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
 }
 

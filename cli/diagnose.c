@@ -33,7 +33,7 @@ struct verdict {
 	int exit_status;
 	const char *word;
 	char message[200];
-	const char *advice; /* NULL: none needed */
+	char advice[160]; /* "": none needed */
 };
 
 __attribute__((format(printf, 3, 4))) static void row(struct output *output, const char *label,
@@ -148,13 +148,20 @@ static void try_mapping(natpmp_ctx *ctx, struct output *output, struct findings 
 
 /* --------------------------------------------------------------- judging -- */
 
-static struct verdict of_status(int status, const struct output *output)
+static struct verdict of_status(int status, const struct findings *found,
+				const struct output *output)
 {
 	const struct failure *failure = failure_find(status);
-	struct verdict verdict = {failure->exit_status, failure->code, "",
-				  failure_advice(status, output->options)};
+	struct verdict verdict = {failure->exit_status, failure->code, "", ""};
+	const char *advice = failure_advice(status, output->options);
 	char whom[OUTPUT_WHOM_LEN];
 
+	if ((status == NATPMP_E_TIMEOUT || status == NATPMP_E_NO_SERVICE) && !speaks_natpmp(found))
+		snprintf(verdict.advice, sizeof(verdict.advice),
+			 "%s, and see that no firewall here drops UDP from port %u", advice,
+			 found->link.gateway_port);
+	else
+		snprintf(verdict.advice, sizeof(verdict.advice), "%s", advice);
 	snprintf(verdict.message, sizeof(verdict.message), "%s%s", natpmp_strerror(status),
 		 output_whom(output, status, whom));
 	return verdict;
@@ -164,11 +171,12 @@ static struct verdict of_address(const char *address)
 {
 	natpmp_address_kind kind = natpmp_classify(address);
 	const struct address_trouble *trouble = failure_of_address(kind);
-	struct verdict verdict = {STATUS_DONE, "works", "it works: this gateway opens ports", NULL};
+	struct verdict verdict = {STATUS_DONE, "works", "it works: this gateway opens ports", ""};
 
 	if (!trouble)
 		return verdict;
-	verdict = (struct verdict){STATUS_OTHER, kind_name(kind), "", trouble->advice};
+	verdict = (struct verdict){STATUS_OTHER, kind_name(kind), "", ""};
+	snprintf(verdict.advice, sizeof(verdict.advice), "%s", trouble->advice);
 	snprintf(verdict.message, sizeof(verdict.message),
 		 "ports are opened, but the external address %s %s", address, trouble->what);
 	return verdict;
@@ -179,14 +187,15 @@ static struct verdict judge(const struct findings *found, const struct output *o
 	const natpmp_probe *probe = &found->probe;
 
 	if (found->link_status != NATPMP_OK)
-		return of_status(found->link_status, output);
+		return of_status(found->link_status, found, output);
 	if (!speaks_natpmp(found))
 		return of_status(probe->pcp_status == NATPMP_OK ? NATPMP_E_VERSION : probe->status,
-				 output);
+				 found, output);
 	if (found->map_status != NATPMP_OK)
-		return of_status(found->map_status, output);
+		return of_status(found->map_status, found, output);
 	if (!*probe->external_address)
-		return of_status(probe->status ? probe->status : NATPMP_E_NETWORK_FAILURE, output);
+		return of_status(probe->status ? probe->status : NATPMP_E_NETWORK_FAILURE, found,
+				 output);
 	return of_address(probe->external_address);
 }
 
@@ -240,8 +249,8 @@ static void show_verdict(struct output *output, const struct verdict *verdict)
 	char line[480];
 
 	snprintf(line, sizeof(line), "%sverdict: %s%s%s%s\n", output->colour ? colour : "",
-		 verdict->message, verdict->advice ? "; " : "",
-		 verdict->advice ? verdict->advice : "", output->colour ? "\033[m" : "");
+		 verdict->message, *verdict->advice ? "; " : "", verdict->advice,
+		 output->colour ? "\033[m" : "");
 	output_text(output, line);
 }
 

@@ -2,17 +2,20 @@
 #include "failure.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define SWITCH_ON     "switch on NAT-PMP in the router (often listed as UPnP)"
+#define ROUTER_LOG    "look into the router's log"
 #define LOOK_AT_CABLE "look at the cable or the radio, and at the gateway's address"
 #define CHECK         "\"natpmp --check\" looks closer"
+#define VERBOSE       "-v tells more"
 
 static const struct failure failures[] = {
 	{NATPMP_E_INVALID, STATUS_OTHER, "invalid", "look at the options again"},
 	{NATPMP_E_ADDRESS, STATUS_USAGE, "bad_address", "give one like -g 192.168.1.1"},
 	{NATPMP_E_HELD, STATUS_OTHER, "held", "name each port once"},
 	{NATPMP_E_NO_MEMORY, STATUS_OTHER, "no_memory", "close some programs"},
-	{NATPMP_E_SYSTEM, STATUS_OTHER, "system", "-v tells more"},
+	{NATPMP_E_SYSTEM, STATUS_OTHER, "system", VERBOSE},
 	{NATPMP_E_NO_INTERFACE, STATUS_NO_GATEWAY, "no_interface",
 	 "\"ip -brief link\" lists those there are"},
 	{NATPMP_E_NO_GATEWAY, STATUS_NO_GATEWAY, "no_gateway",
@@ -29,7 +32,7 @@ static const struct failure failures[] = {
 	{NATPMP_E_BAD_ANSWER, STATUS_GATEWAY_NO, "bad_answer",
 	 "restart the router, or update its software"},
 	{NATPMP_E_VERSION, STATUS_GATEWAY_NO, "version",
-	 "switch on NAT-PMP in the router: natpmp speaks no PCP yet"},
+	 "switch on NAT-PMP in the router: natpmp speaks no PCP"},
 	{NATPMP_E_NOT_AUTHORIZED, STATUS_NOT_AUTHORIZED, "not_authorized",
 	 "allow port mappings in the router, or try another port"},
 	{NATPMP_E_NETWORK_FAILURE, STATUS_GATEWAY_NO, "network_failure",
@@ -37,12 +40,12 @@ static const struct failure failures[] = {
 	{NATPMP_E_NO_RESOURCES, STATUS_GATEWAY_NO, "no_resources",
 	 "try later, or close mappings that nobody needs"},
 	{NATPMP_E_OPCODE, STATUS_GATEWAY_NO, "opcode", "update the router's software"},
-	{NATPMP_E_RESULT, STATUS_GATEWAY_NO, "result", "look into the router's log; -v tells more"},
+	{NATPMP_E_RESULT, STATUS_GATEWAY_NO, "result", ROUTER_LOG "; " VERBOSE},
 	{NATPMP_E_PORTS_DIFFER, STATUS_GATEWAY_NO, "ports_differ",
 	 "try another port, or open one each: -p PORT/tcp -p PORT/udp"},
 };
 
-static const struct failure unknown = {0, STATUS_OTHER, "unknown", "-v tells more"};
+static const struct failure unknown = {0, STATUS_OTHER, "unknown", VERBOSE};
 
 const struct failure *failure_find(int status)
 {
@@ -55,19 +58,25 @@ const struct failure *failure_find(int status)
 
 const char *failure_advice(int status, const struct options *options)
 {
+	const char *advice = failure_find(status)->advice;
+
 	if (options->job == JOB_CHECK) {
 		if (status == NATPMP_E_TIMEOUT || status == NATPMP_E_NO_SERVICE ||
-		    status == NATPMP_E_REFUSED)
-			return SWITCH_ON ", and see that no firewall here drops UDP from port 5351";
+		    status == NATPMP_E_REFUSED || status == NATPMP_E_VERSION)
+			return SWITCH_ON; /* whether PCP is there was shown */
 		if (status == NATPMP_E_UNREACHABLE)
 			return LOOK_AT_CABLE;
 	}
+	if (status == NATPMP_E_NO_GATEWAY && options->library.interface)
+		return "leave -i out, or name the gateway with -g";
 	if (status == NATPMP_E_NOT_AUTHORIZED && options->job == JOB_CLOSE)
 		return "it may have been made by hand in the router: remove it there";
 	if (status == NATPMP_E_NOT_AUTHORIZED && options->library.vpn_ports)
 		return "allow port mappings in the router; or this gateway does not pick ports: "
 		       "leave out --vpn, and name a port with -p";
-	return failure_find(status)->advice;
+	if (options->verbose && strstr(advice, VERBOSE))
+		return status == NATPMP_E_RESULT ? ROUTER_LOG : "the lines above tell more";
+	return advice;
 }
 
 const struct address_trouble *failure_of_address(natpmp_address_kind kind)

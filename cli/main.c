@@ -47,12 +47,19 @@ static int each(natpmp_ctx *ctx, struct output *output,
 {
 	const struct options *options = output->options;
 	int status = NATPMP_OK, exit_status = STATUS_DONE;
+	size_t i, left;
 
-	for (size_t i = 0; i < options->count && (!status || is_no(status)); i++) {
+	for (i = 0; i < options->count && (!status || is_no(status)); i++) {
 		status = one(ctx, output, &options->wanted[i]);
 		if (status != NATPMP_OK && !exit_status)
 			exit_status = failure_find(status)->exit_status;
 	}
+	left = options->count - i;
+	if (left)
+		output_error(output, "%zu more %s not tried: mend that, then give all again", left,
+			     left > 1 ? "were" : "was");
+	for (; i < options->count; i++)
+		output_event(output, "error", &options->wanted[i], status);
 	return exit_status;
 }
 

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 const char options_help[] =
-	"usage: natpmp [options] [command]\n"
-	"Open a port on a NAT-PMP gateway. Options:\n"
+	"usage: natpmp [options] [command]          (\"man natpmp\" tells more)\n"
+	"Open a port on a NAT-PMP gateway; with a command, until its completion.\n"
 	"  -t, --type TYPE            tcp, udp or both (default: tcp)\n"
 	"  -p, --port PORT            internal port (default: a free one); for several,\n"
 	"                             each as -p INTERNAL[:EXTERNAL][/TYPE]\n"
 	"      --ttl SECONDS          lifetime to ask for (default: 7200)\n"
 	"  -P, --public PORT          external port to ask for (default: the internal)\n"
 	"  -v, --verbose              tell what goes on\n"
-	"      --version              show the version\n"
+	"      --version, -?, --help  show the version; display this screen\n"
 	"  -g, --gateway ADDR[:PORT]  the gateway (default: the default route's)\n"
 	"  -i, --interface NAME       use only this interface's routes\n"
 	"      --timeout SECONDS      wait that long for an answer (default: 7.75)\n"
@@ -27,18 +27,12 @@ const char options_help[] =
 	"      --on-change CMD        with --hold or a command: run CMD at each change\n"
 	"      --port-file FILE       with --hold or a command: keep the port in FILE\n"
 	"      --print FORMAT         print FORMAT, substituted, not the usual line\n"
-	"      --json                 print a JSON object a line\n"
-	"  -q, --quiet                tell of errors only\n"
-	"      --close                close what -p names\n"
-	"      --close-all            close all of this host's, other programs', too\n"
-	"      --address              show the external address\n"
-	"      --check                find out why it does not work\n"
+	"      --json, -q, --quiet    print a JSON object a line; tell of errors only\n"
+	"      --close, --close-all   close what -p names; all, other programs', too\n"
+	"      --address, --check     show the external address; find out what is wrong\n"
 	"      --vpn                  the gateway picks the port; listen on %p\n"
-	"In the command, CMD and FORMAT the following substitutions are made:\n"
-	"  %p the internal port   %h the internal address   %% a percent sign\n"
-	"  %P the external port   %H the external address\n"
-	"The mapping is held while the command runs, and closed on its completion.\n"
-	"  -?, --help                 display this screen\n";
+	"In the command, CMD and FORMAT: %p the internal port, %h the internal address,\n"
+	"%P the external port, %H the external address, %% a percent sign.\n";
 
 enum {
 	OPT_TTL = 256,
@@ -114,15 +108,36 @@ struct parse {
 	const char *job;    /* hold, close, ...: the one given, NULL: none */
 };
 
+char *printable(const char *format, va_list arguments)
+{
+	char *text, *line = NULL;
+	size_t size;
+	FILE *out;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		return NULL;
+	out = open_memstream(&line, &size);
+	for (const char *c = text; out && *c; c++)
+		fprintf(out, iscntrl((unsigned char)*c) ? "\\x%02x" : "%c", (unsigned char)*c);
+	if (out && fclose(out) != 0) {
+		free(line);
+		line = NULL;
+	}
+	free(text);
+	return line;
+}
+
 void options_mistake(const char *format, ...)
 {
 	va_list arguments;
+	char *line;
 
-	fputs("natpmp: ", stderr);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	line = printable(format, arguments);
 	va_end(arguments);
-	fputs("\n", stderr);
+	if (line)
+		fprintf(stderr, "natpmp: %s\n", line);
+	free(line);
 }
 
 #define mistake(...) (options_mistake(__VA_ARGS__), false)
@@ -149,7 +164,7 @@ static bool parse_port(const char *text, uint16_t *port)
 	return true;
 }
 
-/* SECONDS, to the millisecond: 7, 7.75 */
+/* SECONDS, to the millisecond: 7, 7.75, .5 */
 static bool parse_seconds(const char *text, uint32_t *ms)
 {
 	const char *point = strchr(text, '.');
@@ -158,7 +173,7 @@ static bool parse_seconds(const char *text, uint32_t *ms)
 	char digits[16];
 	unsigned long number;
 
-	if (!whole || whole > 7 || decimals > 3 || (point && !decimals))
+	if (whole > 7 || decimals > 3 || (point && !decimals))
 		return false;
 	snprintf(digits, sizeof(digits), "%.*s%s%.*s", (int)whole, text, point ? point + 1 : "",
 		 (int)(3 - decimals), "000");
@@ -171,6 +186,11 @@ static bool parse_seconds(const char *text, uint32_t *ms)
 static bool is_digits(const char *text)
 {
 	return *text && !text[strspn(text, "0123456789")];
+}
+
+static bool is_blank(const char *text)
+{
+	return !text[strspn(text, " \t\n")];
 }
 
 static bool parse_type(const char *text, natpmp_protocol *protocol)
@@ -186,31 +206,39 @@ static bool parse_type(const char *text, natpmp_protocol *protocol)
 	return true;
 }
 
-#define MAPPING_FORM                                                                               \
-	"-p %s: give INTERNAL[:EXTERNAL][/TYPE]; for several ports give -p several times"
+#define A_PORT        "a port is a number from 1 to 65535, or 0 to have one picked"
+#define EXTERNAL_PORT "an external port is a number from 1 to 65535, or 0 for the internal port's"
+
+/* The digits of a port, then one of ends or the end of the text, which it returns; NULL: it is not
+ * like that. A port that is too large stays so. */
+static const char *take_port(const char *text, const char *ends, unsigned long *port)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	if (!digits || !strchr(ends, text[digits]))
+		return NULL;
+	*port = strtoul(text, NULL, 10);
+	return text + digits;
+}
 
 /* INTERNAL[:EXTERNAL][/TYPE]; protocol 0 when there is no TYPE. */
 static bool parse_mapping(const char *text, natpmp_mapping *mapping)
 {
-	char copy[32], *external, *type;
+	unsigned long internal, external = 0;
+	const char *end = take_port(text, ":/", &internal);
 
 	memset(mapping, 0, sizeof(*mapping));
-	if (strlen(text) >= sizeof(copy))
-		return mistake(MAPPING_FORM, text);
-	strcpy(copy, text);
-	type = strchr(copy, '/');
-	if (type)
-		*type++ = '\0';
-	external = strchr(copy, ':');
-	if (external)
-		*external++ = '\0';
-	if (!is_digits(copy) || (external && !is_digits(external)))
-		return mistake(MAPPING_FORM, text);
-	if (!parse_port(copy, &mapping->internal_port) ||
-	    (external && !parse_port(external, &mapping->external_port)))
-		return mistake("-p %s: a port is a number from 1 to 65535, or 0 to have one picked",
+	if (end && *end == ':')
+		end = take_port(end + 1, "/", &external);
+	if (!end)
+		return mistake("-p %s: give INTERNAL[:EXTERNAL][/TYPE], where " A_PORT
+			       "; for several ports give -p several times",
 			       text);
-	if (type && !parse_type(type, &mapping->protocol))
+	if (internal > 65535 || external > 65535)
+		return mistake("-p %s: %s", text, internal > 65535 ? A_PORT : EXTERNAL_PORT);
+	mapping->internal_port = (uint16_t)internal;
+	mapping->external_port = (uint16_t)external;
+	if (*end && !parse_type(end + 1, &mapping->protocol))
 		return mistake("-p %s: the type is tcp, udp or both", text);
 	return true;
 }
@@ -259,8 +287,7 @@ static bool parse_value(struct parse *parse, int c, const char *value)
 		return parse_mapping(value, &options->wanted[options->count++]);
 	case 'P':
 		if (!parse_port(value, &port))
-			return mistake("-P %s: a port is a number from 1 to 65535, or 0 for any",
-				       value);
+			return mistake("-P %s: " EXTERNAL_PORT, value);
 		parse->external_port = port;
 		return true;
 	case OPT_TTL:
@@ -272,14 +299,12 @@ static bool parse_value(struct parse *parse, int c, const char *value)
 		return true;
 	case OPT_TIMEOUT:
 		return parse_seconds(value, &options->library.deadline) ||
-		       mistake("--timeout %s: give seconds, like 3 or 7.75; %lu at most", value,
-			       (unsigned long)UINT32_MAX / 1000);
+		       mistake("--timeout %s: give seconds from 0.001 to %lu, like 3 or 7.75",
+			       value, (unsigned long)UINT32_MAX / 1000);
 	default: /* 'g' */
 		return parse_gateway(options, value);
 	}
 }
-
-#define NEEDS_VALUE "needs a value; \"natpmp --help\" shows which"
 
 static bool note_given(struct parse *parse, int c, const char *value)
 {
@@ -298,9 +323,9 @@ static bool parse_option(struct parse *parse, int c, const char *name, const cha
 {
 	struct options *options = parse->options;
 
-	if (value && !*value)
-		return c < OPT_TTL ? mistake("-%c " NEEDS_VALUE, c)
-				   : mistake("--%s " NEEDS_VALUE, name);
+	if (value && is_blank(value))
+		return c < OPT_TTL ? mistake("-%c \"%s\" is empty: give a value", c, value)
+				   : mistake("--%s \"%s\" is empty: give a value", name, value);
 	if (!note_given(parse, c, value))
 		return false;
 	switch (c) {
@@ -399,10 +424,15 @@ static bool check_mappings(const struct options *options)
 static bool check_job(const struct parse *parse)
 {
 	const struct options *options = parse->options;
+	const char *command = options->command ? options->command[0] : NULL;
 
-	if (parse->job && options->command)
-		return mistake("--%s takes no command: drop it, or \"%s\"", parse->job,
-			       options->command[0]);
+	if (command && is_digits(command))
+		return mistake("\"%s\" is taken for a command; for a port give -p %s", command,
+			       command);
+	if (command && is_blank(command))
+		return mistake("the command \"%s\" is empty: leave it out, or give one", command);
+	if (parse->job && command)
+		return mistake("--%s takes no command: drop it, or \"%s\"", parse->job, command);
 	for (size_t i = 0; i < RULES; i++) {
 		if (!parse->given[i] || rules[i].jobs & IN(options->job))
 			continue;
@@ -421,21 +451,42 @@ static bool check_job(const struct parse *parse)
 	return true;
 }
 
-/* getopt_long() came upon something that it does not know, or that lacks its value. */
+/* What an unknown or ambiguous --word could be. */
+static void unknown_long(const char *word)
+{
+	size_t used = 0, length = strcspn(word + 2, "=");
+	char names[512] = "";
+
+	for (const struct option *option = long_options; option->name; option++) {
+		if (strncmp(option->name, word + 2, length) != 0)
+			continue;
+		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s--%s",
+					 used ? " or " : "", option->name);
+	}
+	if (used)
+		options_mistake("%s could be %s: give one in full", word, names);
+	else
+		options_mistake("%s: no such option; \"natpmp --help\" lists them", word);
+}
+
+/* getopt_long() came upon something that it does not know, or that lacks its value, or has one. */
 static enum next unknown_option(int c, char **argv)
 {
+	const struct option *option = long_options;
 	const char *word = argv[optind - 1];
 
 	if (c == '?' && optopt == '?')
 		return NEXT_HELP;
+	while (option->name && option->val != optopt)
+		option++;
 	if (c == ':')
-		options_mistake("%s " NEEDS_VALUE, word);
-	else if (optopt && word[1] != '-')
-		options_mistake("-%c is no option; \"natpmp --help\" lists them", optopt);
+		options_mistake("%s needs a value; \"natpmp --help\" shows which", word);
+	else if (!optopt)
+		unknown_long(word);
+	else if (option->name)
+		options_mistake("%s: --%s takes no value, leave it out", word, option->name);
 	else
-		options_mistake("%s: no such option, or not used like that; "
-				"\"natpmp --help\" lists them",
-				word);
+		options_mistake("-%c is no option; \"natpmp --help\" lists them", optopt);
 	return NEXT_MISTAKE;
 }
 

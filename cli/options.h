@@ -4,8 +4,11 @@
 #define CLI_OPTIONS_H
 
 #include <natpmpc.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+enum { USUAL_PORT = 5351 }; /* of a gateway (RFC 6886 section 3.1) */
 
 enum job {
 	JOB_MAP,  /* open and leave to the lifetime */
@@ -39,6 +42,10 @@ enum next {
 /* Strings in options are the arguments' own. Call options_free() in any case. */
 enum next options_parse(struct options *options, int argc, char **argv);
 void options_free(struct options *options);
+
+/* Text for one line of a terminal: control characters, as a value may have them, escaped. To be
+ * freed; NULL: no memory. */
+__attribute__((format(printf, 1, 0))) char *printable(const char *format, va_list arguments);
 
 /* Say on stderr what is wrong with the command line. */
 __attribute__((format(printf, 1, 2))) void options_mistake(const char *format, ...);

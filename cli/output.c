@@ -58,7 +58,8 @@ __attribute__((format(printf, 3, 0))) static void say(struct output *output, con
 	char *text, *line;
 	int length;
 
-	if (vasprintf(&text, format, arguments) < 0)
+	text = printable(format, arguments);
+	if (!text)
 		return;
 	length = output->colour_stderr ? asprintf(&line, "%snatpmp:\033[m %s\n", colour, text)
 				       : asprintf(&line, "natpmp: %s\n", text);
@@ -183,13 +184,17 @@ const char *output_whom(const struct output *output, int status, char whom[OUTPU
 	natpmp_link link;
 
 	*whom = '\0';
-	if (status == NATPMP_E_NO_INTERFACE && options->interface)
+	if (status <= NATPMP_E_NO_INTERFACE && status >= NATPMP_E_POINT_TO_POINT &&
+	    options->interface)
 		snprintf(whom, OUTPUT_WHOM_LEN, " (-i %s)", options->interface);
 	else if (status == NATPMP_E_NO_ROUTE && options->gateway)
 		snprintf(whom, OUTPUT_WHOM_LEN, " (-g %s)", options->gateway);
 	else if (status <= NATPMP_E_TIMEOUT && output->ctx &&
 		 natpmp_get_link(output->ctx, &link) == NATPMP_OK)
-		snprintf(whom, OUTPUT_WHOM_LEN, " (gateway %s)", link.gateway);
+		snprintf(whom, OUTPUT_WHOM_LEN,
+			 link.gateway_port == USUAL_PORT ? " (gateway %s)"
+							 : " (gateway %s port %u)",
+			 link.gateway, link.gateway_port);
 	return whom;
 }
 

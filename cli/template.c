@@ -5,18 +5,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* One that is not known is nothing. */
+static void put_port(FILE *out, uint16_t port)
+{
+	if (port)
+		fprintf(out, "%u", port);
+}
+
 /* True if c was a token. */
 static bool put_token(FILE *out, char c, const natpmp_mapping *mapping)
 {
 	switch (c) {
 	case 'p':
-		fprintf(out, "%u", mapping->internal_port);
+		put_port(out, mapping->internal_port);
 		return true;
 	case 'h':
 		fputs(mapping->internal_address, out);
 		return true;
 	case 'P':
-		fprintf(out, "%u", mapping->external_port);
+		put_port(out, mapping->external_port);
 		return true;
 	case 'H':
 		fputs(mapping->external_address, out);

@@ -66,6 +66,13 @@ expect_line people 'test mapping: no: .*'
 expect_json out '.mapping == false and .mapping_error.code == "not_authorized" and .natpmp == true'
 tell result off
 
+step "neither NAT-PMP nor PCP"
+tell result 1
+check 7 version
+expect_line people 'PCP: no'
+expect_not grep -q 'verdict: .*PCP' "$work/people"
+tell result off
+
 step "PCP only"
 tell profile pcponly
 check 7 version
@@ -78,11 +85,12 @@ step "nothing listens, nothing answers"
 tell refuse on
 check 5 refused
 expect_not grep -q -e --check "$work/people" "$work/out"
-expect_json out '.advice | test("no firewall here drops UDP from port 5351")'
+expect_json out '.advice | test("switch on NAT-PMP") and (test("firewall") | not)'
 tell refuse off
 tell drop 100000
 check 4 timeout
 expect_line people 'NAT-PMP: no: no answer .*'
+expect_json out ".advice | test(\"no firewall here drops UDP from port ${gateway#*:}\")"
 expect_not grep -q -e --check "$work/people" "$work/out"
 tell reset
 expect has_mappings 0

@@ -66,8 +66,8 @@ expect_empty err
 run --address --json
 expect_json out '.event == "address" and .external_address == "11.22.33.44" and
 	.external_kind == "public" and .internal_address == "127.0.0.1" and .protocol == null'
-run --address --print '<%H>'
-expect_line out '<11\.22\.33\.44>'
+run --address --print '<%H %h %p %P>'
+expect_line out '<11\.22\.33\.44 127\.0\.0\.1  >'
 tell address 10.0.0.9
 run --address
 expect_line out 10.0.0.9

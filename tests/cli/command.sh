@@ -76,13 +76,15 @@ expect_status 127
 expect_text err 'no-such-command-here'
 run no-such-command-here
 expect_status 127
+run 'no
+where' x
+expect_status 127
+expect_lines err 1
 : >"$work/not-executable"
 run "$work/not-executable" argument
 expect_status 126
 run "$work/not-executable"
 expect_status 126
-run ''
-expect_status 0
 expect has_mappings 0
 
 step "a command line that begins with a dash is none of our options"

@@ -42,13 +42,26 @@ before=$(date +%s%N)
 run -p 1000 --timeout 1 --hold
 expect test $((($(date +%s%N) - before) / 1000000)) -lt 2500 # nobody waits for it to be closed
 refused 4 timeout
-expect_text err "$gateway_address"
+expect_text err "(gateway $gateway_address port ${gateway#*:})"
 tell reset
 
 step "5: nothing listens there"
 tell refuse on
 refused 5 refused
+run -p 1001 -p 1002 -p 1003/udp # the others would not fare better, which is said
+expect_status 5
+expect_lines err 2
+expect_text err '1001/tcp is not open'
+expect_text err '2 more were not tried'
+run --close -p 1001 -p 1002 --json
+expect_text err '1 more was not tried'
+expect_lines out 2
+expect_json out '.event == "error" and .internal_port == 1002 and .error.code == "refused"'
 tell refuse off
+status=0
+timeout 10 "$NATPMP" -g "$gateway_address" -p 1000 >"$work/out" 2>"$work/err" || status=$?
+expect_status 5
+expect_text err "(gateway $gateway_address); "
 
 step "6: not authorised"
 tell result 2
@@ -76,6 +89,9 @@ tell result 5
 refused 7 opcode
 tell result 6
 refused 7 result
+expect_text err '; -v tells more'
+run -v -p 1000
+expect_not has_text err '-v tells more'
 tell result 65535
 refused 7 result
 tell result off
@@ -83,6 +99,12 @@ tell lifetime 0
 run -p 1000 --timeout 1
 expect_status 7
 tell reset
+
+step "3: an interface that leads to no gateway"
+status=0
+timeout 10 "$NATPMP" -i lo -p 1000 >"$work/out" 2>"$work/err" || status=$?
+expect_status 3
+expect_text err '(-i lo); leave -i out, or name the gateway with -g'
 
 step "3: no such interface"
 run -i nosuch0 -p 1000

@@ -45,7 +45,7 @@ START_TEST(test_template)
 	expands("%%p %%%p %%%%", &sample, "%p %80 %%");
 	expands("100% %d %", &sample, "100% %d %");
 	expands("%H:%P%", &sample, "203.0.113.7:8080%");
-	expands("[%H] %P", &none, "[] 0");
+	expands("[%p|%h|%P|%H]", &none, "[|||]");
 }
 END_TEST
 
@@ -131,6 +131,8 @@ START_TEST(test_gateway_option)
 	ck_assert_str_eq(options.library.interface, "eth0");
 	ck_assert_int_eq(parse("--timeout 7.75"), NEXT_WORK);
 	ck_assert_uint_eq(options.library.deadline, 7750);
+	ck_assert_int_eq(parse("--timeout .5"), NEXT_WORK);
+	ck_assert_uint_eq(options.library.deadline, 500);
 	ck_assert_int_eq(parse("--timeout 0.001"), NEXT_WORK);
 	ck_assert_uint_eq(options.library.deadline, 1);
 	ck_assert_int_eq(parse("--timeout 4294967"), NEXT_WORK);
@@ -161,6 +163,7 @@ END_TEST
 
 static const char *const mistakes[] = {
 	"-p 65536",
+	"-p 1:65536",
 	"-p -1",
 	"-p +1",
 	"-p 12x",
@@ -188,6 +191,8 @@ static const char *const mistakes[] = {
 	"--ttl 1h",
 	"--timeout 0",
 	"--timeout 0.000",
+	"--timeout .",
+	"--timeout .-5",
 	"--timeout 1.5s",
 	"--timeout 1.2.3",
 	"--timeout 4294968",
@@ -205,6 +210,8 @@ static const char *const mistakes[] = {
 	"-p 80/tcp -p 80/both",
 	"--hold --close -p 1",
 	"--hold cmd",
+	"80",
+	"80 443",
 	"--check cmd",
 	"--close",
 	"--close -p 0",
