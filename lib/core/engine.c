@@ -83,6 +83,7 @@ void engine_cancel(struct engine *engine, struct request *request)
 			engine->ended_tail = at;
 	}
 	request->state = REQUEST_IDLE;
+	request->made_way = false;
 }
 
 struct request *engine_ended(struct engine *engine)

@@ -471,6 +471,27 @@ START_TEST(N9_refused_while_it_stands_in_line)
 	story_end(&s);
 }
 
+/* It made way once and was taken back; the next who asks is not the last in line for that. */
+START_TEST(N54_question_for_the_address_is_a_new_one)
+{
+	struct story s;
+
+	story_begin(&s);
+	leases_ask_address(&s.leases, 10000000);
+	asks_address(&s, 0);
+	holds(&s, NATPMP_TCP, 81, 0, 7200);
+	repeats(&s, 4);
+	asks(&s, 7750, NATPMP_TCP, 81, 81, 7200);
+	leases_forget_address(&s.leases);
+	holds(&s, NATPMP_TCP, 82, 0, 7200);
+	leases_ask_address(&s.leases, 10000000 + s.now);
+	grants(&s, 81, 7200);
+	asks_address(&s, 7750);
+	leases_forget_address(&s.leases);
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
 /* Who asked for the address has gone; it is not to be waited for, even if there are holds. */
 START_TEST(N54_abandoned_question_for_the_address)
 {
@@ -547,5 +568,5 @@ int main(void)
 		N54_blocking_question_begins_the_series_again,
 		N7_blocking_call_beside_a_hold_that_is_down,
 		N7_no_conclusion_before_the_end_of_the_series, N10_hint_is_kept_when_it_makes_way,
-		N9_refused_while_it_stands_in_line);
+		N9_refused_while_it_stands_in_line, N54_question_for_the_address_is_a_new_one);
 }
