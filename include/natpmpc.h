@@ -20,8 +20,8 @@
  * NATPMP_E_FORKED, natpmp_timeout() -1. No call is a cancellation point
  * (pthread_cancel), but for the body of natpmp_with_mapping().
  *
- * Room for later members: members named reserved are 0 in what a program hands
- * in, else the call is INVALID; what the library fills in has them 0.
+ * Room for later members: members named reserved are 0 in what a program wants,
+ * else the call is INVALID; what the library fills in has them 0.
  */
 #ifndef NATPMPC_H
 #define NATPMPC_H
@@ -143,7 +143,8 @@ NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
  * NATPMP_OK: nothing is left open, but for what natpmp_map() left to its lifetime
  * and what a gateway with vpn_ports gave. Else why a mapping, now or in an earlier
  * natpmp_release(), could not be closed, or not for sure, if its lifetime still
- * runs; it ends with that. The context is gone in any case.
+ * runs (though the same port may have been closed since); it ends with that. The
+ * context is gone in any case.
  */
 NATPMPC_API int natpmp_free(natpmp_ctx *ctx);
 
@@ -179,7 +180,8 @@ typedef struct natpmp_mapping {
  * after a time-out the gateway may still have opened the mapping. If only one
  * half of NATPMP_TCP_UDP came to be, closing that takes up to 2 s more.
  * The internal port picked for 0 was free a moment ago; bind it soon.
- * Errors: INVALID, HELD, BUSY, FORKED, and all from NO_MEMORY down.
+ * Errors: INVALID, ADDRESS (the source is not this host's), HELD, BUSY, FORKED,
+ * and all from NO_MEMORY down.
  */
 NATPMPC_API int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping);
 
@@ -202,7 +204,7 @@ NATPMPC_API int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol);
 /*
  * Ask for the gateway's external address. "" with NATPMP_OK when the gateway
  * answers with one that cannot be its own (0.0.0.0, loopback, multicast).
- * Errors: BUSY, FORKED, and all from NO_MEMORY down.
+ * Errors: ADDRESS, BUSY, FORKED, and all from NO_MEMORY down.
  */
 NATPMPC_API int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN]);
 
@@ -311,7 +313,7 @@ typedef struct natpmp_link {
 	uint32_t reserved[8];
 } natpmp_link;
 
-/* Errors: FORKED, and those from NO_MEMORY to NO_ROUTE. */
+/* Errors: ADDRESS, FORKED, and those from NO_MEMORY to NO_ROUTE. */
 NATPMPC_API int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link);
 
 /* What answers at the gateway? For diagnosis: asks for the external address in
@@ -327,7 +329,7 @@ typedef struct natpmp_probe {
 	uint32_t reserved[8];
 } natpmp_probe;
 
-/* Blocks for two deadlines at most. Errors: BUSY, FORKED, NO_MEMORY to NO_ROUTE;
+/* Blocks for two deadlines at most. Errors: ADDRESS, BUSY, FORKED, NO_MEMORY to NO_ROUTE;
  * what the gateway did or did not answer is in the probe, with NATPMP_OK. */
 NATPMPC_API int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe);
 

@@ -274,8 +274,10 @@ static int unmap(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t internal_po
 
 	if (status)
 		return status;
-	lease = ctx_new_lease(ctx, &mapping, &status);
-	if (lease) {
+	lease = ctx_new_lease(ctx, &mapping);
+	if (!lease) {
+		status = NATPMP_E_NO_MEMORY;
+	} else {
 		uint64_t now = clock_ms();
 
 		lease->core.once = true;

@@ -74,7 +74,7 @@ static int no_way(const natpmp_ctx *ctx, int error)
 	case EACCES: /* a route of type prohibit, ... */
 	case EINVAL: /* ... blackhole, or from an address that is not ours */
 	case EADDRNOTAVAIL:
-		if (ctx->source && error != ENETUNREACH && error != EHOSTUNREACH)
+		if (ctx->source && (error == EINVAL || error == EADDRNOTAVAIL))
 			return NATPMP_E_ADDRESS;
 		return ctx->named_gateway ? NATPMP_E_NO_ROUTE : NATPMP_E_NO_GATEWAY;
 	case ENOMEM:
@@ -128,7 +128,9 @@ static int open_link(natpmp_ctx *ctx, const struct route *route, uint32_t gatewa
 {
 	const char *interface = ctx->interface[0] ? ctx->interface : NULL;
 	uint32_t own;
-	int fd = udp_open(gateway, ctx->port, ctx->source, interface, &own);
+	/* From the address that the way to the internet has, which may be another than that of the
+	 * way to the gateway only. */
+	int fd = udp_open(gateway, ctx->port, route->source, interface, &own);
 
 	if (fd < 0)
 		return no_way(ctx, errno);
@@ -455,11 +457,10 @@ void ctx_state(natpmp_lease *lease, const struct lease_view *view, natpmp_state 
 
 /* --- leases --- */
 
-natpmp_lease *ctx_new_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, int *status)
+natpmp_lease *ctx_new_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted)
 {
 	natpmp_lease *lease = calloc(1, sizeof(*lease));
 
-	*status = lease ? NATPMP_OK : NATPMP_E_NO_MEMORY;
 	if (!lease)
 		return NULL;
 	lease->ctx = ctx;
@@ -486,7 +487,6 @@ bool ctx_is_valid(const natpmp_ctx *ctx, const natpmp_mapping *wanted)
 int ctx_make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_lease **lease)
 {
 	natpmp_mapping mapping = *wanted;
-	int status;
 
 	if (!mapping.internal_port && !ctx->leases.vpn) {
 		int tries = 8; /* a port that is held may be free to bind */
@@ -499,8 +499,8 @@ int ctx_make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_lease *
 		if (!mapping.internal_port)
 			return NATPMP_E_NO_PORT;
 	}
-	*lease = ctx_new_lease(ctx, &mapping, &status);
-	return status;
+	*lease = ctx_new_lease(ctx, &mapping);
+	return *lease ? NATPMP_OK : NATPMP_E_NO_MEMORY;
 }
 
 int ctx_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, bool scoped, natpmp_lease **result)
@@ -549,6 +549,8 @@ static void release(natpmp_lease *lease)
 {
 	lease->core.once = false;
 	lease->core.released = true;
+	for (unsigned i = 0; i < lease->core.halves; i++)
+		lease->core.half[i].request.blocks = false; /* nobody any more */
 }
 
 void ctx_close_lease(natpmp_lease *lease)

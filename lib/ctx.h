@@ -92,8 +92,8 @@ void ctx_farewell(natpmp_ctx *ctx);
 bool ctx_is_valid(const natpmp_ctx *ctx, const natpmp_mapping *wanted);
 /* A lease as wanted, with a port picked if need be. */
 int ctx_make_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_lease **lease);
-/* A lease as wanted, from the heap; core.owner is itself. NULL: *status says why. */
-natpmp_lease *ctx_new_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted, int *status);
+/* A lease as wanted, from the heap; core.owner is itself. NULL: out of memory. */
+natpmp_lease *ctx_new_lease(natpmp_ctx *ctx, const natpmp_mapping *wanted);
 /* Hold a mapping; scoped: of natpmp_with_mapping(), whose caller is blocked until it is open. */
 int ctx_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, bool scoped, natpmp_lease **result);
 /* The mapping as granted so far, whatever else is not known yet; or why there is none. */

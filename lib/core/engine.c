@@ -183,15 +183,19 @@ static void give_up(struct engine *engine, bool makes_way)
 }
 
 /* When is the one in flight to make way, having had its five sends? NEVER: for nobody. One that
- * would be asked again at once makes no way for those whom the pause that begins then stops. */
+ * would be asked again at once makes no way for those whom the pause stops that begins then, if
+ * there was one already: the first is too short for that. */
 static uint64_t way_at(const struct engine *engine)
 {
 	const struct request *request = engine->in_flight;
 	uint64_t patience = request->first_sent + ENGINE_PATIENCE, at = NEVER;
+	bool stops = request->blocks && !engine->heard && engine->pause;
 
+	if (!engine->sends)
+		return NEVER;
 	for (size_t i = 0; i < engine->queue.count && at; i++) {
 		const struct request *other = queued(engine, i);
-		bool goes = !request->blocks || engine->heard || survives_pause(engine, other);
+		bool goes = !stops || survives_pause(engine, other);
 		uint64_t from = request->blocks && other->waits ? engine->hold_off : 0;
 		if (goes && from < at)
 			at = from;
@@ -229,7 +233,7 @@ size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQ
 			take_off(engine, request, now);
 		}
 		/* Somebody waits behind one who has had his five sends: do not make him wait on. */
-		bool makes_way = engine->sends && way_at(engine) <= now;
+		bool makes_way = way_at(engine) <= now;
 		if (now < engine->next_send && !makes_way)
 			return 0;
 		if (!engine->sends)
@@ -251,7 +255,7 @@ size_t engine_output(struct engine *engine, uint64_t now, uint8_t bytes[WIRE_REQ
 uint64_t engine_deadline(const struct engine *engine)
 {
 	if (engine->in_flight) {
-		uint64_t way = engine->sends ? way_at(engine) : NEVER;
+		uint64_t way = way_at(engine);
 		return way < engine->next_send ? way : engine->next_send;
 	}
 	uint64_t at = NEVER;

@@ -177,12 +177,14 @@ static uint16_t suggestion(const struct leases *leases, const struct half *half)
 }
 
 /* Who failed is likely to fail again, and to keep the others waiting: a renewal that failed makes
- * way for those that end about as soon, and who has nothing to lose goes last, in turns. */
+ * way for those that end about as soon, and who has nothing to lose goes last, in turns. But to
+ * delete all must not come behind what is held later. */
 static uint64_t due(const struct leases *leases, const struct half *half, uint64_t now)
 {
 	if (lease_trusted(leases, half))
 		return half->expires + half->failures * (uint64_t)LEASE_PENALTY;
-	return half->failures ? NEVER : now + LEASE_HURRY;
+	bool all = half->lease->goal == LEASE_CLOSE && !half->lease->internal_port;
+	return half->failures && !all ? NEVER : now + LEASE_HURRY;
 }
 
 static void ask(struct leases *leases, struct half *half, uint32_t lifetime, uint64_t now)
@@ -460,11 +462,12 @@ static void expire(const struct leases *leases, struct lease *lease, uint64_t no
 
 	for (unsigned i = 0; i < lease->halves; i++) {
 		struct half *half = &lease->half[i];
-		if (half->expires && half->expires <= now) {
-			if (lease->goal == LEASE_HOLD)
-				lease_lose(half, half->failure ? half->failure : why);
+		if (!half->expires || half->expires > now)
+			continue;
+		if (lease->goal == LEASE_HOLD)
+			lease_lose(half, half->failure ? half->failure : why);
+		else
 			half->expires = 0;
-		}
 	}
 }
 

@@ -121,6 +121,13 @@ static void drop_address(struct leases *leases)
 		engine_cancel(&leases->engine, &leases->address_request);
 }
 
+static void stop_asking(struct leases *leases, struct lease *lease)
+{
+	if (lease->asks_address)
+		leases->address_askers--;
+	lease->asks_address = false;
+}
+
 void leases_forget_address(struct leases *leases)
 {
 	leases->address_askers--;
@@ -160,13 +167,14 @@ static void pcp_ended(struct leases *leases, uint64_t now)
 
 static void address_ended(struct leases *leases, uint64_t now)
 {
-	const struct request *request = &leases->address_request;
+	struct request *request = &leases->address_request;
 	bool refused = request->status <= NATPMP_E_VERSION;
 
 	if (request->made_way && leases->address_askers) {
 		submit_address(leases, now, true);
 		return;
 	}
+	request->made_way = false;
 	/* A good answer was adopted when it came. */
 	leases->address_status = request->status;
 	leases->address_serial++;
@@ -268,6 +276,7 @@ static void ask_blocked_again(struct leases *leases, uint64_t now)
 				continue;
 			half->expires = 0;
 			half->act_at = now;
+			stop_asking(leases, lease); /* the other gateway's address, perhaps */
 			lease_step(leases, lease, now);
 		}
 }
@@ -503,9 +512,7 @@ static void leave(struct leases *leases, struct lease *lease)
 		leases->address_wanted = false;
 		leases->address_settle_at = leases->address_retry_at = NEVER;
 	}
-	if (lease->asks_address)
-		leases->address_askers--;
-	lease->asks_address = false;
+	stop_asking(leases, lease);
 	drop_address(leases);
 }
 

@@ -104,7 +104,7 @@ enum udp_event udp_receive(int fd, uint32_t peer, uint16_t port, uint8_t *bytes,
 	union control control;
 	struct iovec part = {.iov_base = bytes, .iov_len = size};
 
-	for (;;) {
+	for (int failures = 0; failures < 2;) { /* one may be left over from a send() */
 		struct msghdr message = {
 			.msg_name = &from,
 			.msg_namelen = sizeof(from),
@@ -133,7 +133,9 @@ enum udp_event udp_receive(int fd, uint32_t peer, uint16_t port, uint8_t *bytes,
 		}
 		if (empty)
 			return UDP_NOTHING;
+		failures++;
 	}
+	return UDP_NOTHING;
 }
 
 int udp_open_group(uint32_t group, uint16_t port)

@@ -200,6 +200,8 @@ static void ask(struct world *w)
 	case 0:
 		leases_ask_address(&w->leases, w->now);
 		w->address_askers++;
+		if (w->now < w->wanted) /* it may begin its series again */
+			w->wanted = w->now;
 		break;
 	case 1:
 		leases_ask_pcp(&w->leases, w->now);

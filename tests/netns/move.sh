@@ -83,6 +83,21 @@ wait_for 5 "another own address: told" told_times holder changed "$changes"
 reach tcp 11.22.55.44 "$external" || fail "another own address: no connection to $external"
 say "another own address: external port $external"
 
+# The way to the internet has an address of its own, which is not that of the way to the gateway:
+# one link, and news that do not concern it are none.
+ip -n client addr add 192.168.77.5/24 dev lan
+ip -n client route replace default via 192.168.77.3 src 192.168.77.5
+changes=$((changes + 1))
+wait_for 10 "a source of the route: mapped" maps_to 192.168.77.5:4000
+wait_for 5 "a source of the route: told" told_times holder changed "$changes"
+before=$(asked second)
+for address in 10.9.9.8 10.9.9.9; do
+	ip -n client addr add "$address/32" dev lo
+	pass 0.3
+done
+expect "requests because of other news" "$before" "$(asked second)"
+say "a source of the route: mapped to 192.168.77.5, and left alone"
+
 stop holder
 expect "mappings left over at the first gateway" '' "$(mappings gateway)"
 expect "mappings left over at the second one" "$mapping" "$(mappings second)"

@@ -50,7 +50,7 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 	bool again = same(watch, bytes, len);
 	/* Somebody is blocked until the address is told, and the next send was not near. */
 	bool hurried = again && len == 2 && leases->address_askers &&
-		       watch->first + series(watch->step + 1) >= now + FIRST_WAIT;
+		       watch->first + series(watch->step + 1) + late >= now + FIRST_WAIT;
 	bool given_up =
 		elapsed >= FIVE_SENDS || (again && elapsed >= RETRY_GAP) || hurried ||
 		(is_deletion(watch) && watch->is_over && watch->is_over(watch->arg, watch->bytes));

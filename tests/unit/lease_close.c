@@ -414,6 +414,33 @@ START_TEST(N38_delete_all_does_not_take_what_was_held_since)
 	story_end(&s);
 }
 
+/* The same, and it made way for something else: what is held then comes behind it. */
+START_TEST(N38_delete_all_goes_before_what_is_held_later)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.may_delete_all = true;
+	struct lease *all = unmaps(&s, NATPMP_TCP, 0);
+	runs_until(&s, SECOND);
+	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
+	runs_until(&s, 7750);
+	s.sent_told = s.sent_count - 1;
+	asks(&s, 7750, NATPMP_UDP, 53, 53, 7200);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	grants(&s, 53, 7200);
+	asks_address(&s, 7750);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 7750, dns, 53);
+	deletes(&s, 7750, NATPMP_TCP, 0);
+	confirms(&s);
+	ck_assert(all->finished);
+	asks(&s, 7750, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	comes_up(&s, 7750, web, 80);
+	story_end(&s);
+}
+
 /* Two that wait for the same deletion: neither is told that it is done before it is. */
 START_TEST(N36_two_deletions_of_the_same)
 {
@@ -492,5 +519,6 @@ int main(void)
 			 N12_farewell_is_one_deletion_each, N12_farewell_to_one_being_asked_for,
 			 N38_delete_all_does_not_take_what_was_held_since,
 			 N36_two_deletions_of_the_same, N12_refused_deletions_are_told_as_that,
-			 N37_refused_when_it_is_over);
+			 N37_refused_when_it_is_over,
+			 N38_delete_all_goes_before_what_is_held_later);
 }

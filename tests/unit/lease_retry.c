@@ -450,6 +450,49 @@ START_TEST(N10_hint_is_kept_when_it_makes_way)
 	story_end(&s);
 }
 
+/* The gateway is there, and deaf to the call only: who stood in line is not to wait for two
+ * minutes. */
+START_TEST(N5_deaf_to_a_blocking_call_only)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	holds_once(&s, NATPMP_TCP, 81, 0, 7200);
+	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	tells_address(&s, ADDRESS);
+	comes_up(&s, 0, web, 80);
+	asks(&s, 0, NATPMP_TCP, 81, 81, 7200);
+	repeats(&s, 4);
+	asks(&s, 7750, NATPMP_UDP, 53, 53, 7200);
+	grants(&s, 53, 7200);
+	comes_up(&s, 7750, dns, 53);
+	asks(&s, 7750, NATPMP_TCP, 81, 81, 7200);
+	story_end(&s);
+}
+
+/* A renewal got a no, and is to be tried again in time. */
+START_TEST(N5_deaf_to_a_blocking_call_beside_a_renewal)
+{
+	struct story s;
+
+	story_begin(&s);
+	is_up(&s, NATPMP_TCP, 80, 60);
+	asks(&s, 30 * SECOND, NATPMP_TCP, 80, 80, 60);
+	refuses(&s, 4);
+	runs_until(&s, 40 * SECOND);
+	holds_once(&s, NATPMP_TCP, 81, 0, 7200);
+	asks(&s, 40 * SECOND, NATPMP_TCP, 81, 81, 7200);
+	repeats(&s, 4);
+	asks(&s, 47750, NATPMP_TCP, 80, 80, 60);
+	grants(&s, 80, 60);
+	asks(&s, 47750, NATPMP_TCP, 81, 81, 7200);
+	story_end(&s);
+}
+
 /* Down because the lease is over, while it stood in line behind one that is refused. */
 START_TEST(N9_refused_while_it_stands_in_line)
 {
@@ -483,6 +526,7 @@ START_TEST(N54_question_for_the_address_is_a_new_one)
 	repeats(&s, 4);
 	asks(&s, 7750, NATPMP_TCP, 81, 81, 7200);
 	leases_forget_address(&s.leases);
+	ck_assert(!s.leases.address_request.made_way);
 	holds(&s, NATPMP_TCP, 82, 0, 7200);
 	leases_ask_address(&s.leases, 10000000 + s.now);
 	grants(&s, 81, 7200);
@@ -568,5 +612,6 @@ int main(void)
 		N54_blocking_question_begins_the_series_again,
 		N7_blocking_call_beside_a_hold_that_is_down,
 		N7_no_conclusion_before_the_end_of_the_series, N10_hint_is_kept_when_it_makes_way,
-		N9_refused_while_it_stands_in_line, N54_question_for_the_address_is_a_new_one);
+		N9_refused_while_it_stands_in_line, N54_question_for_the_address_is_a_new_one,
+		N5_deaf_to_a_blocking_call_only, N5_deaf_to_a_blocking_call_beside_a_renewal);
 }
