@@ -126,6 +126,7 @@ static void stop_asking(struct leases *leases, struct lease *lease)
 	if (lease->asks_address)
 		leases->address_askers--;
 	lease->asks_address = false;
+	drop_address(leases);
 }
 
 void leases_forget_address(struct leases *leases)
@@ -276,7 +277,8 @@ static void ask_blocked_again(struct leases *leases, uint64_t now)
 				continue;
 			half->expires = 0;
 			half->act_at = now;
-			stop_asking(leases, lease); /* the other gateway's address, perhaps */
+			if (leases->address_request.state == REQUEST_IDLE)
+				stop_asking(leases, lease); /* what was told is as old as that */
 			lease_step(leases, lease, now);
 		}
 }
@@ -513,7 +515,6 @@ static void leave(struct leases *leases, struct lease *lease)
 		leases->address_settle_at = leases->address_retry_at = NEVER;
 	}
 	stop_asking(leases, lease);
-	drop_address(leases);
 }
 
 int leases_add(struct leases *leases, struct lease *lease, enum lease_goal goal, uint64_t now)

@@ -297,6 +297,46 @@ START_TEST(H5_another_gateway_before_the_address_is_told)
 	story_end(&s);
 }
 
+/* The same, when it restarts: it tells the address, and that the mapping is gone. */
+START_TEST(N44_restart_before_the_address_is_told)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	runs_until(&s, 100);
+	reboots(&s);
+	announces(&s, "00 80 00 03 ## ## ## ## 00 00 00 00");
+	ck_assert(!lease_in_force(&s.leases, web));
+	tells_address(&s, ADDRESS);
+	asks(&s, 100, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	ck_assert(lease_in_force(&s.leases, web));
+	story_end(&s);
+}
+
+/* It was told, and whoever waits for that has not looked yet. */
+START_TEST(H5_another_gateway_after_the_address_is_told)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	tells_address(&s, ADDRESS);
+	links(&s, NATPMP_OK, OWN + 1);
+	ck_assert(!lease_in_force(&s.leases, web));
+	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	grants(&s, 80, 7200);
+	asks_address(&s, 0);
+	story_end(&s);
+}
+
 /* No gateway any more: that is why, not its silence. */
 START_TEST(H5_no_gateway_during_a_deletion)
 {
@@ -349,5 +389,6 @@ int main(void)
 		H5_request_in_flight, H5_pending_recovery_is_over, H5_fifty_changes_in_a_row,
 		H5_another_gateway_between_two_halves, N44_restart_between_two_halves,
 		H5_another_gateway_before_the_address_is_told, H5_no_gateway_during_a_deletion,
-		H5_address_is_asked_for_anew);
+		H5_address_is_asked_for_anew, N44_restart_before_the_address_is_told,
+		H5_another_gateway_after_the_address_is_told);
 }
