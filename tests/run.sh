@@ -22,7 +22,7 @@ try() { # PRESET CTEST-ARGUMENTS...
 	echo "== $preset: build"
 	build "$preset"
 	echo "== $preset: test"
-	ctest --preset "$preset" -j "$jobs" "$@"
+	ctest --preset "$preset" -j $((jobs + 1)) "$@" # one more: most wait, and not for a processor
 }
 
 mkdir -p build
