@@ -164,8 +164,9 @@ static int close_all(natpmp_ctx *ctx)
 	if (!silent)
 		ctx_wait(ctx, is_empty, NULL, now + CLOSE_MS);
 	ctx_pump(ctx);
+	now = clock_ms();
 	for (struct lease *lease = ctx->leases.all; lease; lease = lease->next)
-		if (!ctx->close_status && lease_is_left(lease, clock_ms()))
+		if (!ctx->close_status && lease_is_left(lease, now))
 			ctx->close_status =
 				engine->reach < NATPMP_OK ? engine->reach : NATPMP_E_TIMEOUT;
 	ctx_farewell(ctx);
@@ -310,27 +311,33 @@ int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol)
 	return unmap(ctx, protocol, 0);
 }
 
-static bool is_address_told(natpmp_ctx *ctx, void *arg)
-{
-	const unsigned *serial = arg;
+/* A question, by the count of those that ended: as it is, and as it was before it was asked. */
+struct question {
+	const unsigned *serial;
+	unsigned before;
+};
 
-	return ctx->leases.address_serial != *serial || ctx->link_status != NATPMP_OK;
+static bool is_told(natpmp_ctx *ctx, void *arg)
+{
+	const struct question *question = arg;
+
+	return *question->serial != question->before || ctx->link_status != NATPMP_OK;
 }
 
 static int ask_address(natpmp_ctx *ctx)
 {
 	struct leases *leases = &ctx->leases;
-	unsigned serial = leases->address_serial;
+	struct question question = {&leases->address_serial, leases->address_serial};
 	uint64_t now = clock_ms();
 
 	leases_ask_address(leases, now);
-	ctx_wait(ctx, is_address_told, &serial, now + ctx->deadline);
+	ctx_wait(ctx, is_told, &question, now + ctx->deadline);
 	int hint = leases->address_request.hint;
 	leases_forget_address(leases);
 	ctx_pump(ctx); /* the next one's turn */
 	if (ctx->link_status != NATPMP_OK)
 		return ctx->link_status;
-	if (leases->address_serial != serial)
+	if (leases->address_serial != question.before)
 		return leases->address_status;
 	return hint ? hint : NATPMP_E_TIMEOUT;
 }
@@ -472,26 +479,20 @@ int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 	return status;
 }
 
-static bool is_pcp_told(natpmp_ctx *ctx, void *arg)
-{
-	const unsigned *serial = arg;
-
-	return ctx->leases.pcp_serial != *serial || ctx->link_status != NATPMP_OK;
-}
-
 static int ask_pcp(natpmp_ctx *ctx, uint32_t patience)
 {
 	struct leases *leases = &ctx->leases;
-	unsigned serial = leases->pcp_serial;
+	struct question question = {&leases->pcp_serial, leases->pcp_serial};
 	uint64_t now = clock_ms();
 
 	leases_ask_pcp(leases, now);
-	ctx_wait(ctx, is_pcp_told, &serial, now + patience);
+	ctx_wait(ctx, is_told, &question, now + patience);
 	leases_forget_pcp(leases);
 	ctx_pump(ctx);
 	if (ctx->link_status != NATPMP_OK)
 		return ctx->link_status;
-	return leases->pcp_serial != serial ? leases->pcp_request.status : NATPMP_E_TIMEOUT;
+	return leases->pcp_serial != question.before ? leases->pcp_request.status
+						     : NATPMP_E_TIMEOUT;
 }
 
 int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)

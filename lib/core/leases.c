@@ -121,18 +121,17 @@ static void drop_address(struct leases *leases)
 		engine_cancel(&leases->engine, &leases->address_request);
 }
 
-static void stop_asking(struct leases *leases, struct lease *lease)
-{
-	if (lease->asks_address)
-		leases->address_askers--;
-	lease->asks_address = false;
-	drop_address(leases);
-}
-
 void leases_forget_address(struct leases *leases)
 {
 	leases->address_askers--;
 	drop_address(leases);
+}
+
+static void stop_asking(struct leases *leases, struct lease *lease)
+{
+	if (lease->asks_address)
+		leases_forget_address(leases);
+	lease->asks_address = false;
 }
 
 static void submit_pcp(struct leases *leases, uint64_t now)
@@ -513,6 +512,7 @@ static void leave(struct leases *leases, struct lease *lease)
 	if (is_hold(lease) && !--leases->holds) {
 		leases->address_wanted = false;
 		leases->address_settle_at = leases->address_retry_at = NEVER;
+		drop_address(leases);
 	}
 	stop_asking(leases, lease);
 }
