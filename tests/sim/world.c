@@ -306,6 +306,16 @@ static void look_at_blocked(struct world *w)
 	}
 }
 
+/* The delay depends on the seed and the time alone: an extra wake-up does not change later dice. */
+static uint64_t late_wake(const struct world *w, uint64_t at)
+{
+	struct dice dice = {.state = w->seed ^ at};
+
+	if (at == NEVER || !dice_chance(&dice, 30))
+		return at;
+	return at + dice_roll(&dice, LATE_WAKE);
+}
+
 void world_process(struct world *w)
 {
 	uint64_t planned = leases_deadline(&w->leases);
@@ -328,9 +338,7 @@ void world_process(struct world *w)
 	}
 	watch_settled(&w->watch, &w->leases, w->now);
 	truth_settled(w);
-	w->wake_at = leases_deadline(&w->leases);
-	if (w->wake_at != NEVER && dice_chance(&w->dice, 30))
-		w->wake_at += dice_roll(&w->dice, LATE_WAKE);
+	w->wake_at = late_wake(w, leases_deadline(&w->leases));
 }
 
 /* --- what the program does --- */
