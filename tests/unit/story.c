@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "story.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BEGAN 10000000U /* ms: a story's 0 on the clock of the core */
 
@@ -89,6 +91,7 @@ static void check_sent(const struct story *s, const uint8_t *bytes, size_t len)
 static void note_sent(struct story *s, const uint8_t *bytes, size_t len)
 {
 	check_sent(s, bytes, len);
+	digest_packet(&s->digest, s->now, bytes, len);
 	s->sent = grown(s->sent, s->sent_count, &s->sent_room, sizeof(*s->sent));
 	struct sent *sent = &s->sent[s->sent_count++];
 	*sent = (struct sent){.at = s->now, .len = len};
@@ -110,6 +113,7 @@ static bool note_events(struct story *s)
 		s->events = grown(s->events, s->event_count, &s->event_room, sizeof(*s->events));
 		struct event event = {s->now, lease, before, lease->told};
 		s->events[s->event_count++] = event;
+		digest_event(&s->digest, s->now, lease, &before);
 		any = true;
 		if (s->on_event)
 			s->on_event(s, &event);
@@ -184,6 +188,7 @@ void quiet_until_(struct story *s, int line, uint64_t at)
 void story_begin_with(struct story *s, uint64_t seed, bool vpn)
 {
 	*s = (struct story){.clock_at_0 = 86400};
+	digest_begin(&s->digest);
 	leases_init(&s->leases, seed, vpn);
 	leases_relink(&s->leases, core_now(s), NATPMP_OK, OWN);
 }
@@ -191,6 +196,19 @@ void story_begin_with(struct story *s, uint64_t seed, bool vpn)
 void story_begin(struct story *s)
 {
 	story_begin_with(s, 1, false);
+}
+
+/* Each test is a process of its own: one write, so that lines stay whole. */
+static void append_digest(const struct story *s, const char *file)
+{
+	char line[DIGEST_LINE_MAX];
+	size_t len = digest_line(&s->digest, tcase_name(), line);
+	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+
+	REQUIRE(len > 0, "no line of a digest is that long: %s", tcase_name());
+	REQUIRE(fd >= 0, "STORY_DIGEST=%s: cannot be opened", file);
+	REQUIRE(write(fd, line, len) == (ssize_t)len, "STORY_DIGEST=%s: cannot be written", file);
+	close(fd);
 }
 
 void story_end_(struct story *s, int line)
@@ -208,6 +226,9 @@ void story_end_(struct story *s, int line)
 			     event->at, event->before.status, event->now.status,
 			     event->now.external_port);
 	}
+	const char *digests = getenv("STORY_DIGEST");
+	if (digests)
+		append_digest(s, digests);
 	while (s->leases.all) {
 		void *owner = s->leases.all->owner;
 		leases_drop(&s->leases, s->leases.all);

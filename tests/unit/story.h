@@ -15,6 +15,8 @@
  *
  * Times are ms since the story began. All that is sent and every event has to be told, in its
  * order. A verb that expects runs the clock up to what it expects.
+ *
+ * STORY_DIGEST=FILE appends a line to that file at the end of each story: see tests/digests.sh.
  */
 #ifndef STORY_H
 #define STORY_H
@@ -23,6 +25,7 @@
 #include <stdint.h>
 
 #include "core/leases.h"
+#include "digest.h"
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
@@ -50,12 +53,13 @@ struct story {
 	size_t sent_count, sent_told, sent_room;
 	struct event *events;
 	size_t event_count, event_told, event_room;
-	size_t reaped;       /* leases that were released and are finished ... */
-	int close_status;    /* ... and what came of the last of them */
-	bool may_delete_all; /* internal port 0 in a deletion is what is meant */
-	bool awaited;        /* what is held: somebody is blocked until it is open */
-	bool at_once;        /* the program holds several before it looks at the clock again */
-	uint64_t patience;   /* ms, of those held from now on: silence is no verdict before */
+	struct digest digest; /* of all packets and events */
+	size_t reaped;        /* leases that were released and are finished ... */
+	int close_status;     /* ... and what came of the last of them */
+	bool may_delete_all;  /* internal port 0 in a deletion is what is meant */
+	bool awaited;         /* what is held: somebody is blocked until it is open */
+	bool at_once;         /* the program holds several before it looks at the clock again */
+	uint64_t patience;    /* ms, of those held from now on: silence is no verdict before */
 	/* Called for all that is sent, if set: a gateway that answers by itself. Whatever it
 	 * has seen is taken as told. */
 	void (*gateway)(struct story *s, const struct sent *sent);
