@@ -76,6 +76,7 @@ typedef enum natpmp_status {
 	NATPMP_E_NO_ROUTE = -25,       /* no route to the gateway that was named, or not from
 					* that source */
 	NATPMP_E_NO_PORT = -26,        /* no free local port could be picked */
+	NATPMP_E_NETLINK = -27,        /* no AF_NETLINK, so no way to look up the gateway: name one */
 
 	/* no usable answer; three different things for a person to do */
 	NATPMP_E_TIMEOUT = -40,     /* silence until the deadline */
@@ -83,6 +84,7 @@ typedef enum natpmp_status {
 	NATPMP_E_UNREACHABLE = -42, /* silence, and the network said: host or net unreachable */
 	NATPMP_E_REFUSED = -43,     /* ICMP port unreachable: the gateway runs no such service now */
 	NATPMP_E_BAD_ANSWER = -44,  /* success, but with external port or lifetime zero */
+	NATPMP_E_FIREWALL = -45,    /* a firewall of this host does not let the request out */
 
 	/* the gateway said no: RFC 6886 section 3.5, result codes 1 to 5 */
 	NATPMP_E_VERSION = -61,         /* 1: speaks another version only (PCP) */
@@ -91,7 +93,8 @@ typedef enum natpmp_status {
 	NATPMP_E_NO_RESOURCES = -64,    /* 4: no more mappings at this time */
 	NATPMP_E_OPCODE = -65,          /* 5: unsupported opcode */
 	NATPMP_E_RESULT = -66,          /* any other code; the RFC demands: fatal */
-	NATPMP_E_PORTS_DIFFER = -67     /* TCP and UDP could not get one equal external port */
+	NATPMP_E_PORTS_DIFFER = -67,    /* TCP and UDP could not get one equal external port */
+	NATPMP_E_OTHER_PORT = -68       /* NATPMP_EXACT_PORT, and the gateway gave another one */
 } natpmp_status;
 
 /* One line for people; never NULL, static, for any value. */
