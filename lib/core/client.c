@@ -728,13 +728,13 @@ static void see_reach(struct client *client, instant now)
 		lose_doubted(client, now);
 }
 
-/* Nothing was heard for long while something is held: ask how the gateway is. */
+/* Nothing was heard for long, and nothing is being asked, while something is held: ask how the
+ * gateway is. */
 static instant look_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
 
-	if (!client->holds || gateway->reach != NATPMP_OK ||
-	    client->external.question.state != QUESTION_IDLE)
+	if (!client->holds || gateway->reach != NATPMP_OK || !gateway_is_idle(gateway))
 		return NEVER;
 	return later(gateway->answered_at, client->external.asked_at) + SILENCE_MAX;
 }
@@ -770,9 +770,9 @@ static void run_timers(struct client *client, instant now)
 	see_reach(client, now);
 	if (client->gateway.reboot.recovery_at <= now)
 		recover(client, now);
-	on_external_time(client, now);
 	while ((first = heap_first(&client->timers)) && first->key <= now)
 		on_grant_timer(client, container_of(first, struct grant, timer), now);
+	on_external_time(client, now);
 }
 
 static void request_sent(struct question *question, instant now)

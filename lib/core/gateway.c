@@ -474,6 +474,11 @@ void gateway_relink(struct gateway *gateway, instant now, int status, uint32_t o
 		gateway->reboot.recovery_at = NEVER;
 }
 
+bool gateway_is_idle(const struct gateway *gateway)
+{
+	return !gateway->in_flight && lanes_are_empty(gateway);
+}
+
 bool gateway_is_away(const struct gateway *gateway)
 {
 	return gateway->reach < NATPMP_OK;

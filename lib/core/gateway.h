@@ -151,6 +151,8 @@ void gateway_relink(struct gateway *gateway, instant now, int status, uint32_t o
 
 /* --- what is known --- */
 
+/* No question waits or is in flight. */
+bool gateway_is_idle(const struct gateway *gateway);
 /* It does not answer, or runs no such service. */
 bool gateway_is_away(const struct gateway *gateway);
 /* It was asked three times and never heard. */
