@@ -341,8 +341,11 @@ int gateway_put_away(struct gateway *gateway, instant now)
 
 static void open_window(struct gateway *gateway, instant now)
 {
+	instant granted_at = gateway->reboot.granted_at;
+
 	gateway->reboot = (struct reboot){
-		.forgot_at = now,
+		.forgot_at = later(now, granted_at + 1),
+		.granted_at = granted_at,
 		.recovery_at = now + gateway_random(gateway) % (RECOVERY_DELAY_MAX + 1),
 		.window_until = now + SUSPICION_WINDOW,
 	};
@@ -360,6 +363,14 @@ void gateway_on_time(struct gateway *gateway, instant now)
 {
 	if (gateway->reboot.is_suspected_again && gateway->reboot.window_until <= now)
 		open_window(gateway, now);
+}
+
+instant gateway_note_grant(struct gateway *gateway, instant now)
+{
+	struct reboot *reboot = &gateway->reboot;
+
+	reboot->granted_at = later(now, reboot->forgot_at);
+	return reboot->granted_at;
 }
 
 void gateway_recover(struct gateway *gateway)

@@ -65,9 +65,11 @@ struct backoff {
 	instant pass_at; /* when the next question may pass it */
 };
 
-/* What the gateway forgot. A grant older than forgot_at is doubted. */
+/* What the gateway forgot. A grant older than forgot_at is doubted. No reboot and no grant have one
+ * instant, even if their packets are read at once: forgot_at and granted_at are moved apart. */
 struct reboot {
 	instant forgot_at;
+	instant granted_at;   /* the youngest grant */
 	instant recovery_at;  /* what is doubted is asked for then; NEVER: nothing is to come */
 	instant window_until; /* a later suspicion waits until then */
 	bool is_suspected_again;
@@ -129,6 +131,8 @@ size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_
 int gateway_put_away(struct gateway *gateway, instant now);
 /* What is due by itself: a suspicion that had to wait. */
 void gateway_on_time(struct gateway *gateway, instant now);
+/* Something is granted. Returns the instant to note for it, later than any reboot so far. */
+instant gateway_note_grant(struct gateway *gateway, instant now);
 /* The recovery has begun. */
 void gateway_recover(struct gateway *gateway);
 

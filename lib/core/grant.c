@@ -191,7 +191,7 @@ void grant_on_sent(struct grant *grant, instant now)
 	grant->gateway_expires_at = later(grant->gateway_expires_at, now + lifetime);
 }
 
-bool grant_on_granted(struct grant *grant, const struct gateway *gateway,
+bool grant_on_granted(struct grant *grant, struct gateway *gateway,
 		      const struct response *response, instant now)
 {
 	/* A gateway SHOULD NOT grant more than was asked for (section 3.3): do not count on it. */
@@ -210,7 +210,7 @@ bool grant_on_granted(struct grant *grant, const struct gateway *gateway,
 	grant->is_granted = true;
 	grant->lifetime = lifetime;
 	grant->suggested_port = grant->external_port;
-	grant->granted_at = now;
+	grant->granted_at = gateway_note_grant(gateway, now);
 	grant->expires_at = expires_at;
 	grant->act_at = earlier(grant->question.asked_at +
 					gateway->dialect->renewal_delay(

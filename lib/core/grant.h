@@ -92,7 +92,7 @@ void grant_on_taken_back(struct grant *grant, instant now);
 /* Its question was sent (again). */
 void grant_on_sent(struct grant *grant, instant now);
 /* The gateway granted it. False: for so short a time that it is over already. */
-bool grant_on_granted(struct grant *grant, const struct gateway *gateway,
+bool grant_on_granted(struct grant *grant, struct gateway *gateway,
 		      const struct response *response, instant now);
 /* Creating it failed, or was refused: status says how. is_unheard: the whole gateway is silent. */
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
