@@ -177,6 +177,11 @@ void gateway_withdraw(struct gateway *gateway, struct question *question)
 	question->state = QUESTION_IDLE;
 }
 
+instant question_answerable_at(const struct question *question, instant now)
+{
+	return later(question->asked_at, now > ANSWER_WINDOW ? now - ANSWER_WINDOW : 0);
+}
+
 bool question_is_outstanding(const struct question *question, instant now)
 {
 	return question->last_sent && !question->is_answered &&

@@ -47,7 +47,7 @@ struct question {
 	uint8_t zero_grants; /* "granted" with port or lifetime 0, since it was submitted */
 	int16_t hint;        /* natpmp_status: what was heard short of an answer; 0: nothing */
 	struct heap_node turn;
-	instant asked_at;  /* its first send that may still be answered */
+	instant asked_at;  /* its first send since an answer, or since none could come any more */
 	instant last_sent; /* 0: never */
 };
 
@@ -110,6 +110,8 @@ void gateway_cut_backoff(struct gateway *gateway);
 void gateway_withdraw(struct gateway *gateway, struct question *question);
 /* If the question is in flight and its next send is not near, begin its series again. */
 void gateway_restart_series(struct gateway *gateway, struct question *question, instant now);
+/* The first of its sends that may be what is answered now. */
+instant question_answerable_at(const struct question *question, instant now);
 /* One of its sends may still be answered, and none was. */
 bool question_is_outstanding(const struct question *question, instant now);
 

@@ -197,7 +197,8 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway,
 	/* A gateway SHOULD NOT grant more than was asked for (section 3.3): do not count on it. */
 	uint32_t asked = grant->question.message.lifetime;
 	uint32_t lifetime = response->lifetime < asked ? response->lifetime : asked;
-	instant expires_at = grant->question.asked_at + (duration)lifetime * MS_PER_S;
+	instant began_at = question_answerable_at(&grant->question, now);
+	instant expires_at = began_at + (duration)lifetime * MS_PER_S;
 
 	grant->deletion_is_owed = false;
 	grant->external_port = response->external_port;
@@ -212,10 +213,9 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway,
 	grant->suggested_port = grant->external_port;
 	grant->granted_at = gateway_note_grant(gateway, now);
 	grant->expires_at = expires_at;
-	grant->act_at = earlier(grant->question.asked_at +
-					gateway->dialect->renewal_delay(
-						(duration)lifetime * MS_PER_S, 0),
-				now + RENEWAL_DELAY_MAX);
+	grant->act_at = earlier(
+		began_at + gateway->dialect->renewal_delay((duration)lifetime * MS_PER_S, 0),
+		now + RENEWAL_DELAY_MAX);
 	grant->retries = (struct retries){0};
 	return true;
 }
