@@ -276,11 +276,12 @@ static void settle(struct client *client, struct grant *grant, instant now)
 {
 	struct lease *lease = grant->wanted_by;
 
+	/* A verdict comes first: nobody is blocked after it. */
+	if (lease && lease_judge(lease, &client->gateway, &client->external, now))
+		note_news(client, lease);
 	if (!act_on_grant(client, grant, now))
 		return;
 	move_to_list(client, grant, false);
-	if (lease && lease_judge(lease, &client->gateway, &client->external, now))
-		note_news(client, lease);
 	set_timer(client, grant);
 }
 
@@ -451,8 +452,8 @@ static void put_away(struct client *client, bool is_yielding, instant now)
 {
 	struct gateway *gateway = &client->gateway;
 	struct question *question = gateway->in_flight;
-	bool is_unheard = !gateway->series.is_heard;
 	int status = gateway_put_away(gateway, now);
+	bool is_unheard = gateway->reach != NATPMP_OK;
 
 	if (is_yielding && goes_on(client, question, now))
 		return;

@@ -63,6 +63,7 @@ struct backoff {
 	duration length; /* 0: there is none */
 	instant until;
 	instant pass_at; /* when the next question may pass it */
+	bool is_cut;     /* somebody asked anew: the next one stops nobody */
 };
 
 /* What the gateway forgot. A grant older than forgot_at is doubted. No reboot and no grant have one
