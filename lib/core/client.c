@@ -390,9 +390,9 @@ static void deletion_failed(struct client *client, struct grant *grant, int stat
 	settle_all_of(client, grant, now);
 }
 
-static void submit_pcp(struct client *client)
+static void submit_pcp(struct client *client, instant now)
 {
-	gateway_submit(&client->gateway, &client->pcp.question, LANE_AT_ONCE, client->pcp.answers);
+	gateway_submit(&client->gateway, &client->pcp.question, LANE_AT_ONCE, now + RANK_MARGIN);
 }
 
 static void pcp_ended(struct client *client, int status)
@@ -405,22 +405,31 @@ static void pcp_ended(struct client *client, int status)
 /* The question had its turn in vain. If a caller is blocked by it, it is asked again at once. */
 static bool goes_on(struct client *client, struct question *question, instant now)
 {
-	struct grant *grant;
+	struct grant *grant = NULL;
+	instant rank = now + RANK_MARGIN;
 
 	switch (question->message.kind) {
 	case ASK_ADDRESS:
 		if (client->external.callers)
-			gateway_submit(&client->gateway, question, LANE_AT_ONCE, now);
+			gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
 		return client->external.callers;
 	case ASK_PCP:
 		if (client->pcp.callers)
-			gateway_submit(&client->gateway, question, LANE_AT_ONCE, now);
+			gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
 		return client->pcp.callers;
+	case ASK_CREATE:
+		grant = grant_of_question(question);
+		if (!is_blocking(client, grant))
+			return false;
+		submit_grant(client, grant, now);
+		return true;
 	default:
 		grant = grant_of_question(question);
-		if (is_blocking(client, grant))
-			submit_grant(client, grant, now);
-		return grant->question.state != QUESTION_IDLE;
+		if (!is_blocking(client, grant))
+			return false;
+		grant->act_at = now;
+		settle(client, grant, now);
+		return true;
 	}
 }
 
@@ -1026,10 +1035,9 @@ void client_stop_asking_address(struct client *client)
 
 void client_ask_pcp(struct client *client, instant now)
 {
-	(void)now;
 	client->pcp.callers++;
 	if (client->pcp.question.state == QUESTION_IDLE)
-		submit_pcp(client);
+		submit_pcp(client, now);
 }
 
 void client_stop_asking_pcp(struct client *client)

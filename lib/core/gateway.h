@@ -20,6 +20,9 @@ enum {
 	SUSPICION_WINDOW = 30000,  /* ms; packets that nobody asked for start one recovery, and
 				    * end one backoff, in each */
 	ANSWER_WINDOW = 127750,    /* ms; so long may a send still be answered */
+
+	RANK_MARGIN = 600000, /* ms; what is asked now ranks so much later, behind all mappings
+			       * that end sooner and are renewed */
 };
 
 /* When may a question start? */

@@ -13,7 +13,6 @@
 struct lease;
 
 enum {
-	RANK_MARGIN = 600000,    /* ms; mappings that end sooner are renewed before others are made */
 	RANK_PENALTY = 60000,    /* ms; what failed ranks so much later, for each failure ... */
 	RANK_PENALTIES_MAX = 8,  /* ... up to this many */
 	RENEWAL_DELAY_MAX = 86400000, /* ms; never plan further ahead, whatever was granted */
