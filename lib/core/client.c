@@ -176,11 +176,11 @@ static void note_leftover(struct client *client, const struct grant *grant, int 
 {
 	struct leftover *leftover = &client->leftover;
 
-	if (!grant->deletion_is_owed || grant->gateway_expires_at <= now)
+	if (!grant->deletion_is_owed || grant_gone_at(grant) <= now)
 		return;
 	if (leftover->until <= now)
 		leftover->status = status;
-	leftover->until = later(leftover->until, grant->gateway_expires_at);
+	leftover->until = later(leftover->until, grant_gone_at(grant));
 }
 
 /* The deletion has come to an end, one way or the other. */
@@ -198,7 +198,7 @@ static void deletion_ended(struct client *client, struct grant *grant, int statu
 
 static void ask_to_delete(struct client *client, struct grant *grant, instant now)
 {
-	grant->question.message.kind = ASK_DELETE;
+	grant_on_deleting(grant);
 	/* To delete all would take along what is held by now. */
 	if (!grant->question.message.internal_port && client->holds)
 		deletion_ended(client, grant, NATPMP_E_HELD, now);
@@ -244,10 +244,21 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 	}
 }
 
+/* When a deletion that nobody waits for need not be asked for any more; NEVER. */
+static instant deletion_over_at(const struct client *client, const struct grant *grant)
+{
+	const struct question *question = &grant->question;
+
+	if (question->state == QUESTION_IDLE || question->message.kind != ASK_DELETE ||
+	    is_blocking(client, grant))
+		return NEVER;
+	return grant->gateway_expires_at;
+}
+
 static void set_timer(struct client *client, struct grant *grant)
 {
 	struct lease *lease = grant->wanted_by;
-	instant at = grant_next_deadline(grant);
+	instant at = earlier(grant_next_deadline(grant), deletion_over_at(client, grant));
 
 	/* The second protocol waits for the first one, not for a time. */
 	if (lease && grant->question.state == QUESTION_IDLE && !grant->is_moving &&
@@ -761,6 +772,10 @@ static void on_grant_timer(struct client *client, struct grant *grant, instant n
 {
 	struct lease *lease = grant->wanted_by;
 
+	if (deletion_over_at(client, grant) <= now) {
+		gateway_withdraw(&client->gateway, &grant->question);
+		deletion_ended(client, grant, NATPMP_OK, now);
+	}
 	if (lease && grant->is_granted && grant->expires_at <= now) {
 		int reach = client->gateway.reach;
 		int why = reach < NATPMP_OK ? reach : NATPMP_E_TIMEOUT;
@@ -785,10 +800,12 @@ static void run_timers(struct client *client, instant now)
 	on_external_time(client, now);
 }
 
-static void request_sent(struct question *question, instant now)
+static void request_sent(struct client *client, struct question *question)
 {
-	if (question->message.kind == ASK_CREATE || question->message.kind == ASK_DELETE)
-		grant_on_sent(grant_of_question(question), now);
+	if (question->message.kind != ASK_CREATE && question->message.kind != ASK_DELETE)
+		return;
+	grant_on_sent(grant_of_question(question));
+	move_to_list(client, grant_of_question(question), false);
 }
 
 size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_MAX])
@@ -803,7 +820,7 @@ size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_M
 			return 0;
 		case GATEWAY_SEND:
 			len = gateway_send(gateway, now, bytes);
-			request_sent(gateway->in_flight, now);
+			request_sent(client, gateway->in_flight);
 			return len;
 		case GATEWAY_YIELD:
 			put_away(client, true, now);
