@@ -152,8 +152,7 @@ static bool backoff_follows(const struct gateway *gateway)
 static instant other_may_start_at(const struct gateway *gateway)
 {
 	bool is_blocking = gateway->in_flight->lane == LANE_AT_ONCE;
-	bool will_be_stopped =
-		is_blocking && backoff_follows(gateway) && !gateway->backoff.is_cut;
+	bool will_be_stopped = is_blocking && backoff_follows(gateway) && !gateway->backoff.is_cut;
 	instant at = NEVER;
 
 	for (enum lane lane = 0; lane < LANES; lane++) {
@@ -452,8 +451,8 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 			gateway->hearing_until = now + SUSPICION_WINDOW;
 		hear(gateway, now);
 	}
-	if (response->has_clock && gateway->dialect->has_restarted(&gateway->clock, response->clock,
-								   at_earliest, now))
+	if (response->has_clock &&
+	    gateway->dialect->has_restarted(&gateway->clock, response->clock, at_earliest, now))
 		suspect_reboot(gateway, now);
 }
 

@@ -127,8 +127,8 @@ enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, b
 instant grant_rank(const struct grant *grant, const struct gateway *gateway, instant now)
 {
 	unsigned count = grant->retries.count;
-	duration penalty = (duration)RANK_PENALTY *
-			   (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
+	duration penalty =
+		(duration)RANK_PENALTY * (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
 	bool is_renewal = is_asked_to_create(grant) && grant_is_in_force(grant, gateway);
 
 	return penalty + (is_renewal ? grant->expires_at : now + RANK_MARGIN);
@@ -195,8 +195,8 @@ void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant 
 	bool is_renewal = is_asked_to_create(grant) && grant->is_granted;
 
 	grant->gateway_expires_at = grant_gone_at(grant);
-	grant->act_at = is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now)
-							      : NEVER;
+	grant->act_at =
+		is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now) : NEVER;
 }
 
 void grant_on_taken_back(struct grant *grant, instant now)
@@ -218,8 +218,8 @@ void grant_on_sent(struct grant *grant)
 		grant->is_possible = true;
 }
 
-bool grant_on_granted(struct grant *grant, struct gateway *gateway,
-		      const struct response *response, instant now)
+bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,
+		      instant now)
 {
 	instant began_at = question_answerable_at(&grant->question, now);
 
