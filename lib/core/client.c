@@ -146,7 +146,7 @@ static void ask_to_create(struct client *client, struct grant *grant, instant no
 	struct message *message = &grant->question.message;
 	bool is_new = !grant->external_port && !grant->retries.count;
 
-	message->kind = ASK_CREATE;
+	grant_on_turned(grant, ASK_CREATE);
 	message->vpn = client->is_vpn;
 	message->suggested_port = lease_suggestion(grant->wanted_by, grant, &client->gateway);
 	message->lifetime = grant->wanted_by->lifetime;
@@ -197,7 +197,7 @@ static void deletion_ended(struct client *client, struct grant *grant, int statu
 
 static void ask_to_delete(struct client *client, struct grant *grant, instant now)
 {
-	grant_on_deleting(grant);
+	grant_on_turned(grant, ASK_DELETE);
 	/* To delete all would take along what is held by now. */
 	if (!grant->question.message.internal_port && client->holds)
 		deletion_ended(client, grant, NATPMP_E_HELD, now);

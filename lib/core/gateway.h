@@ -46,6 +46,7 @@ struct question {
 	uint8_t state;       /* enum question_state */
 	uint8_t lane;        /* enum lane */
 	bool is_answered;    /* since it was sent last */
+	bool is_superseded;  /* its owner has something else to ask: it need not be answered */
 	bool is_starting;    /* to be sent for the first time since it was submitted */
 	uint8_t zero_grants; /* "granted" with port or lifetime 0, since it was submitted */
 	int16_t hint;        /* natpmp_status: what was heard short of an answer; 0: nothing */

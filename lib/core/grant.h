@@ -90,8 +90,8 @@ void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now);
 void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant now);
 /* The question about it was taken back. */
 void grant_on_taken_back(struct grant *grant, instant now);
-/* A deletion is to be asked for from now on. */
-void grant_on_deleting(struct grant *grant);
+/* Its question asks for that from now on: ASK_CREATE or ASK_DELETE. */
+void grant_on_turned(struct grant *grant, enum message_kind kind);
 /* Its question was sent (again). */
 void grant_on_sent(struct grant *grant);
 /* The gateway granted it. False: for so short a time that it is over already. */
