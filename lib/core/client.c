@@ -8,7 +8,7 @@
  * What always holds:
  *   - one record for each (protocol, internal port), wanted by one lease at most;
  *   - a record that is granted is in client.granted, in the order of granted_at, and the doubted
- *     ones are the first of them; every other record is in client.others;
+ *     ones are the first of them;
  *   - no call steps through all records, but for those that ask or tell something about each of
  *     them: a recovery, another link, another external address, the farewell.
  */
@@ -28,7 +28,6 @@ bool client_init(struct client *client, uint64_t seed, bool is_vpn)
 	gateway_init(&client->gateway, &natpmp_dialect, seed);
 	external_init(&client->external);
 	list_init(&client->granted);
-	list_init(&client->others);
 	list_init(&client->changed);
 	list_init(&client->closings);
 	return gateway_reserve(&client->gateway, 2); /* the questions that are of no grant */
@@ -55,20 +54,14 @@ static void forget_grant(struct client *client, struct grant *grant)
 	free(grant);
 }
 
-static void free_grants(struct list *list)
-{
-	struct list *next;
-
-	for (struct list *node = list->next; node != list; node = next) {
-		next = node->next;
-		free(grant_of_list(node));
-	}
-}
-
 void client_free(struct client *client)
 {
-	free_grants(&client->granted);
-	free_grants(&client->others);
+	struct grant *next;
+
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant; grant = next) {
+		next = registry_next(&client->registry, grant);
+		free(grant);
+	}
 	registry_free(&client->registry);
 	heap_free(&client->timers);
 	gateway_free(&client->gateway);
@@ -92,17 +85,7 @@ static struct grant *make_grant(struct client *client, unsigned protocol, uint16
 	grant->question.message.internal_port = internal_port;
 	grant->act_at = NEVER;
 	registry_add(&client->registry, grant);
-	list_append(&client->others, &grant->list);
 	return grant;
-}
-
-/* Granted records keep their place, unless they are granted again. */
-static void move_to_list(struct client *client, struct grant *grant, bool is_granted_anew)
-{
-	if (is_granted_anew)
-		list_append(&client->granted, &grant->list);
-	else if (!grant->is_granted)
-		list_append(&client->others, &grant->list);
 }
 
 static bool is_first_doubted(const struct client *client)
@@ -124,11 +107,16 @@ static bool somebody_waits_for_deletion(const struct client *client, const struc
 	return false;
 }
 
+static bool is_awaited(const struct grant *grant)
+{
+	return grant->wanted_by && grant->wanted_by->is_awaited;
+}
+
 static bool is_blocking(const struct client *client, const struct grant *grant)
 {
 	if (grant->question.message.kind == ASK_DELETE)
 		return somebody_waits_for_deletion(client, &grant->question.message);
-	return grant->wanted_by && grant->wanted_by->is_awaited;
+	return is_awaited(grant);
 }
 
 static void submit_grant(struct client *client, struct grant *grant, instant now)
@@ -215,7 +203,7 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 	const struct gateway *gateway = &client->gateway;
 
 	for (;;) {
-		switch (grant_next_action(grant, gateway, now)) {
+		switch (grant_next_action(grant, gateway, is_awaited(grant), now)) {
 		case GRANT_ASK:
 			if (lease_lets_ask(grant->wanted_by, grant, gateway))
 				ask_to_create(client, grant, now);
@@ -291,7 +279,8 @@ static void settle(struct client *client, struct grant *grant, instant now)
 		note_news(client, lease);
 	if (!act_on_grant(client, grant, now))
 		return;
-	move_to_list(client, grant, false);
+	if (!grant->is_granted)
+		list_remove(&grant->list);
 	set_timer(client, grant);
 }
 
@@ -327,13 +316,12 @@ static void address_changed(struct client *client, instant now)
 /* The gateway has an external address again: try what failed for the lack of one. */
 static void retry_network_failures(struct client *client, instant now)
 {
-	struct list *next;
+	struct grant *next;
 
-	for (struct list *node = client->others.next; node != &client->others; node = next) {
-		struct grant *grant = grant_of_list(node);
-		next = node->next;
-		if (!grant->wanted_by || grant->retries.status != NATPMP_E_NETWORK_FAILURE ||
-		    grant->act_at == NEVER)
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant; grant = next) {
+		next = registry_next(&client->registry, grant);
+		if (!grant->wanted_by || grant->is_granted ||
+		    grant->retries.status != NATPMP_E_NETWORK_FAILURE || grant->act_at == NEVER)
 			continue;
 		grant->act_at = now;
 		settle(client, grant, now);
@@ -354,8 +342,11 @@ static void refresh_address(struct client *client, const struct lease *lease, in
 {
 	struct external *external = &client->external;
 
+	/* The caller is told it as it is when all else is done. */
+	if (lease->is_awaited && !lease_is_in_force(lease, &client->gateway))
+		return;
 	if (lease->is_awaited)
-		external->is_settled = false; /* the caller is told it as it is now */
+		external->is_settled = false;
 	if (external_is_stale(external, now))
 		external_ask(external, &client->gateway, lease->is_awaited, now);
 }
@@ -369,7 +360,7 @@ static void grant_granted(struct client *client, struct grant *grant,
 	bool was_up = lease && lease->status == NATPMP_OK;
 
 	if (grant_on_granted(grant, &client->gateway, response, now)) {
-		move_to_list(client, grant, true);
+		list_append(&client->granted, &grant->list);
 		if (lease) {
 			lease_on_granted(lease, grant, &client->gateway, was_up, now);
 			refresh_address(client, lease, now);
@@ -628,13 +619,12 @@ void client_on_bounce(struct client *client, instant now, const uint8_t *bytes, 
 
 /* --- the link --- */
 
-static void lose_link(struct client *client, struct list *list, int status, instant now)
+static void lose_link(struct client *client, int status, instant now)
 {
-	struct list *next;
+	struct grant *next;
 
-	for (struct list *node = list->next; node != list; node = next) {
-		struct grant *grant = grant_of_list(node);
-		next = node->next;
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant; grant = next) {
+		next = registry_next(&client->registry, grant);
 		if (!grant->wanted_by)
 			continue;
 		grant_on_lost(grant, status, now);
@@ -643,16 +633,17 @@ static void lose_link(struct client *client, struct list *list, int status, inst
 }
 
 /* On another link no old verdict counts. */
-static void try_link(struct client *client, struct list *list, instant now)
+static void try_link(struct client *client, instant now)
 {
-	struct list *next;
+	struct grant *next;
 
-	for (struct list *node = list->next; node != list; node = next) {
-		struct grant *grant = grant_of_list(node);
-		next = node->next;
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant; grant = next) {
+		next = registry_next(&client->registry, grant);
+		if (grant->is_granted)
+			continue; /* it waits for the recovery */
 		grant->retries.count = 0;
 		grant->act_at = earlier(grant->act_at, now);
-		settle_all_of(client, grant, now);
+		settle(client, grant, now);
 	}
 }
 
@@ -665,47 +656,41 @@ void client_on_link(struct client *client, instant now, int status, uint32_t gat
 	client->reach = client->gateway.reach;
 	external_forget(&client->external);
 	if (status != NATPMP_OK) {
-		lose_link(client, &client->granted, status, now);
-		lose_link(client, &client->others, status, now);
+		lose_link(client, status, now);
 		return;
 	}
 	client->gateway_id = gateway_id;
-	try_link(client, &client->others, now);
+	try_link(client, now);
 	if (client->external.callers)
 		external_ask(&client->external, &client->gateway, true, now);
 }
 
-static void say_farewell(struct client *client, struct list *list, instant now,
-			 client_send_fn *send, void *arg)
+/* May the gateway have it, and is it ours to delete? */
+static bool may_be_left(const struct client *client, const struct grant *grant)
 {
-	struct gateway *gateway = &client->gateway;
-	uint8_t bytes[REQUEST_MAX];
-	struct list *next;
+	/* To delete all would take along what is not ours. */
+	bool is_one = !client->is_vpn && grant->question.message.internal_port;
 
-	for (struct list *node = list->next; node != list; node = next) {
-		struct grant *grant = grant_of_list(node);
-		struct message deletion = grant->question.message;
-
-		next = node->next;
-		if ((!grant->is_granted && !grant->is_possible) || client->is_vpn)
-			continue;
-		if (!deletion.internal_port)
-			continue; /* what that would delete is not ours alone */
-		deletion.kind = ASK_DELETE;
-		send(arg, bytes, gateway->dialect->encode(&deletion, gateway->own_address, bytes));
-		grant->deletion_is_owed = true;
-		note_leftover(client, grant, NATPMP_E_TIMEOUT, now);
-		grant->is_granted = grant->is_possible = grant->deletion_is_owed = false;
-		grant->gateway_expires_at = 0;
-		grant->act_at = earlier(grant->act_at, now);
-		list_append(&client->others, &grant->list);
-	}
+	return is_one && grant->is_possible;
 }
 
 void client_farewell(struct client *client, instant now, client_send_fn *send, void *arg)
 {
-	say_farewell(client, &client->others, now, send, arg);
-	say_farewell(client, &client->granted, now, send, arg);
+	struct gateway *gateway = &client->gateway;
+	uint8_t bytes[REQUEST_MAX];
+	struct grant *grant = NULL;
+
+	while ((grant = registry_next(&client->registry, grant))) {
+		struct message deletion = grant->question.message;
+
+		if (!may_be_left(client, grant))
+			continue;
+		deletion.kind = ASK_DELETE;
+		send(arg, bytes, gateway->dialect->encode(&deletion, gateway->own_address, bytes));
+		grant->deletion_is_owed = true;
+		note_leftover(client, grant, NATPMP_E_TIMEOUT, now);
+		grant_on_farewell(grant, now);
+	}
 	client->gateway_id = 0;
 }
 
@@ -799,12 +784,16 @@ static void run_timers(struct client *client, instant now)
 	on_external_time(client, now);
 }
 
-static void request_sent(struct client *client, struct question *question)
+static void request_sent(struct question *question)
 {
+	struct grant *grant;
+
 	if (question->message.kind != ASK_CREATE && question->message.kind != ASK_DELETE)
 		return;
-	grant_on_sent(grant_of_question(question));
-	move_to_list(client, grant_of_question(question), false);
+	grant = grant_of_question(question);
+	grant_on_sent(grant);
+	if (!grant->is_granted)
+		list_remove(&grant->list);
 }
 
 size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_MAX])
@@ -819,7 +808,7 @@ size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_M
 			return 0;
 		case GATEWAY_SEND:
 			len = gateway_send(gateway, now, bytes);
-			request_sent(client, gateway->in_flight);
+			request_sent(gateway->in_flight);
 			return len;
 		case GATEWAY_YIELD:
 			put_away(client, true, now);
@@ -1041,9 +1030,14 @@ void client_ask_address(struct client *client, instant now)
 
 void client_stop_asking_address(struct client *client)
 {
-	external_stop_waiting(&client->external);
-	if (!client->holds)
-		external_stop(&client->external, &client->gateway);
+	struct external *external = &client->external;
+
+	external_stop_waiting(external);
+	if (client->holds && !external->address)
+		return; /* they want to know it, too */
+	if (client->holds && !external->callers)
+		external->is_doubted = true; /* the next that is granted asks again */
+	external_stop(external, &client->gateway);
 }
 
 void client_ask_pcp(struct client *client, instant now)

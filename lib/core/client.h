@@ -41,7 +41,6 @@ struct client {
 	struct registry registry;
 	struct heap timers;
 	struct list granted; /* grants that were granted and not lost since, oldest first */
-	struct list others;  /* all other grants */
 	struct list changed; /* leases with news */
 	struct list closings;
 	struct leftover leftover;
