@@ -7,8 +7,8 @@
  *
  * What always holds:
  *   - one record for each (protocol, internal port), wanted by one lease at most;
- *   - a record that is granted is in client.granted, in the order of granted_at, and the doubted
- *     ones are the first of them; every other record is in client.others;
+ *   - a record that is granted and wanted is in client.granted, in the order of granted_at, and
+ *     the doubted ones are the first of them; every other record is in client.others;
  *   - no call steps through all records, but for those that ask or tell something about each of
  *     them: a recovery, another link, another external address, the farewell.
  */
@@ -39,6 +39,12 @@ bool client_init(struct client *client, uint64_t seed, bool is_vpn)
 static struct grant *grant_of_list(struct list *node)
 {
 	return container_of(node, struct grant, list);
+}
+
+/* Somebody cares how the gateway is. */
+static bool is_kept(const struct client *client)
+{
+	return client->holds || client->is_watched;
 }
 
 static struct grant *grant_of_question(struct question *question)
@@ -99,7 +105,7 @@ static struct grant *make_grant(struct client *client, unsigned protocol, uint16
 /* Granted records keep their place, unless they are granted again. */
 static void move_to_list(struct client *client, struct grant *grant, bool is_granted_anew)
 {
-	if (is_granted_anew)
+	if (is_granted_anew && grant->wanted_by)
 		list_append(&client->granted, &grant->list);
 	else if (!grant->is_granted)
 		list_append(&client->others, &grant->list);
@@ -333,7 +339,7 @@ static void address_answered(struct client *client, const struct response *respo
 {
 	uint32_t before = client->external.address;
 
-	if (external_on_response(&client->external, response, client->holds, now))
+	if (external_on_response(&client->external, response, is_kept(client), now))
 		address_changed(client, now);
 	if (!before && client->external.address)
 		retry_network_failures(client, now);
@@ -430,7 +436,7 @@ static void question_failed(struct client *client, struct question *question, in
 
 	switch (question->message.kind) {
 	case ASK_ADDRESS:
-		if (external_on_failed(&client->external, status, client->holds, now))
+		if (external_on_failed(&client->external, status, is_kept(client), now))
 			address_changed(client, now);
 		return;
 	case ASK_PCP:
@@ -438,6 +444,7 @@ static void question_failed(struct client *client, struct question *question, in
 		return;
 	case ASK_CREATE:
 		grant = grant_of_question(question);
+		grant->retries.result = 0;
 		grant_failed(client, grant, status, is_unheard, now);
 		return;
 	case ASK_DELETE:
@@ -544,6 +551,7 @@ static void question_answered(struct client *client, struct question *question,
 		pcp_ended(client, response->status);
 		break;
 	case ASK_CREATE:
+		grant_of_question(question)->retries.result = response->result;
 		if (response->status == NATPMP_OK)
 			grant_granted(client, grant_of_question(question), response, now);
 		else
@@ -564,7 +572,7 @@ static void hint_received(struct client *client, const struct response *response
 			(response->kind == RESPONSE_ADDRESS && response->status == NATPMP_OK &&
 			 response->address != client->external.address);
 
-	if (has_news && client->holds)
+	if (has_news && is_kept(client))
 		external_on_hint(&client->external, now);
 }
 
@@ -651,8 +659,8 @@ void client_on_link(struct client *client, instant now, int status, uint32_t gat
 	}
 	client->gateway_id = gateway_id;
 	try_link(client, &client->others, now);
-	if (client->external.callers)
-		external_ask(&client->external, &client->gateway, true, now);
+	if (client->external.callers || client->is_watched)
+		external_ask(&client->external, &client->gateway, client->external.callers, now);
 }
 
 static void say_farewell(struct client *client, struct list *list, instant now,
@@ -733,7 +741,7 @@ static instant look_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
 
-	if (!client->holds || gateway->reach != NATPMP_OK ||
+	if (!is_kept(client) || gateway->reach != NATPMP_OK ||
 	    client->external.question.state != QUESTION_IDLE)
 		return NEVER;
 	return later(gateway->answered_at, client->external.asked_at) + SILENCE_MAX;
@@ -906,7 +914,8 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 static void end_lease(struct client *client, struct lease *lease)
 {
 	list_remove(&lease->changed);
-	if (!--client->holds)
+	client->holds--;
+	if (!is_kept(client))
 		external_stop(&client->external, &client->gateway);
 }
 
@@ -919,6 +928,7 @@ void client_release(struct client *client, struct lease *lease, instant now)
 			grant_on_left(grant, now);
 		else
 			grant_on_released(grant, now);
+		list_append(&client->others, &grant->list);
 		settle(client, grant, now);
 	}
 }
@@ -929,6 +939,7 @@ void client_leave(struct client *client, struct lease *lease, instant now)
 	for (unsigned i = 0; i < lease->count; i++) {
 		struct grant *grant = lease->grants[i];
 		grant_on_left(grant, now);
+		list_append(&client->others, &grant->list);
 		settle(client, grant, now);
 	}
 }
@@ -1019,7 +1030,7 @@ void client_ask_address(struct client *client, instant now)
 void client_stop_asking_address(struct client *client)
 {
 	external_stop_waiting(&client->external);
-	if (!client->holds)
+	if (!is_kept(client))
 		external_stop(&client->external, &client->gateway);
 }
 
@@ -1035,4 +1046,49 @@ void client_stop_asking_pcp(struct client *client)
 {
 	if (!--client->pcp.callers)
 		gateway_withdraw(&client->gateway, &client->pcp.question);
+}
+
+void client_watch(struct client *client, bool is_watched, instant now)
+{
+	client->is_watched = is_watched;
+	if (is_watched)
+		external_ask(&client->external, &client->gateway, false, now);
+	else if (!is_kept(client))
+		external_stop(&client->external, &client->gateway);
+}
+
+static struct lease *any_lease_of(struct list *list)
+{
+	for (struct list *node = list->next; node != list; node = node->next)
+		if (grant_of_list(node)->wanted_by)
+			return grant_of_list(node)->wanted_by;
+	return NULL;
+}
+
+struct lease *client_any_lease(struct client *client)
+{
+	struct lease *lease;
+
+	if (!client->holds)
+		return NULL;
+	lease = any_lease_of(&client->granted);
+	/* Those that nobody wants any more are the last of the others. */
+	return lease ? lease : any_lease_of(&client->others);
+}
+
+int client_excuse(const struct client *client, const struct closing *closing)
+{
+	const struct gateway *gateway = &client->gateway;
+
+	if (gateway->link_status < NATPMP_OK)
+		return gateway->link_status;
+	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
+		const struct grant *grant =
+			closing->left & bit
+				? registry_find(&client->registry, bit, closing->internal_port)
+				: NULL;
+		if (grant && grant->question.hint)
+			return grant->question.hint;
+	}
+	return gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT;
 }

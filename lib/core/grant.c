@@ -119,6 +119,7 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 		     instant act_at)
 {
 	grant->wanted_by = lease;
+	grant->is_granted = false; /* a deletion may be on its way */
 	grant->suggested_port = grant->external_port ? grant->external_port : suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
