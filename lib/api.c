@@ -325,7 +325,7 @@ static int ask_address(natpmp_ctx *ctx)
 	client_ask_address(&ctx->client, now);
 	drive_wait(ctx, is_answered, &count, now + ctx->deadline);
 	int hint = external->question.hint;
-	client_stop_asking_address(&ctx->client);
+	client_stop_asking_address(&ctx->client, clock_ms());
 	drive_pump(ctx); /* the next one's turn */
 	if (ctx->link.status != NATPMP_OK)
 		return ctx->link.status;
@@ -437,6 +437,7 @@ int natpmp_fd(natpmp_ctx *ctx)
 
 	if (status)
 		return status;
+	ctx->drive.has_loop = true;
 	if (drive_open_waiter(ctx) != OS_OK)
 		status = NATPMP_E_SYSTEM;
 	else
@@ -454,6 +455,7 @@ int natpmp_timeout(natpmp_ctx *ctx)
 		return -1;
 	at = drive_next_deadline(ctx);
 	now = clock_ms();
+	ctx->drive.has_loop = true;
 	ctx->drive.loop_told = at ? at : 1;
 	context_leave(ctx, cancel);
 	if (at == NEVER)
@@ -470,6 +472,7 @@ int natpmp_process(natpmp_ctx *ctx)
 
 	if (status)
 		return status;
+	ctx->drive.has_loop = true;
 	ctx->drive.loop_told = 0;
 	if (ctx->drive.in_callback)
 		status = NATPMP_E_BUSY;

@@ -58,6 +58,7 @@ struct drive {
 	bool is_driven;      /* a thread sleeps until something comes, and processes it then */
 	instant driver_told; /* when that thread will look by itself */
 	instant loop_told;   /* when a program's loop will, by natpmp_timeout(); 0: it was not told */
+	bool has_loop;       /* a program drives, too, by natpmp_process() */
 	bool in_callback;    /* seen with the lock held: by this thread */
 	instant empty_at;    /* when the request socket was seen to be empty */
 	instant groups_empty_at;

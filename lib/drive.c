@@ -301,7 +301,7 @@ static bool sleep_unlocked(natpmp_ctx *ctx, instant at)
 
 static void drive_on(natpmp_ctx *ctx)
 {
-	if (ctx->link.is_watched)
+	if (ctx->link.is_watched || ctx->drive.has_loop)
 		(void)drive_open_waiter(ctx); /* without it, short sleeps have to do */
 	if (!sleep_unlocked(ctx, drive_next_deadline(ctx))) {
 		link_listen(ctx);

@@ -260,8 +260,8 @@ static void log_link(natpmp_ctx *ctx)
 	address_print(link->route.gateway, gateway);
 	address_print(link->route.source, own);
 	route_interface(&link->route, interface);
-	LOG(ctx, "gateway %s port %u, by %s from %s", gateway, link->port,
-	    interface[0] ? interface : "some interface", own);
+	LOG(ctx, "gateway %s port %u,%s%s from %s", gateway, link->port, interface[0] ? " by " : "",
+	    interface, own);
 	if (address_classify(link->route.source) == NATPMP_ADDRESS_PUBLIC)
 		LOG(ctx, "%s is a public address: maybe there is no NAT (RFC 6886 section 3)", own);
 }

@@ -682,7 +682,8 @@ static void say_farewell(struct client *client, struct list *list, instant now,
 		deletion.kind = ASK_DELETE;
 		send(arg, bytes, gateway->dialect->encode(&deletion, gateway->own_address, bytes));
 		grant->deletion_is_owed = true;
-		note_leftover(client, grant, NATPMP_E_TIMEOUT, now);
+		note_leftover(client, grant, gateway_is_away(gateway) ? gateway->reach
+								      : NATPMP_E_TIMEOUT, now);
 		grant->is_granted = grant->is_possible = grant->deletion_is_owed = false;
 		grant->gateway_expires_at = 0;
 		grant->act_at = earlier(grant->act_at, now);
@@ -1027,11 +1028,21 @@ void client_ask_address(struct client *client, instant now)
 	external_wait(&client->external, &client->gateway, now);
 }
 
-void client_stop_asking_address(struct client *client)
+void client_stop_asking_address(struct client *client, instant now)
 {
-	external_stop_waiting(&client->external);
-	if (!is_kept(client))
-		external_stop(&client->external, &client->gateway);
+	struct external *external = &client->external;
+	bool was_blocking = external->question.lane == LANE_AT_ONCE;
+
+	external_stop_waiting(external);
+	if (external->callers)
+		return;
+	if (!is_kept(client)) {
+		external_stop(external, &client->gateway);
+	} else if (external->question.state != QUESTION_IDLE && was_blocking) {
+		/* What is held can wait for the address; others shall not wait for the question. */
+		gateway_withdraw(&client->gateway, &external->question);
+		question_failed(client, &external->question, NATPMP_E_TIMEOUT, true, now);
+	}
 }
 
 void client_ask_pcp(struct client *client, instant now)

@@ -89,7 +89,7 @@ bool client_is_closed(const struct client *client, unsigned protocol, uint16_t i
 
 /* A caller is blocked until external.answers moves on, or client_stop_asking_address(). */
 void client_ask_address(struct client *client, instant now);
-void client_stop_asking_address(struct client *client);
+void client_stop_asking_address(struct client *client, instant now);
 /* The same with pcp.answers. */
 void client_ask_pcp(struct client *client, instant now);
 void client_stop_asking_pcp(struct client *client);

@@ -115,6 +115,18 @@ instant grant_rank(const struct grant *grant, const struct gateway *gateway, ins
 
 /* --- events --- */
 
+/* The last sends were not answered: the gateway may have granted what they asked for. */
+static void note_unanswered(struct grant *grant)
+{
+	const struct question *question = &grant->question;
+	duration lifetime = (duration)question->message.lifetime * MS_PER_S;
+
+	if (is_asked_to_create(grant) && question->last_sent && !question->is_answered)
+		grant->gateway_expires_at =
+			later(grant->gateway_expires_at, question->last_sent + lifetime);
+}
+
+
 void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggested_port,
 		     instant act_at)
 {
@@ -128,6 +140,7 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 
 void grant_on_released(struct grant *grant, instant now)
 {
+	note_unanswered(grant);
 	grant->wanted_by = NULL;
 	grant->is_moving = false;
 	grant->deletion_is_owed = grant->is_granted || grant->is_possible;
@@ -137,6 +150,7 @@ void grant_on_released(struct grant *grant, instant now)
 
 void grant_on_left(struct grant *grant, instant now)
 {
+	note_unanswered(grant);
 	grant->wanted_by = NULL;
 	grant->is_moving = false;
 	grant->act_at = now;
@@ -146,6 +160,7 @@ void grant_on_left(struct grant *grant, instant now)
 
 void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now)
 {
+	note_unanswered(grant);
 	grant->is_moving = true;
 	grant->suggested_port = suggested_port;
 	grant->act_at = now;
@@ -184,12 +199,9 @@ void grant_on_taken_back(struct grant *grant, instant now)
 
 void grant_on_sent(struct grant *grant, instant now)
 {
-	duration lifetime = (duration)grant->question.message.lifetime * MS_PER_S;
-
-	if (!is_asked_to_create(grant) || grant->question.message.vpn)
-		return;
-	grant->is_possible = true;
-	grant->gateway_expires_at = later(grant->gateway_expires_at, now + lifetime);
+	(void)now;
+	if (is_asked_to_create(grant) && !grant->question.message.vpn)
+		grant->is_possible = true;
 }
 
 bool grant_on_granted(struct grant *grant, const struct gateway *gateway,
@@ -221,14 +233,13 @@ bool grant_on_granted(struct grant *grant, const struct gateway *gateway,
 	return true;
 }
 
-/* The gateway heard every send of a question that it refused, and did nothing. */
-static bool did_nothing(const struct grant *grant, int status)
+/* The gateway heard the only send of the question, and did nothing. */
+static bool was_refused_at_once(const struct grant *grant, int status)
 {
 	enum status_class kind = status_class(status);
-	bool was_sent_once = grant->question.asked_at == grant->question.last_sent;
 
-	return (kind == STATUS_NO || kind == STATUS_CLOSED) && was_sent_once &&
-	       !grant->external_port && !grant->deletion_is_owed;
+	return (kind == STATUS_NO || kind == STATUS_CLOSED) &&
+	       grant->question.asked_at == grant->question.last_sent;
 }
 
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
@@ -238,7 +249,9 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 	bool is_in_force = grant_is_in_force(grant, gateway) && grant->expires_at > now;
 
 	grant->question.hint = 0;
-	if (did_nothing(grant, status))
+	if (!was_refused_at_once(grant, status))
+		note_unanswered(grant);
+	else if (!grant->external_port && !grant->deletion_is_owed)
 		grant->is_possible = false;
 	if (!is_in_force)
 		grant->is_granted = false;
@@ -289,6 +302,7 @@ void grant_on_expired(struct grant *grant, int status, instant now)
 
 void grant_on_lost(struct grant *grant, int status, instant now)
 {
+	note_unanswered(grant);
 	grant->is_granted = false;
 	grant->act_at = earlier(grant->act_at, now);
 	if (grant->retries.status == NATPMP_OK || status_class(status) == STATUS_MACHINE)
