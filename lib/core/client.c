@@ -182,11 +182,11 @@ static void note_leftover(struct client *client, const struct grant *grant, int 
 {
 	struct leftover *leftover = &client->leftover;
 
-	if (!grant->deletion_is_owed || grant->gateway_expires_at <= now)
+	if (!grant->deletion_is_owed || grant_gone_at(grant) <= now)
 		return;
 	if (leftover->until <= now)
 		leftover->status = status;
-	leftover->until = later(leftover->until, grant->gateway_expires_at);
+	leftover->until = later(leftover->until, grant_gone_at(grant));
 }
 
 /* The deletion has come to an end, one way or the other. */
@@ -204,7 +204,7 @@ static void deletion_ended(struct client *client, struct grant *grant, int statu
 
 static void ask_to_delete(struct client *client, struct grant *grant, instant now)
 {
-	grant->question.message.kind = ASK_DELETE;
+	grant_on_deleting(grant);
 	/* To delete all would take along what is held by now. */
 	if (!grant->question.message.internal_port && client->holds)
 		deletion_ended(client, grant, NATPMP_E_HELD, now);
@@ -250,10 +250,21 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 	}
 }
 
+/* When a deletion that nobody waits for need not be asked for any more; NEVER. */
+static instant deletion_over_at(const struct client *client, const struct grant *grant)
+{
+	const struct question *question = &grant->question;
+
+	if (question->state == QUESTION_IDLE || question->message.kind != ASK_DELETE ||
+	    is_blocking(client, grant))
+		return NEVER;
+	return grant->gateway_expires_at;
+}
+
 static void set_timer(struct client *client, struct grant *grant)
 {
 	struct lease *lease = grant->wanted_by;
-	instant at = grant_next_deadline(grant);
+	instant at = earlier(grant_next_deadline(grant), deletion_over_at(client, grant));
 
 	/* The second protocol waits for the first one, not for a time. */
 	if (lease && grant->question.state == QUESTION_IDLE && !grant->is_moving &&
@@ -282,11 +293,12 @@ static void settle(struct client *client, struct grant *grant, instant now)
 {
 	struct lease *lease = grant->wanted_by;
 
+	/* A verdict comes first: nobody is blocked after it. */
+	if (lease && lease_judge(lease, &client->gateway, &client->external, now))
+		note_news(client, lease);
 	if (!act_on_grant(client, grant, now))
 		return;
 	move_to_list(client, grant, false);
-	if (lease && lease_judge(lease, &client->gateway, &client->external, now))
-		note_news(client, lease);
 	set_timer(client, grant);
 }
 
@@ -395,9 +407,9 @@ static void deletion_failed(struct client *client, struct grant *grant, int stat
 	settle_all_of(client, grant, now);
 }
 
-static void submit_pcp(struct client *client)
+static void submit_pcp(struct client *client, instant now)
 {
-	gateway_submit(&client->gateway, &client->pcp.question, LANE_AT_ONCE, client->pcp.answers);
+	gateway_submit(&client->gateway, &client->pcp.question, LANE_AT_ONCE, now + RANK_MARGIN);
 }
 
 static void pcp_ended(struct client *client, int status)
@@ -410,22 +422,31 @@ static void pcp_ended(struct client *client, int status)
 /* The question had its turn in vain. If a caller is blocked by it, it is asked again at once. */
 static bool goes_on(struct client *client, struct question *question, instant now)
 {
-	struct grant *grant;
+	struct grant *grant = NULL;
+	instant rank = now + RANK_MARGIN;
 
 	switch (question->message.kind) {
 	case ASK_ADDRESS:
 		if (client->external.callers)
-			gateway_submit(&client->gateway, question, LANE_AT_ONCE, now);
+			gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
 		return client->external.callers;
 	case ASK_PCP:
 		if (client->pcp.callers)
-			gateway_submit(&client->gateway, question, LANE_AT_ONCE, now);
+			gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
 		return client->pcp.callers;
+	case ASK_CREATE:
+		grant = grant_of_question(question);
+		if (!is_blocking(client, grant))
+			return false;
+		submit_grant(client, grant, now);
+		return true;
 	default:
 		grant = grant_of_question(question);
-		if (is_blocking(client, grant))
-			submit_grant(client, grant, now);
-		return grant->question.state != QUESTION_IDLE;
+		if (!is_blocking(client, grant))
+			return false;
+		grant->act_at = now;
+		settle(client, grant, now);
+		return true;
 	}
 }
 
@@ -458,8 +479,8 @@ static void put_away(struct client *client, bool is_yielding, instant now)
 {
 	struct gateway *gateway = &client->gateway;
 	struct question *question = gateway->in_flight;
-	bool is_unheard = !gateway->series.is_heard;
 	int status = gateway_put_away(gateway, now);
+	bool is_unheard = gateway->reach != NATPMP_OK;
 
 	if (is_yielding && goes_on(client, question, now))
 		return;
@@ -737,13 +758,13 @@ static void see_reach(struct client *client, instant now)
 		lose_doubted(client, now);
 }
 
-/* Nothing was heard for long while something is held: ask how the gateway is. */
+/* Nothing was heard for long, and nothing is being asked, while something is held: ask how the
+ * gateway is. */
 static instant look_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
 
-	if (!is_kept(client) || gateway->reach != NATPMP_OK ||
-	    client->external.question.state != QUESTION_IDLE)
+	if (!is_kept(client) || gateway->reach != NATPMP_OK || !gateway_is_idle(gateway))
 		return NEVER;
 	return later(gateway->answered_at, client->external.asked_at) + SILENCE_MAX;
 }
@@ -760,6 +781,10 @@ static void on_grant_timer(struct client *client, struct grant *grant, instant n
 {
 	struct lease *lease = grant->wanted_by;
 
+	if (deletion_over_at(client, grant) <= now) {
+		gateway_withdraw(&client->gateway, &grant->question);
+		deletion_ended(client, grant, NATPMP_OK, now);
+	}
 	if (lease && grant->is_granted && grant->expires_at <= now) {
 		int reach = client->gateway.reach;
 		int why = reach < NATPMP_OK ? reach : NATPMP_E_TIMEOUT;
@@ -779,15 +804,17 @@ static void run_timers(struct client *client, instant now)
 	see_reach(client, now);
 	if (client->gateway.reboot.recovery_at <= now)
 		recover(client, now);
-	on_external_time(client, now);
 	while ((first = heap_first(&client->timers)) && first->key <= now)
 		on_grant_timer(client, container_of(first, struct grant, timer), now);
+	on_external_time(client, now);
 }
 
-static void request_sent(struct question *question, instant now)
+static void request_sent(struct client *client, struct question *question)
 {
-	if (question->message.kind == ASK_CREATE || question->message.kind == ASK_DELETE)
-		grant_on_sent(grant_of_question(question), now);
+	if (question->message.kind != ASK_CREATE && question->message.kind != ASK_DELETE)
+		return;
+	grant_on_sent(grant_of_question(question));
+	move_to_list(client, grant_of_question(question), false);
 }
 
 size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_MAX])
@@ -802,7 +829,7 @@ size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_M
 			return 0;
 		case GATEWAY_SEND:
 			len = gateway_send(gateway, now, bytes);
-			request_sent(gateway->in_flight, now);
+			request_sent(client, gateway->in_flight);
 			return len;
 		case GATEWAY_YIELD:
 			put_away(client, true, now);
@@ -1047,10 +1074,9 @@ void client_stop_asking_address(struct client *client, instant now)
 
 void client_ask_pcp(struct client *client, instant now)
 {
-	(void)now;
 	client->pcp.callers++;
 	if (client->pcp.question.state == QUESTION_IDLE)
-		submit_pcp(client);
+		submit_pcp(client, now);
 }
 
 void client_stop_asking_pcp(struct client *client)

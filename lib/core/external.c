@@ -27,7 +27,7 @@ void external_forget(struct external *external)
 /* All that come up wait for this small question, so it goes first. After a failure they do not. */
 static instant external_rank(const struct external *external, instant now)
 {
-	return external->failures ? now : 0;
+	return external->failures ? now + RANK_MARGIN : 0;
 }
 
 void external_ask(struct external *external, struct gateway *gateway, bool is_blocking,

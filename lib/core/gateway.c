@@ -124,17 +124,40 @@ static instant lanes_open_at(const struct gateway *gateway)
 	return at;
 }
 
-/* When may another question start, if the one in flight yields? It was not heard: then a backoff
- * follows, and a caller who is blocked yields to nobody whom that stops. */
+static bool lanes_are_empty(const struct gateway *gateway)
+{
+	for (unsigned i = 0; i < LANES; i++)
+		if (gateway->lanes[i].count)
+			return false;
+	return true;
+}
+
+/* One question may be ignored for itself: if another one waits, see what becomes of that before
+ * the gateway is called silent. */
+static bool silence_is_general(const struct gateway *gateway)
+{
+	return gateway->silences || lanes_are_empty(gateway);
+}
+
+/* Silence on the question in flight makes a backoff follow. */
+static bool backoff_follows(const struct gateway *gateway)
+{
+	bool is_known_to_answer = gateway->reach == NATPMP_OK && !silence_is_general(gateway);
+
+	return !gateway->series.is_heard && !is_known_to_answer;
+}
+
+/* When may another question start, if the one in flight yields? A blocking call resumes at once
+ * after yielding, so it does not yield to questions that the coming backoff would stop anyway. */
 static instant other_may_start_at(const struct gateway *gateway)
 {
 	bool is_blocking = gateway->in_flight->lane == LANE_AT_ONCE;
-	bool backoff_follows = !gateway->series.is_heard;
+	bool will_be_stopped =
+		is_blocking && backoff_follows(gateway) && !gateway->backoff.is_cut;
 	instant at = NEVER;
 
 	for (enum lane lane = 0; lane < LANES; lane++) {
-		bool is_stopped =
-			is_blocking && backoff_follows && lane_waits_for_backoff(lane);
+		bool is_stopped = will_be_stopped && lane_waits_for_backoff(lane);
 		if (gateway->lanes[lane].count && !is_stopped)
 			at = earlier(at, recovery_over_at(gateway, lane));
 	}
@@ -161,6 +184,7 @@ void gateway_submit(struct gateway *gateway, struct question *question, enum lan
 void gateway_cut_backoff(struct gateway *gateway)
 {
 	gateway->backoff.until = 0;
+	gateway->backoff.is_cut = gateway->in_flight;
 }
 
 static void question_land(struct gateway *gateway)
@@ -175,6 +199,11 @@ void gateway_withdraw(struct gateway *gateway, struct question *question)
 		question_land(gateway);
 	heap_remove(&gateway->lanes[question->lane], &question->turn);
 	question->state = QUESTION_IDLE;
+}
+
+instant question_answerable_at(const struct question *question, instant now)
+{
+	return later(question->asked_at, now > ANSWER_WINDOW ? now - ANSWER_WINDOW : 0);
 }
 
 bool question_is_outstanding(const struct question *question, instant now)
@@ -270,16 +299,7 @@ static void take_turn(struct gateway *gateway, instant now)
 	series_begin(gateway, now);
 }
 
-static bool lanes_are_empty(const struct gateway *gateway)
-{
-	for (unsigned i = 0; i < LANES; i++)
-		if (gateway->lanes[i].count)
-			return false;
-	return true;
-}
-
-/* Five sends were not answered. One question may be ignored for itself: if another one waits,
- * see what becomes of that before the gateway is called silent. */
+/* Five sends were not answered. */
 static void note_silence(struct gateway *gateway, instant now)
 {
 	const struct question *question = gateway->in_flight;
@@ -287,7 +307,7 @@ static void note_silence(struct gateway *gateway, instant now)
 	if (now < series_patience_at(gateway) || gateway->series.is_heard ||
 	    gateway->reach == NATPMP_E_REFUSED)
 		return;
-	if (gateway->silences || lanes_are_empty(gateway))
+	if (silence_is_general(gateway))
 		gateway->reach = question->hint ? question->hint : NATPMP_E_TIMEOUT;
 }
 
@@ -318,7 +338,8 @@ static void begin_backoff(struct gateway *gateway, instant since)
 	duration doubled = backoff->length ? 2 * backoff->length : BACKOFF_MIN;
 
 	backoff->length = earlier(doubled, BACKOFF_MAX);
-	backoff->until = since + backoff->length;
+	backoff->until = backoff->is_cut ? 0 : since + backoff->length;
+	backoff->is_cut = false;
 }
 
 int gateway_put_away(struct gateway *gateway, instant now)
@@ -327,10 +348,10 @@ int gateway_put_away(struct gateway *gateway, instant now)
 	bool is_complete = series_end_at(gateway) <= now;
 
 	note_silence(gateway, now);
-	if (!gateway->series.is_heard) {
+	if (backoff_follows(gateway))
 		begin_backoff(gateway, question->last_sent);
+	if (!gateway->series.is_heard)
 		gateway->silences++;
-	}
 	question_land(gateway);
 	if (question->hint)
 		return question->hint;
@@ -341,8 +362,11 @@ int gateway_put_away(struct gateway *gateway, instant now)
 
 static void open_window(struct gateway *gateway, instant now)
 {
+	instant granted_at = gateway->reboot.granted_at;
+
 	gateway->reboot = (struct reboot){
-		.forgot_at = now,
+		.forgot_at = later(now, granted_at + 1),
+		.granted_at = granted_at,
 		.recovery_at = now + gateway_random(gateway) % (RECOVERY_DELAY_MAX + 1),
 		.window_until = now + SUSPICION_WINDOW,
 	};
@@ -360,6 +384,14 @@ void gateway_on_time(struct gateway *gateway, instant now)
 {
 	if (gateway->reboot.is_suspected_again && gateway->reboot.window_until <= now)
 		open_window(gateway, now);
+}
+
+instant gateway_note_grant(struct gateway *gateway, instant now)
+{
+	struct reboot *reboot = &gateway->reboot;
+
+	reboot->granted_at = later(now, reboot->forgot_at);
+	return reboot->granted_at;
 }
 
 void gateway_recover(struct gateway *gateway)
@@ -472,6 +504,11 @@ void gateway_relink(struct gateway *gateway, instant now, int status, uint32_t o
 		gateway->reboot.recovery_at = now;
 	if (status != NATPMP_OK)
 		gateway->reboot.recovery_at = NEVER;
+}
+
+bool gateway_is_idle(const struct gateway *gateway)
+{
+	return !gateway->in_flight && lanes_are_empty(gateway);
 }
 
 bool gateway_is_away(const struct gateway *gateway)

@@ -20,6 +20,9 @@ enum {
 	SUSPICION_WINDOW = 30000,  /* ms; packets that nobody asked for start one recovery, and
 				    * end one backoff, in each */
 	ANSWER_WINDOW = 127750,    /* ms; so long may a send still be answered */
+
+	RANK_MARGIN = 600000, /* ms; what is asked now ranks so much later, behind all mappings
+			       * that end sooner and are renewed */
 };
 
 /* When may a question start? */
@@ -47,7 +50,7 @@ struct question {
 	uint8_t zero_grants; /* "granted" with port or lifetime 0, since it was submitted */
 	int16_t hint;        /* natpmp_status: what was heard short of an answer; 0: nothing */
 	struct heap_node turn;
-	instant asked_at;  /* its first send that may still be answered */
+	instant asked_at;  /* its first send since an answer, or since none could come any more */
 	instant last_sent; /* 0: never */
 };
 
@@ -63,11 +66,14 @@ struct backoff {
 	duration length; /* 0: there is none */
 	instant until;
 	instant pass_at; /* when the next question may pass it */
+	bool is_cut;     /* somebody asked anew: the next one stops nobody */
 };
 
-/* What the gateway forgot. A grant older than forgot_at is doubted. */
+/* What the gateway forgot. A grant older than forgot_at is doubted. No reboot and no grant have one
+ * instant, even if their packets are read at once: forgot_at and granted_at are moved apart. */
 struct reboot {
 	instant forgot_at;
+	instant granted_at;   /* the youngest grant */
 	instant recovery_at;  /* what is doubted is asked for then; NEVER: nothing is to come */
 	instant window_until; /* a later suspicion waits until then */
 	bool is_suspected_again;
@@ -108,6 +114,8 @@ void gateway_cut_backoff(struct gateway *gateway);
 void gateway_withdraw(struct gateway *gateway, struct question *question);
 /* If the question is in flight and its next send is not near, begin its series again. */
 void gateway_restart_series(struct gateway *gateway, struct question *question, instant now);
+/* The first of its sends that may be what is answered now. */
+instant question_answerable_at(const struct question *question, instant now);
 /* One of its sends may still be answered, and none was. */
 bool question_is_outstanding(const struct question *question, instant now);
 
@@ -129,6 +137,8 @@ size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_
 int gateway_put_away(struct gateway *gateway, instant now);
 /* What is due by itself: a suspicion that had to wait. */
 void gateway_on_time(struct gateway *gateway, instant now);
+/* Something is granted. Returns the instant to note for it, later than any reboot so far. */
+instant gateway_note_grant(struct gateway *gateway, instant now);
 /* The recovery has begun. */
 void gateway_recover(struct gateway *gateway);
 
@@ -151,6 +161,8 @@ void gateway_relink(struct gateway *gateway, instant now, int status, uint32_t o
 
 /* --- what is known --- */
 
+/* No question waits or is in flight. */
+bool gateway_is_idle(const struct gateway *gateway);
 /* It does not answer, or runs no such service. */
 bool gateway_is_away(const struct gateway *gateway);
 /* It was asked three times and never heard. */

@@ -84,9 +84,30 @@ instant grant_next_deadline(const struct grant *grant)
 	return is_deleting ? at : earlier(at, grant->act_at);
 }
 
+/* A gateway SHOULD NOT grant more than was asked for (RFC 6886 section 3.3): do not count on it. */
+static uint32_t planned_lifetime(const struct grant *grant)
+{
+	uint32_t asked = grant->question.message.lifetime;
+
+	return grant->lifetime < asked ? grant->lifetime : asked;
+}
+
 static bool is_short_lived(const struct grant *grant)
 {
-	return grant->external_port && grant->lifetime < SHORT_LIFETIME;
+	return grant->external_port && planned_lifetime(grant) < SHORT_LIFETIME;
+}
+
+instant grant_gone_at(const struct grant *grant)
+{
+	const struct question *question = &grant->question;
+	const struct message *message = &question->message;
+	bool may_be_granted = is_asked_to_create(grant) && !message->vpn && question->last_sent &&
+			      !question->is_answered;
+
+	if (!may_be_granted)
+		return grant->gateway_expires_at;
+	return later(grant->gateway_expires_at,
+		     question->last_sent + (duration)message->lifetime * MS_PER_S);
 }
 
 enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking)
@@ -115,23 +136,11 @@ instant grant_rank(const struct grant *grant, const struct gateway *gateway, ins
 
 /* --- events --- */
 
-/* The last sends were not answered: the gateway may have granted what they asked for. */
-static void note_unanswered(struct grant *grant)
-{
-	const struct question *question = &grant->question;
-	duration lifetime = (duration)question->message.lifetime * MS_PER_S;
-
-	if (is_asked_to_create(grant) && question->last_sent && !question->is_answered)
-		grant->gateway_expires_at =
-			later(grant->gateway_expires_at, question->last_sent + lifetime);
-}
-
-
 void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggested_port,
 		     instant act_at)
 {
 	grant->wanted_by = lease;
-	grant->is_granted = false; /* a deletion may be on its way */
+	grant->is_granted = false; /* to somebody else, on other terms */
 	grant->suggested_port = grant->external_port ? grant->external_port : suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
@@ -140,7 +149,6 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 
 void grant_on_released(struct grant *grant, instant now)
 {
-	note_unanswered(grant);
 	grant->wanted_by = NULL;
 	grant->is_moving = false;
 	grant->deletion_is_owed = grant->is_granted || grant->is_possible;
@@ -150,7 +158,6 @@ void grant_on_released(struct grant *grant, instant now)
 
 void grant_on_left(struct grant *grant, instant now)
 {
-	note_unanswered(grant);
 	grant->wanted_by = NULL;
 	grant->is_moving = false;
 	grant->act_at = now;
@@ -160,7 +167,6 @@ void grant_on_left(struct grant *grant, instant now)
 
 void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now)
 {
-	note_unanswered(grant);
 	grant->is_moving = true;
 	grant->suggested_port = suggested_port;
 	grant->act_at = now;
@@ -170,7 +176,7 @@ void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now)
  * end when it expires. */
 static instant next_renewal(const struct grant *grant, const struct gateway *gateway, instant now)
 {
-	duration lifetime = (duration)grant->lifetime * MS_PER_S;
+	duration lifetime = (duration)planned_lifetime(grant) * MS_PER_S;
 	instant began_at = grant->expires_at - lifetime;
 
 	for (unsigned tries = 1; tries < 64; tries++) {
@@ -188,6 +194,7 @@ void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant 
 {
 	bool is_renewal = is_asked_to_create(grant) && grant->is_granted;
 
+	grant->gateway_expires_at = grant_gone_at(grant);
 	grant->act_at = is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now)
 							      : NEVER;
 }
@@ -197,49 +204,64 @@ void grant_on_taken_back(struct grant *grant, instant now)
 	grant->act_at = now;
 }
 
-void grant_on_sent(struct grant *grant, instant now)
+void grant_on_deleting(struct grant *grant)
 {
-	(void)now;
-	if (is_asked_to_create(grant) && !grant->question.message.vpn)
+	grant->gateway_expires_at = grant_gone_at(grant);
+	grant->question.message.kind = ASK_DELETE;
+}
+
+void grant_on_sent(struct grant *grant)
+{
+	if (!is_asked_to_create(grant))
+		grant->is_granted = false;
+	if (!grant->question.message.vpn)
 		grant->is_possible = true;
 }
 
-bool grant_on_granted(struct grant *grant, const struct gateway *gateway,
+bool grant_on_granted(struct grant *grant, struct gateway *gateway,
 		      const struct response *response, instant now)
 {
-	/* A gateway SHOULD NOT grant more than was asked for (section 3.3): do not count on it. */
-	uint32_t asked = grant->question.message.lifetime;
-	uint32_t lifetime = response->lifetime < asked ? response->lifetime : asked;
-	instant expires_at = grant->question.asked_at + (duration)lifetime * MS_PER_S;
+	instant began_at = question_answerable_at(&grant->question, now);
 
+	grant->lifetime = response->lifetime;
+	duration lifetime = (duration)planned_lifetime(grant) * MS_PER_S;
 	grant->deletion_is_owed = false;
 	grant->external_port = response->external_port;
 	grant->is_possible = !grant->question.message.vpn;
 	grant->gateway_expires_at = now + (duration)response->lifetime * MS_PER_S;
-	if (expires_at <= now) {
+	if (began_at + lifetime <= now) {
 		grant->act_at = now; /* until the next answer it is as it was */
 		return false;
 	}
 	grant->is_granted = true;
-	grant->lifetime = lifetime;
 	grant->suggested_port = grant->external_port;
-	grant->granted_at = now;
-	grant->expires_at = expires_at;
-	grant->act_at = earlier(grant->question.asked_at +
-					gateway->dialect->renewal_delay(
-						(duration)lifetime * MS_PER_S, 0),
+	grant->granted_at = gateway_note_grant(gateway, now);
+	grant->expires_at = began_at + lifetime;
+	grant->act_at = earlier(began_at + gateway->dialect->renewal_delay(lifetime, 0),
 				now + RENEWAL_DELAY_MAX);
 	grant->retries = (struct retries){0};
 	return true;
 }
 
-/* The gateway heard the only send of the question, and did nothing. */
-static bool was_refused_at_once(const struct grant *grant, int status)
+/* The gateway heard the only send of a question, and did nothing. */
+static bool was_in_vain(const struct grant *grant, int status)
 {
 	enum status_class kind = status_class(status);
+	bool was_sent_once = grant->question.asked_at == grant->question.last_sent;
 
-	return (kind == STATUS_NO || kind == STATUS_CLOSED) &&
-	       grant->question.asked_at == grant->question.last_sent;
+	return (kind == STATUS_NO || kind == STATUS_CLOSED) && was_sent_once;
+}
+
+/* Whatever came of the sends: what may the gateway have? */
+static void note_failed_sends(struct grant *grant, int status, instant now)
+{
+	duration lifetime = (duration)grant->question.message.lifetime * MS_PER_S;
+
+	if (!was_in_vain(grant, status))
+		grant->gateway_expires_at =
+			later(grant->gateway_expires_at, grant->question.last_sent + lifetime);
+	else if (grant->gateway_expires_at <= now)
+		grant->is_possible = false;
 }
 
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
@@ -249,10 +271,7 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 	bool is_in_force = grant_is_in_force(grant, gateway) && grant->expires_at > now;
 
 	grant->question.hint = 0;
-	if (!was_refused_at_once(grant, status))
-		note_unanswered(grant);
-	else if (!grant->external_port && !grant->deletion_is_owed)
-		grant->is_possible = false;
+	note_failed_sends(grant, status, now);
 	if (!is_in_force)
 		grant->is_granted = false;
 	if (is_in_force)
@@ -302,7 +321,6 @@ void grant_on_expired(struct grant *grant, int status, instant now)
 
 void grant_on_lost(struct grant *grant, int status, instant now)
 {
-	note_unanswered(grant);
 	grant->is_granted = false;
 	grant->act_at = earlier(grant->act_at, now);
 	if (grant->retries.status == NATPMP_OK || status_class(status) == STATUS_MACHINE)

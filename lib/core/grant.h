@@ -13,7 +13,6 @@
 struct lease;
 
 enum {
-	RANK_MARGIN = 600000,    /* ms; mappings that end sooner are renewed before others are made */
 	RANK_PENALTY = 60000,    /* ms; what failed ranks so much later, for each failure ... */
 	RANK_PENALTIES_MAX = 8,  /* ... up to this many */
 	RENEWAL_DELAY_MAX = 86400000, /* ms; never plan further ahead, whatever was granted */
@@ -45,10 +44,10 @@ struct grant {
 	bool is_moving;             /* it is deleted first, then created on another external port */
 	uint16_t external_port;     /* last assigned; 0: never granted */
 	uint16_t suggested_port;    /* external */
-	uint32_t lifetime;          /* s, as granted last */
+	uint32_t lifetime;          /* s, as granted last, though more than was asked for */
 	instant granted_at;         /* when the grant came */
 	instant expires_at;         /* our view: counted from the first send that may be answered */
-	instant gateway_expires_at; /* the gateway has let go of it by then */
+	instant gateway_expires_at; /* the gateway has let go of what it granted by then */
 	instant act_at;             /* ask (again) then, if nothing is being asked; NEVER */
 	struct retries retries;
 };
@@ -69,6 +68,8 @@ bool grant_is_in_force(const struct grant *grant, const struct gateway *gateway)
 /* What to do next: a table of (wanted, state). */
 enum grant_action grant_next_action(const struct grant *grant, const struct gateway *gateway,
 				    instant now);
+/* The gateway has let go of it by then, even if it granted the question that is not answered. */
+instant grant_gone_at(const struct grant *grant);
 /* When that may change by itself; NEVER. */
 instant grant_next_deadline(const struct grant *grant);
 /* The lane and the rank of the question about it. is_blocking: a caller is blocked by it. */
@@ -90,10 +91,12 @@ void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now);
 void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant now);
 /* The question about it was taken back. */
 void grant_on_taken_back(struct grant *grant, instant now);
+/* A deletion is to be asked for from now on. */
+void grant_on_deleting(struct grant *grant);
 /* Its question was sent (again). */
-void grant_on_sent(struct grant *grant, instant now);
+void grant_on_sent(struct grant *grant);
 /* The gateway granted it. False: for so short a time that it is over already. */
-bool grant_on_granted(struct grant *grant, const struct gateway *gateway,
+bool grant_on_granted(struct grant *grant, struct gateway *gateway,
 		      const struct response *response, instant now);
 /* Creating it failed, or was refused: status says how. is_unheard: the whole gateway is silent. */
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,

@@ -292,6 +292,7 @@ static void lease_decide(struct lease *lease, int status)
 {
 	lease->status = status;
 	lease->verdict_at = NEVER;
+	lease->is_awaited = false;
 }
 
 bool lease_judge(struct lease *lease, const struct gateway *gateway,

@@ -217,7 +217,7 @@ static struct response decode(const uint8_t *bytes, size_t len, const struct mes
 		decode_mapping(bytes, len, &r);
 	else
 		decode_refused_mapping(bytes, len, asked, &r);
-	return r;
+	return r.kind == RESPONSE_JUNK ? junk : r;
 }
 
 /* --- time --- */
