@@ -289,6 +289,15 @@ static void note_news(struct client *client, struct lease *lease)
 		list_append(&client->changed, &lease->changed);
 }
 
+/* The caller who was blocked by the lease does not wait for the address any more. */
+static void stop_asking_for(struct client *client, struct lease *lease, instant now)
+{
+	if (lease->asks_address) {
+		lease->asks_address = false;
+		client_stop_asking_address(client, now);
+	}
+}
+
 static void settle(struct client *client, struct grant *grant, instant now)
 {
 	struct lease *lease = grant->wanted_by;
@@ -357,14 +366,18 @@ static void address_answered(struct client *client, const struct response *respo
 		retry_network_failures(client, now);
 }
 
-static void refresh_address(struct client *client, const struct lease *lease, instant now)
+/* A caller who is blocked is told the address as it is now; others take one that is not stale. */
+static void refresh_address(struct client *client, struct lease *lease, instant now)
 {
 	struct external *external = &client->external;
 
-	if (lease->is_awaited)
-		external->is_settled = false; /* the caller is told it as it is now */
-	if (external_is_stale(external, now))
-		external_ask(external, &client->gateway, lease->is_awaited, now);
+	if (lease->is_awaited && !lease->asks_address) {
+		lease->asks_address = true;
+		external->is_settled = false;
+		external_wait(external, &client->gateway, now);
+	} else if (external_is_stale(external, now)) {
+		external_ask(external, &client->gateway, false, now);
+	}
 }
 
 /* --- what became of a question --- */
@@ -939,37 +952,35 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 	return NATPMP_OK;
 }
 
-static void end_lease(struct client *client, struct lease *lease)
+/* The grants of the lease are on their own from now on. */
+static void end_lease(struct client *client, struct lease *lease, instant now)
 {
-	list_remove(&lease->changed);
 	client->holds--;
+	stop_asking_for(client, lease, now);
+	list_remove(&lease->changed);
 	if (!is_kept(client))
 		external_stop(&client->external, &client->gateway);
+	for (unsigned i = 0; i < lease->count; i++) {
+		list_append(&client->others, &lease->grants[i]->list);
+		settle(client, lease->grants[i], now);
+	}
 }
 
 void client_release(struct client *client, struct lease *lease, instant now)
 {
-	end_lease(client, lease);
-	for (unsigned i = 0; i < lease->count; i++) {
-		struct grant *grant = lease->grants[i];
+	for (unsigned i = 0; i < lease->count; i++)
 		if (client->is_vpn)
-			grant_on_left(grant, now);
+			grant_on_left(lease->grants[i], now);
 		else
-			grant_on_released(grant, now);
-		list_append(&client->others, &grant->list);
-		settle(client, grant, now);
-	}
+			grant_on_released(lease->grants[i], now);
+	end_lease(client, lease, now);
 }
 
 void client_leave(struct client *client, struct lease *lease, instant now)
 {
-	end_lease(client, lease);
-	for (unsigned i = 0; i < lease->count; i++) {
-		struct grant *grant = lease->grants[i];
-		grant_on_left(grant, now);
-		list_append(&client->others, &grant->list);
-		settle(client, grant, now);
-	}
+	for (unsigned i = 0; i < lease->count; i++)
+		grant_on_left(lease->grants[i], now);
+	end_lease(client, lease, now);
 }
 
 void client_stop_waiting(struct lease *lease)

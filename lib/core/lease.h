@@ -41,6 +41,7 @@ struct lease {
 	uint16_t suggested_port; /* external, as the program wishes it */
 	bool is_exact;
 	bool is_awaited;
+	bool asks_address;       /* for the caller who is blocked */
 	bool moves_are_told;     /* the tries to find one port are no secret any more */
 	uint8_t moves;           /* tries in a row to find one port */
 	uint8_t move_rounds;     /* rounds of tries that failed */
