@@ -152,7 +152,7 @@ static void ask_to_create(struct client *client, struct grant *grant, instant no
 	struct message *message = &grant->question.message;
 	bool is_new = !grant->external_port && !grant->retries.count;
 
-	message->kind = ASK_CREATE;
+	grant_on_turned(grant, ASK_CREATE);
 	message->vpn = client->is_vpn;
 	message->suggested_port = lease_suggestion(grant->wanted_by, grant, &client->gateway);
 	message->lifetime = grant->wanted_by->lifetime;
@@ -177,8 +177,7 @@ static void end_closings(struct client *client, const struct grant *grant, int s
 	}
 }
 
-static void note_leftover(struct client *client, const struct grant *grant, int status,
-			  instant now)
+static void note_leftover(struct client *client, const struct grant *grant, int status, instant now)
 {
 	struct leftover *leftover = &client->leftover;
 
@@ -204,7 +203,7 @@ static void deletion_ended(struct client *client, struct grant *grant, int statu
 
 static void ask_to_delete(struct client *client, struct grant *grant, instant now)
 {
-	grant_on_deleting(grant);
+	grant_on_turned(grant, ASK_DELETE);
 	/* To delete all would take along what is held by now. */
 	if (!grant->question.message.internal_port && client->holds)
 		deletion_ended(client, grant, NATPMP_E_HELD, now);
@@ -407,8 +406,8 @@ static void grant_failed(struct client *client, struct grant *grant, int status,
 	settle_all_of(client, grant, now);
 }
 
-static void deletion_failed(struct client *client, struct grant *grant, int status,
-			    bool is_unheard, instant now)
+static void deletion_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
+			    instant now)
 {
 	bool is_final = !grant->deletion_is_owed && !grant->is_moving;
 
@@ -620,8 +619,8 @@ static void response_received(struct client *client, const struct response *resp
 		hint_received(client, response, now);
 }
 
-void client_on_packet(struct client *client, instant at_earliest, instant now,
-		      const uint8_t *bytes, size_t len)
+void client_on_packet(struct client *client, instant at_earliest, instant now, const uint8_t *bytes,
+		      size_t len)
 {
 	struct response response = gateway_read(&client->gateway, bytes, len);
 
@@ -872,8 +871,7 @@ instant client_next_deadline(const struct client *client, instant now)
 struct lease *client_event(struct client *client, struct lease_view *before)
 {
 	while (!list_is_empty(&client->changed)) {
-		struct lease *lease =
-			container_of(client->changed.next, struct lease, changed);
+		struct lease *lease = container_of(client->changed.next, struct lease, changed);
 		struct lease_view view = lease_view(lease, &client->gateway, &client->external);
 
 		list_remove(&lease->changed);
@@ -921,8 +919,7 @@ static bool make_grants(struct client *client, struct lease *lease, unsigned pro
 		struct grant *grant = make_grant(client, bit, lease->internal_port);
 		if (!grant) {
 			for (unsigned i = 0; i < lease->count; i++)
-				if (!lease->grants[i]->is_granted &&
-				    !lease->grants[i]->is_possible)
+				if (!lease->grants[i]->is_granted && !lease->grants[i]->is_possible)
 					forget_grant(client, lease->grants[i]);
 			return false;
 		}
@@ -1032,10 +1029,9 @@ void client_stop_closing(struct client *client, struct closing *closing, instant
 {
 	list_remove(&closing->list);
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
-		struct grant *grant =
-			closing->left & bit
-				? registry_find(&client->registry, bit, closing->internal_port)
-				: NULL;
+		struct grant *grant = closing->left & bit ? registry_find(&client->registry, bit,
+									  closing->internal_port)
+							  : NULL;
 		if (!grant || grant->wanted_by || grant->deletion_is_owed ||
 		    somebody_waits_for_deletion(client, &grant->question.message))
 			continue;

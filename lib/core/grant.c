@@ -127,8 +127,8 @@ enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, b
 instant grant_rank(const struct grant *grant, const struct gateway *gateway, instant now)
 {
 	unsigned count = grant->retries.count;
-	duration penalty = (duration)RANK_PENALTY *
-			   (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
+	duration penalty =
+		(duration)RANK_PENALTY * (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
 	bool is_renewal = is_asked_to_create(grant) && grant_is_in_force(grant, gateway);
 
 	return penalty + (is_renewal ? grant->expires_at : now + RANK_MARGIN);
@@ -140,6 +140,7 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 		     instant act_at)
 {
 	grant->wanted_by = lease;
+	grant->question.is_superseded = true; /* a deletion; it is not waited for to the end */
 	grant->is_granted = false; /* to somebody else, on other terms */
 	grant->suggested_port = grant->external_port ? grant->external_port : suggested_port;
 	grant->act_at = act_at;
@@ -195,8 +196,8 @@ void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant 
 	bool is_renewal = is_asked_to_create(grant) && grant->is_granted;
 
 	grant->gateway_expires_at = grant_gone_at(grant);
-	grant->act_at = is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now)
-							      : NEVER;
+	grant->act_at =
+		is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now) : NEVER;
 }
 
 void grant_on_taken_back(struct grant *grant, instant now)
@@ -204,10 +205,15 @@ void grant_on_taken_back(struct grant *grant, instant now)
 	grant->act_at = now;
 }
 
-void grant_on_deleting(struct grant *grant)
+void grant_on_turned(struct grant *grant, enum message_kind kind)
 {
+	struct question *question = &grant->question;
+
+	if (question->message.kind == kind)
+		return;
 	grant->gateway_expires_at = grant_gone_at(grant);
-	grant->question.message.kind = ASK_DELETE;
+	question->message.kind = (uint8_t)kind;
+	question->last_sent = 0; /* of the new one, nothing was sent */
 }
 
 void grant_on_sent(struct grant *grant)
@@ -218,8 +224,8 @@ void grant_on_sent(struct grant *grant)
 		grant->is_possible = true;
 }
 
-bool grant_on_granted(struct grant *grant, struct gateway *gateway,
-		      const struct response *response, instant now)
+bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,
+		      instant now)
 {
 	instant began_at = question_answerable_at(&grant->question, now);
 
@@ -306,10 +312,11 @@ void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, inst
 
 	grant->question.hint = 0;
 	grant->retries.status = (int16_t)status;
-	if (grant->is_moving || grant->retries.count >= DELETION_TRIES)
-		grant_on_deleted(grant, status, now);
-	else
-		grant->act_at = now + (is_unheard ? 0 : status_retry_delay(status, count, false));
+	grant->act_at = now + (is_unheard ? 0 : status_retry_delay(status, count, false));
+	if (grant->wanted_by) {
+		grant->retries = (struct retries){0}; /* of a deletion, which is not owed now */
+		grant->act_at = now;
+	}
 }
 
 void grant_on_expired(struct grant *grant, int status, instant now)

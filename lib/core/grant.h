@@ -13,10 +13,10 @@
 struct lease;
 
 enum {
-	RANK_PENALTY = 60000,    /* ms; what failed ranks so much later, for each failure ... */
-	RANK_PENALTIES_MAX = 8,  /* ... up to this many */
+	RANK_PENALTY = 60000,   /* ms; what failed ranks so much later, for each failure ... */
+	RANK_PENALTIES_MAX = 8, /* ... up to this many */
 	RENEWAL_DELAY_MAX = 86400000, /* ms; never plan further ahead, whatever was granted */
-	DELETION_TRIES = 5,      /* turns without an answer; then the lifetime has to end it */
+	DELETION_TRIES = 5,           /* turns without an answer; then the lifetime has to end it */
 };
 
 enum grant_state {
@@ -33,9 +33,9 @@ struct retries {
 };
 
 struct grant {
-	struct question question;   /* the one question about it; its message has the key */
-	struct heap_node timer;     /* when grant_next_action() is to be looked at */
-	struct list list;           /* client.granted, oldest first, or client.others */
+	struct question question; /* the one question about it; its message has the key */
+	struct heap_node timer;   /* when grant_next_action() is to be looked at */
+	struct list list;         /* client.granted, oldest first, or client.others */
 	struct grant *next_in_bucket;
 	struct lease *wanted_by;    /* NULL: it is to go */
 	bool is_granted;            /* the state is TRUSTED or DOUBTED: see grant_state() */
@@ -91,13 +91,13 @@ void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now);
 void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant now);
 /* The question about it was taken back. */
 void grant_on_taken_back(struct grant *grant, instant now);
-/* A deletion is to be asked for from now on. */
-void grant_on_deleting(struct grant *grant);
+/* Its question asks for that from now on: ASK_CREATE or ASK_DELETE. */
+void grant_on_turned(struct grant *grant, enum message_kind kind);
 /* Its question was sent (again). */
 void grant_on_sent(struct grant *grant);
 /* The gateway granted it. False: for so short a time that it is over already. */
-bool grant_on_granted(struct grant *grant, struct gateway *gateway,
-		      const struct response *response, instant now);
+bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,
+		      instant now);
 /* Creating it failed, or was refused: status says how. is_unheard: the whole gateway is silent. */
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
 		     bool is_unheard, instant now);
