@@ -68,7 +68,7 @@ static int init_context(natpmp_ctx *ctx, const natpmp_options *options)
 {
 	int status;
 
-	ctx->waiter = (struct waiter){NO_HANDLE, NO_HANDLE, NO_HANDLE};
+	ctx->waiter = (struct waiter){NO_HANDLE, NO_HANDLE, NO_HANDLE, NO_HANDLE, NEVER};
 	link_init(&ctx->link);
 	drive_init(&ctx->drive);
 	list_init(&ctx->unmaps);
@@ -438,10 +438,12 @@ int natpmp_fd(natpmp_ctx *ctx)
 	if (status)
 		return status;
 	ctx->drive.has_loop = true;
+	ctx->drive.needs_timer = !ctx->drive.knows_timeouts;
 	if (drive_open_waiter(ctx) != OS_OK)
 		status = NATPMP_E_SYSTEM;
 	else
 		status = ctx->waiter.handle;
+	drive_pump(ctx);
 	context_leave(ctx, cancel);
 	return status;
 }
@@ -455,7 +457,10 @@ int natpmp_timeout(natpmp_ctx *ctx)
 		return -1;
 	at = drive_next_deadline(ctx);
 	now = clock_ms();
-	ctx->drive.has_loop = true;
+	ctx->drive.has_loop = ctx->drive.knows_timeouts = true;
+	if (ctx->drive.needs_timer && ctx->waiter.handle != NO_HANDLE)
+		(void)waiter_arm(&ctx->waiter, NEVER);
+	ctx->drive.needs_timer = false;
 	ctx->drive.loop_told = at ? at : 1;
 	context_leave(ctx, cancel);
 	if (at == NEVER)

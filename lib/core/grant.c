@@ -46,8 +46,12 @@ static enum grant_action next_action_while_asking(const struct grant *grant, ins
 		return grant->act_at <= now ? GRANT_HURRY : GRANT_WAIT;
 	if (is_asked_to_create(grant) || (!grant->is_granted && !grant->is_possible))
 		return GRANT_TAKE_BACK;
-	/* A deletion in flight comes to its end, even if the mapping is wanted again. */
-	return is_wanted && is_waiting ? GRANT_TAKE_BACK : GRANT_WAIT;
+	if (!is_wanted)
+		return GRANT_WAIT;
+	/* It is wanted again. A deletion in flight comes to its end first, but soon. */
+	if (is_waiting)
+		return GRANT_TAKE_BACK;
+	return grant->act_at <= now ? GRANT_HURRY : GRANT_WAIT;
 }
 
 enum grant_action grant_next_action(const struct grant *grant, const struct gateway *gateway,
