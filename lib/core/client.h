@@ -41,7 +41,6 @@ struct client {
 	struct registry registry;
 	struct heap timers;
 	struct list granted; /* grants that were granted and not lost since, oldest first */
-	struct list others;  /* all other grants */
 	struct list changed; /* leases with news */
 	struct list closings;
 	struct leftover leftover;
@@ -69,8 +68,9 @@ void client_leave(struct client *client, struct lease *lease, instant now);
 void client_stop_waiting(struct lease *lease);
 /* Try again now what waits for its next try. */
 void client_retry(struct client *client, struct lease *lease, instant now);
-/* One of the leases, NULL if there is none: to end them all. */
-struct lease *client_any_lease(struct client *client);
+/* Release all leases. Each is told to ended(), which may free it. */
+typedef void client_ended_fn(struct lease *lease);
+void client_release_all(struct client *client, instant now, client_ended_fn *ended);
 /* Has the program, by any lease, that protocol and port? Port 0: any at all. */
 bool client_is_held(const struct client *client, unsigned protocol, uint16_t internal_port);
 
@@ -89,7 +89,7 @@ bool client_is_closed(const struct client *client, unsigned protocol, uint16_t i
 
 /* A caller is blocked until external.answers moves on, or client_stop_asking_address(). */
 void client_ask_address(struct client *client, instant now);
-void client_stop_asking_address(struct client *client, instant now);
+void client_stop_asking_address(struct client *client);
 /* The same with pcp.answers. */
 void client_ask_pcp(struct client *client, instant now);
 void client_stop_asking_pcp(struct client *client);

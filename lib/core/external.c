@@ -33,6 +33,8 @@ static instant external_rank(const struct external *external, instant now)
 void external_ask(struct external *external, struct gateway *gateway, bool is_blocking, instant now)
 {
 	bool blocks = is_blocking || external->callers;
+	/* What is new waits for the address, and does not wait for a recovery. */
+	enum lane lane = external->is_settled ? LANE_AFTER_BOTH : LANE_AFTER_BACKOFF;
 
 	external->retry_at = NEVER;
 	if (external->settle_at == NEVER)
@@ -42,8 +44,7 @@ void external_ask(struct external *external, struct gateway *gateway, bool is_bl
 	if (external->question.state == QUESTION_IDLE) {
 		external->asked_at = now;
 		external->is_doubted = false;
-		gateway_submit(gateway, &external->question,
-			       blocks ? LANE_AT_ONCE : LANE_AFTER_BOTH,
+		gateway_submit(gateway, &external->question, blocks ? LANE_AT_ONCE : lane,
 			       external_rank(external, now));
 	} else if (is_blocking) {
 		gateway_restart_series(gateway, &external->question, now);

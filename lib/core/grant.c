@@ -55,7 +55,7 @@ static enum grant_action next_action_while_asking(const struct grant *grant, ins
 }
 
 enum grant_action grant_next_action(const struct grant *grant, const struct gateway *gateway,
-				    instant now)
+				    bool is_awaited, instant now)
 {
 	bool is_wanted = grant->wanted_by && !grant->is_moving;
 	bool is_due = grant->act_at <= now;
@@ -75,7 +75,7 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 	case GRANT_DOUBTED:
 		if (!is_wanted)
 			return is_due ? GRANT_DELETE : GRANT_WAIT;
-		return gateway->reboot.recovery_at == NEVER ? GRANT_ASK : GRANT_WAIT;
+		return is_awaited || gateway->reboot.recovery_at == NEVER ? GRANT_ASK : GRANT_WAIT;
 	}
 	return GRANT_WAIT;
 }
@@ -145,7 +145,7 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 {
 	grant->wanted_by = lease;
 	grant->question.is_superseded = true; /* a deletion; it is not waited for to the end */
-	grant->is_granted = false; /* to somebody else, on other terms */
+	grant->is_granted = false;            /* to somebody else, on other terms */
 	grant->suggested_port = grant->external_port ? grant->external_port : suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
@@ -156,7 +156,7 @@ void grant_on_released(struct grant *grant, instant now)
 {
 	grant->wanted_by = NULL;
 	grant->is_moving = false;
-	grant->deletion_is_owed = grant->is_granted || grant->is_possible;
+	grant->deletion_is_owed = grant->is_possible;
 	grant->act_at = now;
 	grant->retries = (struct retries){0};
 }
@@ -321,6 +321,15 @@ void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, inst
 		grant->retries = (struct retries){0}; /* of a deletion, which is not owed now */
 		grant->act_at = now;
 	}
+}
+
+void grant_on_farewell(struct grant *grant, instant now)
+{
+	grant->is_possible = grant->is_moving = grant->deletion_is_owed = false;
+	grant->gateway_expires_at = 0;
+	grant->question.last_sent = 0;
+	if (!grant->is_granted) /* else it is doubted now */
+		grant->act_at = earlier(grant->act_at, now);
 }
 
 void grant_on_expired(struct grant *grant, int status, instant now)

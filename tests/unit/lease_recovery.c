@@ -172,8 +172,12 @@ START_TEST(N53_seen_without_announcements)
 	}
 	ck_assert_uint_le(again.at, 2 * MINUTE + 5 * SECOND);
 	ck_assert_mem_eq(again.bytes, "\0\1\0\0\0\x35\0\x35\0\0\0\xf0", 12);
+	size_t before = s.sent_count;
+	s.gateway = gateway_obliges;
 	gateway_grants(&s, 53, 240);
-	nothing_happens_until(&s, 4 * MINUTE - 1); /* the one that showed it is not asked for again */
+	clock_runs_until(&s, 3 * MINUTE - 1); /* the one that showed it is not asked for again */
+	for (size_t i = before; i < s.sent_count; i++)
+		ck_assert_uint_eq(s.sent[i].len, 2);
 	story_end(&s);
 }
 

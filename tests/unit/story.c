@@ -104,7 +104,7 @@ static void note_sent(struct story *s, const uint8_t *bytes, size_t len)
 	check_sent(s, bytes, len);
 	if (len == 2)
 		s->asked_address_at = s->now;
-	if (getenv("STORY_TRACE")) { char hx[HEX_MAX]; fprintf(stderr, "%8lu > %s\n", (unsigned long)s->now, to_hex(bytes,len,hx)); } /*TRACE*/
+
 	digest_packet(&s->digest, s->now, bytes, len);
 	if (looks && !s->gateway) {
 		gateway_tells_address(s, s->address);
