@@ -41,6 +41,11 @@ static struct grant *grant_of_list(struct list *node)
 	return container_of(node, struct grant, list);
 }
 
+static bool is_of_grant(const struct question *question)
+{
+	return question->message.kind == ASK_CREATE || question->message.kind == ASK_DELETE;
+}
+
 static struct grant *grant_of_question(struct question *question)
 {
 	return container_of(question, struct grant, question);
@@ -96,13 +101,20 @@ static struct grant *make_grant(struct client *client, unsigned protocol, uint16
 	return grant;
 }
 
-/* Granted records keep their place, unless they are granted again. */
-static void move_to_list(struct client *client, struct grant *grant, bool is_granted_anew)
+/* A record that was just granted is the last of those. */
+static void append_to_granted(struct client *client, struct grant *grant)
 {
-	if (is_granted_anew)
-		list_append(&client->granted, &grant->list);
-	else if (!grant->is_granted)
-		list_append(&client->others, &grant->list);
+	list_append(&client->granted, &grant->list);
+}
+
+/* A record that is granted no more leaves those that are. Any other keeps its place, so that a
+ * list can be stepped through while its records are settled. */
+static void leave_granted(struct client *client, struct grant *grant)
+{
+	if (grant->is_granted || !grant->granted_at)
+		return;
+	list_append(&client->others, &grant->list);
+	grant->granted_at = 0;
 }
 
 static bool is_first_doubted(const struct client *client)
@@ -231,7 +243,8 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 			grant_on_taken_back(grant, now);
 			break;
 		case GRANT_HURRY:
-			gateway_restart_series(&client->gateway, &grant->question, now);
+			gateway_restart_series(&client->gateway, &grant->question,
+					       gateway->dialect->renewal_gap, now);
 			grant_on_asked(grant, gateway, now);
 			return true;
 		case GRANT_FORGET:
@@ -278,7 +291,7 @@ static void settle(struct client *client, struct grant *grant, instant now)
 
 	if (!act_on_grant(client, grant, now))
 		return;
-	move_to_list(client, grant, false);
+	leave_granted(client, grant);
 	if (lease && lease_judge(lease, &client->gateway, &client->external, now))
 		note_news(client, lease);
 	set_timer(client, grant);
@@ -358,7 +371,7 @@ static void grant_granted(struct client *client, struct grant *grant,
 	bool was_up = lease && lease->status == NATPMP_OK;
 
 	if (grant_on_granted(grant, &client->gateway, response, now)) {
-		move_to_list(client, grant, true);
+		append_to_granted(client, grant);
 		if (lease) {
 			lease_on_granted(lease, grant, &client->gateway, was_up, now);
 			refresh_address(client, lease, now);
@@ -571,7 +584,12 @@ static void hint_received(struct client *client, const struct response *response
 static void response_received(struct client *client, const struct response *response,
 			      struct question *question, instant at_earliest, instant now)
 {
+	struct question *asked = client->gateway.in_flight;
+
 	gateway_on_response(&client->gateway, at_earliest, now, response, question);
+	/* It went back to its lane, and may not be the right one any more. */
+	if (asked && asked->state == QUESTION_WAITING && is_of_grant(asked))
+		settle(client, grant_of_question(asked), now);
 	if (question)
 		question_answered(client, question, response, now);
 	else
@@ -678,7 +696,7 @@ static void say_farewell(struct client *client, struct list *list, instant now,
 		grant->is_granted = grant->is_possible = grant->deletion_is_owed = false;
 		grant->gateway_expires_at = 0;
 		grant->act_at = earlier(grant->act_at, now);
-		list_append(&client->others, &grant->list);
+		leave_granted(client, grant);
 	}
 }
 
@@ -728,12 +746,13 @@ static void see_reach(struct client *client, instant now)
 		lose_doubted(client, now);
 }
 
-/* Nothing was heard for long while something is held: ask how the gateway is. */
+/* Nothing was heard for long while something is held: ask how the gateway is. One that was silent
+ * when it was asked last may have rebooted meanwhile. */
 static instant look_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
 
-	if (!client->holds || gateway->reach != NATPMP_OK ||
+	if (!client->holds || gateway->link_status != NATPMP_OK ||
 	    client->external.question.state != QUESTION_IDLE)
 		return NEVER;
 	return later(gateway->answered_at, client->external.asked_at) + SILENCE_MAX;
@@ -775,10 +794,12 @@ static void run_timers(struct client *client, instant now)
 		on_grant_timer(client, container_of(first, struct grant, timer), now);
 }
 
-static void request_sent(struct question *question, instant now)
+static void request_sent(struct client *client, struct question *question, instant now)
 {
-	if (question->message.kind == ASK_CREATE || question->message.kind == ASK_DELETE)
-		grant_on_sent(grant_of_question(question), now);
+	if (!is_of_grant(question))
+		return;
+	grant_on_sent(grant_of_question(question), now);
+	leave_granted(client, grant_of_question(question));
 }
 
 size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_MAX])
@@ -793,7 +814,7 @@ size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_M
 			return 0;
 		case GATEWAY_SEND:
 			len = gateway_send(gateway, now, bytes);
-			request_sent(gateway->in_flight, now);
+			request_sent(client, gateway->in_flight, now);
 			return len;
 		case GATEWAY_YIELD:
 			put_away(client, true, now);

@@ -36,14 +36,25 @@ static bool is_asked_to_create(const struct grant *grant)
 	return grant->question.message.kind == ASK_CREATE;
 }
 
+/* Wanted where it is. What the gateway has nothing of has moved already. */
+static bool is_wanted_there(const struct grant *grant)
+{
+	bool is_nothing = !grant->is_granted && !grant->is_possible;
+
+	return grant->wanted_by && (!grant->is_moving || is_nothing);
+}
+
 /* The question about it waits or is in flight. Is it still the right one? */
 static enum grant_action next_action_while_asking(const struct grant *grant, instant now)
 {
-	bool is_wanted = grant->wanted_by && !grant->is_moving;
+	bool is_wanted = is_wanted_there(grant);
 	bool is_waiting = grant->question.state == QUESTION_WAITING;
 
 	if (is_asked_to_create(grant) && is_wanted)
 		return grant->act_at <= now ? GRANT_HURRY : GRANT_WAIT;
+	/* It moves when what is in flight has come to its end. */
+	if (is_asked_to_create(grant) && grant->wanted_by && !is_waiting)
+		return GRANT_WAIT;
 	if (is_asked_to_create(grant) || (!grant->is_granted && !grant->is_possible))
 		return GRANT_TAKE_BACK;
 	/* A deletion in flight comes to its end, even if the mapping is wanted again. */
@@ -53,7 +64,7 @@ static enum grant_action next_action_while_asking(const struct grant *grant, ins
 enum grant_action grant_next_action(const struct grant *grant, const struct gateway *gateway,
 				    instant now)
 {
-	bool is_wanted = grant->wanted_by && !grant->is_moving;
+	bool is_wanted = is_wanted_there(grant);
 	bool is_due = grant->act_at <= now;
 
 	if (grant->question.state != QUESTION_IDLE)
@@ -79,9 +90,10 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 instant grant_next_deadline(const struct grant *grant)
 {
 	instant at = grant->is_granted && grant->wanted_by ? grant->expires_at : NEVER;
-	bool is_deleting = grant->question.state != QUESTION_IDLE && !is_asked_to_create(grant);
+	bool is_asked = grant->question.state != QUESTION_IDLE;
+	bool ends_first = is_asked && (!is_asked_to_create(grant) || grant->is_moving);
 
-	return is_deleting ? at : earlier(at, grant->act_at);
+	return ends_first ? at : earlier(at, grant->act_at);
 }
 
 static bool is_short_lived(const struct grant *grant)
@@ -172,6 +184,8 @@ void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant 
 {
 	bool is_renewal = is_asked_to_create(grant) && grant->is_granted;
 
+	if (is_asked_to_create(grant))
+		grant->is_moving = false;
 	grant->act_at = is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now)
 							      : NEVER;
 }
@@ -185,7 +199,13 @@ void grant_on_sent(struct grant *grant, instant now)
 {
 	duration lifetime = (duration)grant->question.message.lifetime * MS_PER_S;
 
-	if (!is_asked_to_create(grant) || grant->question.message.vpn)
+	if (!is_asked_to_create(grant)) {
+		/* It may be gone from now on. */
+		grant->is_possible |= grant->is_granted;
+		grant->is_granted = false;
+		return;
+	}
+	if (grant->question.message.vpn)
 		return;
 	grant->is_possible = true;
 	grant->gateway_expires_at = later(grant->gateway_expires_at, now + lifetime);

@@ -45,7 +45,7 @@ struct grant {
 	uint16_t external_port;     /* last assigned; 0: never granted */
 	uint16_t suggested_port;    /* external */
 	uint32_t lifetime;          /* s, as granted last */
-	instant granted_at;         /* when the grant came */
+	instant granted_at;         /* when the grant came; 0: it is in client.others */
 	instant expires_at;         /* our view: counted from the first send that may be answered */
 	instant gateway_expires_at; /* the gateway has let go of it by then */
 	instant act_at;             /* ask (again) then, if nothing is being asked; NEVER */
