@@ -34,6 +34,15 @@ void digest_packet(struct digest *digest, uint64_t at, const uint8_t *bytes, siz
 		add_byte(digest, bytes[i]);
 }
 
+static unsigned protocols_of(const struct lease *lease)
+{
+	unsigned protocols = 0;
+
+	for (unsigned i = 0; i < lease->count; i++)
+		protocols |= lease->grants[i]->question.message.protocol;
+	return protocols;
+}
+
 void digest_event(struct digest *digest, uint64_t at, const struct lease *lease,
 		  const struct lease_view *before)
 {
@@ -42,7 +51,7 @@ void digest_event(struct digest *digest, uint64_t at, const struct lease *lease,
 	digest->events++;
 	add_byte(digest, EVENT);
 	add_number(digest, at);
-	add_number(digest, lease->protocol);
+	add_number(digest, protocols_of(lease));
 	add_number(digest, is->internal_port);
 	add_number(digest, (uint64_t)before->status);
 	add_number(digest, (uint64_t)is->status);

@@ -19,7 +19,7 @@ struct digest {
 void digest_begin(struct digest *digest);
 /* Times are ms since all began. */
 void digest_packet(struct digest *digest, uint64_t at, const uint8_t *bytes, size_t len);
-/* leases_event() gave this. */
+/* client_event() gave this. */
 void digest_event(struct digest *digest, uint64_t at, const struct lease *lease,
 		  const struct lease_view *before);
 /* "NAME PACKETS EVENTS HASH" and the end of the line; returns its length. */
