@@ -198,7 +198,7 @@ static void note_leftover(struct client *client, const struct grant *grant, int 
 /* The deletion has come to an end, one way or the other. */
 static void deletion_ended(struct client *client, struct grant *grant, int status, instant now)
 {
-	bool is_moving = grant->is_moving;
+	bool is_moving = grant_is_moving(grant);
 
 	if (status && !is_moving)
 		note_leftover(client, grant, status, now);
@@ -260,10 +260,10 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 static void set_timer(struct client *client, struct grant *grant)
 {
 	struct lease *lease = grant->wanted_by;
-	instant at = grant_next_deadline(grant);
+	instant at = grant_next_deadline(grant, &client->gateway);
 
 	/* The second protocol waits for the first one, not for a time. */
-	if (lease && grant->question.state == QUESTION_IDLE && !grant->is_moving &&
+	if (lease && grant->question.state == QUESTION_IDLE && !grant_is_moving(grant) &&
 	    !lease_lets_ask(lease, grant, &client->gateway))
 		at = grant->is_granted ? grant->expires_at : NEVER;
 	if (lease && grant == lease->grants[0])
@@ -392,10 +392,10 @@ static void grant_failed(struct client *client, struct grant *grant, int status,
 static void deletion_failed(struct client *client, struct grant *grant, int status,
 			    bool is_unheard, instant now)
 {
-	bool is_final = !grant->deletion_is_owed && !grant->is_moving;
+	bool is_last = grant->retries.count + 1 >= DELETION_TRIES;
 
 	end_closings(client, grant, status);
-	if (is_final || grant->retries.count + 1 >= DELETION_TRIES || grant->is_moving)
+	if (!grant->deletion_is_owed || is_last || grant_is_moving(grant))
 		deletion_ended(client, grant, status, now);
 	else
 		grant_on_not_deleted(grant, status, is_unheard, now);

@@ -36,12 +36,14 @@ static bool is_asked_to_create(const struct grant *grant)
 	return grant->question.message.kind == ASK_CREATE;
 }
 
-/* Wanted where it is. What the gateway has nothing of has moved already. */
+bool grant_is_moving(const struct grant *grant)
+{
+	return grant->is_moving && (grant->is_granted || grant->is_possible);
+}
+
 static bool is_wanted_there(const struct grant *grant)
 {
-	bool is_nothing = !grant->is_granted && !grant->is_possible;
-
-	return grant->wanted_by && (!grant->is_moving || is_nothing);
+	return grant->wanted_by && !grant_is_moving(grant);
 }
 
 /* The question about it waits or is in flight. Is it still the right one? */
@@ -87,13 +89,19 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 	return GRANT_WAIT;
 }
 
-instant grant_next_deadline(const struct grant *grant)
+/* It waits for the end of its question, or for the recovery, and not for a time. */
+static bool waits_for_event(const struct grant *grant, const struct gateway *gateway)
+{
+	if (grant->question.state != QUESTION_IDLE)
+		return !is_asked_to_create(grant) || grant_is_moving(grant);
+	return is_wanted_there(grant) && grant_state(grant, gateway) == GRANT_DOUBTED;
+}
+
+instant grant_next_deadline(const struct grant *grant, const struct gateway *gateway)
 {
 	instant at = grant->is_granted && grant->wanted_by ? grant->expires_at : NEVER;
-	bool is_asked = grant->question.state != QUESTION_IDLE;
-	bool ends_first = is_asked && (!is_asked_to_create(grant) || grant->is_moving);
 
-	return ends_first ? at : earlier(at, grant->act_at);
+	return waits_for_event(grant, gateway) ? at : earlier(at, grant->act_at);
 }
 
 static bool is_short_lived(const struct grant *grant)
@@ -278,7 +286,7 @@ static void let_go(struct grant *grant, instant now)
 
 void grant_on_deleted(struct grant *grant, int status, instant now)
 {
-	bool is_moving = grant->is_moving;
+	bool is_moving = grant_is_moving(grant);
 
 	let_go(grant, now);
 	/* It would not let go: it may have it still when the lease is released. */
@@ -293,10 +301,7 @@ void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, inst
 
 	grant->question.hint = 0;
 	grant->retries.status = (int16_t)status;
-	if (grant->is_moving || grant->retries.count >= DELETION_TRIES)
-		grant_on_deleted(grant, status, now);
-	else
-		grant->act_at = now + (is_unheard ? 0 : status_retry_delay(status, count, false));
+	grant->act_at = now + (is_unheard ? 0 : status_retry_delay(status, count, false));
 }
 
 void grant_on_expired(struct grant *grant, int status, instant now)

@@ -245,12 +245,12 @@ void truth_answered(struct world *w, const struct event *request, const uint8_t 
 
 /* --- what is heard --- */
 
-static void show_loss(struct world *w)
+static void show_loss(struct world *w, uint64_t forgot_at)
 {
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < w->known.key_count; k++) {
 			struct key *key = &w->known.keys[i][k];
-			if (key->external_port && !key->shown)
+			if (key->external_port && !key->shown && key->granted < forgot_at)
 				key->shown = w->now;
 		}
 }
@@ -284,8 +284,7 @@ static void hear_clock(struct world *w, uint32_t seconds, uint64_t at_earliest)
 		if (!known->must_suspect_at)
 			known->must_suspect_at = w->now;
 		known->may_suspect = true;
-		known->shown_at = w->now;
-		show_loss(w);
+		show_loss(w, NEVER);
 	}
 	known->epoch = (struct epoch_seen){
 		.known = true, .seconds = seconds, .at = (int64_t)w->now};
@@ -487,7 +486,7 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	known->address_allowance += 3 * ADDRESS_EVERY;
 	w->troubles.clock_upset = w->now;
 	w->gateways.restarted_at = 0;
-	show_loss(w);
+	show_loss(w, NEVER);
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < known->key_count; k++)
 			known->keys[i][k].calm_closing = false;
@@ -620,7 +619,7 @@ static void see_reboot(struct world *w)
 	known->forgot_at = reboot->forgot_at;
 	if (!relinked) {
 		CHECK(w, known->may_suspect, "a restart that nothing showed");
-		show_loss(w);
+		show_loss(w, reboot->forgot_at);
 		w->counters.delays++;
 		if (reboot->recovery_at != NEVER)
 			w->counters.delayed += reboot->recovery_at - reboot->forgot_at;

@@ -160,7 +160,6 @@ struct known {
 	bool may_suspect;        /* a clock gave reason to, since the last reboot */
 	uint64_t must_suspect_at; /* ms, a clock showed a restart without a doubt; 0 = none did */
 	uint64_t forgot_at;      /* ms, of the core, as last seen */
-	uint64_t shown_at;       /* ms, of a restart */
 	unsigned addresses_seen; /* bits */
 	uint32_t address_last;   /* 0 = none */
 	bool address_open;       /* asked for, and not answered */
