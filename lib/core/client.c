@@ -229,8 +229,7 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 			grant_on_taken_back(grant, now);
 			break;
 		case GRANT_HURRY:
-			gateway_restart_series(&client->gateway, &grant->question,
-					       gateway->dialect->renewal_gap, now);
+			gateway_restart_series(&client->gateway, &grant->question, now);
 			grant_on_asked(grant, gateway, now);
 			return true;
 		case GRANT_FORGET:
@@ -368,14 +367,15 @@ static void refresh_address(struct client *client, struct lease *lease, instant 
 {
 	struct external *external = &client->external;
 
-	if (!lease->is_awaited) {
-		if (external_is_stale(external, now))
-			external_ask(external, &client->gateway, false, now);
-	} else if (!lease->asks_address && lease_is_in_force(lease, &client->gateway)) {
-		lease->asks_address = true;
+	if (lease->is_awaited && !lease_is_in_force(lease, &client->gateway))
+		return;
+	if (lease->is_awaited) {
 		external->is_settled = false;
-		external_wait(external, &client->gateway, now);
+		external->callers += !lease->asks_address;
+		lease->asks_address = true;
 	}
+	if (external_is_stale(external, now))
+		external_ask(external, &client->gateway, lease->is_awaited, now);
 }
 
 /* --- what became of a question --- */

@@ -47,8 +47,7 @@ void external_ask(struct external *external, struct gateway *gateway, bool is_bl
 		gateway_submit(gateway, &external->question, blocks ? LANE_AT_ONCE : lane,
 			       external_rank(external, now));
 	} else if (is_blocking) {
-		gateway_restart_series(gateway, &external->question,
-				       gateway->dialect->send_delay(1), now);
+		gateway_restart_series(gateway, &external->question, now);
 	}
 }
 

@@ -229,10 +229,9 @@ static void series_begin(struct gateway *gateway, instant now)
 	gateway->series = (struct series){.next_send_at = now};
 }
 
-void gateway_restart_series(struct gateway *gateway, struct question *question, duration near,
-			    instant now)
+void gateway_restart_series(struct gateway *gateway, struct question *question, instant now)
 {
-	bool is_soon = gateway->series.next_send_at < now + near;
+	bool is_soon = gateway->series.next_send_at < now + gateway->dialect->send_delay(1);
 
 	if (question == gateway->in_flight && question->last_sent < now && !is_soon)
 		series_begin(gateway, now);

@@ -114,8 +114,7 @@ void gateway_cut_backoff(struct gateway *gateway);
 /* Take a question back, whatever its state. */
 void gateway_withdraw(struct gateway *gateway, struct question *question);
 /* If the question is in flight and its next send is not near, begin its series again. */
-void gateway_restart_series(struct gateway *gateway, struct question *question, duration near,
-			    instant now);
+void gateway_restart_series(struct gateway *gateway, struct question *question, instant now);
 /* The first of its sends that may be what is answered now. */
 instant question_answerable_at(const struct question *question, instant now);
 /* One of its sends may still be answered, and none was. */
