@@ -1083,7 +1083,7 @@ void client_stop_asking_address(struct client *client)
 	struct external *external = &client->external;
 
 	external_stop_waiting(external);
-	if (is_kept(client) && !external->address)
+	if (!external->address && (client->is_watched || !list_is_empty(&client->granted)))
 		return; /* they want to know it, too */
 	if (is_kept(client) && !external->callers)
 		external->is_doubted = true; /* the next that is granted asks again */
