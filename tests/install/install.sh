@@ -133,7 +133,7 @@ if grep -v '^natpmp_' "$work/exported"; then fail "exported without our prefix";
 nm -g --defined-only "$root$LIBDIR/libnatpmpc.a" | awk 'NF == 3 && $3 !~ /^__x86\./ { print $3 }' |
 	LC_ALL=C sort >"$work/archived"
 same "to be seen in libnatpmpc.a (+), in natpmpc.map (-)" "$work/mapped" "$work/archived"
-if nm -D --defined-only "$library" | grep ' natpmp_' | grep -v '@@NATPMPC_0$'; then
+if nm -D --defined-only "$library" | grep ' natpmp_' | grep -v -E '@@NATPMPC_[0-9]+(\.[0-9]+)?$'; then
 	fail "symbols without a version"
 fi
 sed -n 's/^NATPMPC_API .*[ *]\(natpmp_[a-z_]*\)(.*/\1/p' "$root$INCLUDEDIR/natpmpc.h" |
