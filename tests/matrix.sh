@@ -42,7 +42,7 @@ row() {
 	c17) settings=-DCMAKE_C_STANDARD=17 ;;
 	c23) packages=clang-19 compiler=clang-19 settings=-DCMAKE_C_STANDARD=23 ;;
 	musl) musl ;;
-	musl-static) musl && settings="-DNATPMPC_COMMAND_STATIC=ON -DCMAKE_BUILD_TYPE=MinSizeRel" ;;
+	musl-static) musl && settings="-DNATPMPC_COMMAND_LINK=static -DCMAKE_BUILD_TYPE=MinSizeRel" ;;
 	i386) i386 ;;
 	i386-time64) i386 && flags="$flags -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64" ;;
 	arm64) foreign aarch64 arm64 ;;
