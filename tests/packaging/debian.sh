@@ -24,18 +24,19 @@ quietly() { # quietly COMMAND...: its output only if it fails
 for tool in dpkg-buildpackage dh lintian; do
 	command -v "$tool" >/dev/null || skip "needs $tool"
 done
-[ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null || skip "needs root, for a copy of this system"
+unshare --mount --net --pid --fork true 2>/dev/null || skip "needs root, for a copy of this system"
 
 # --- build ---
 
-# shellcheck source=../install/files.sh
+# shellcheck source-path=SCRIPTDIR source=../install/files.sh
 . "$source/tests/install/files.sh"
 tree=$work/libnatpmpc-$version
 mkdir "$tree"
 (cd "$source" && files | tar -cf - -T -) | tar -xf - -C "$tree"
 tar -C "$work" --exclude="${tree##*/}/debian" -cJf "$work/libnatpmpc_$version.orig.tar.xz" "${tree##*/}"
 [ "$check" = check ] || export DEB_BUILD_OPTIONS=nocheck
-export DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS-} parallel=$(nproc)"
+jobs=$(nproc)
+export DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS-} parallel=$jobs"
 unset CFLAGS CPPFLAGS LDFLAGS DESTDIR
 (cd "$tree" && quietly dpkg-buildpackage -us -uc)
 grep -q "^libnatpmpc ($version-" "$tree/debian/changelog" || fail "the version in debian/changelog is another"
