@@ -19,7 +19,7 @@ skip() {
 	exit 77
 }
 quietly() { # quietly COMMAND...: its output only if it fails
-	"$@" >"$work/log" 2>&1 || { tail -n 60 "$work/log" >&2; fail "$*"; }
+	"$@" >"$work/log" 2>&1 || { tail -n 200 "$work/log" >&2; fail "$*"; }
 }
 for tool in dpkg-buildpackage dh lintian; do
 	command -v "$tool" >/dev/null || skip "needs $tool"

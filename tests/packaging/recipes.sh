@@ -120,6 +120,7 @@ recipe_alpine() {
 	export pkgdir
 	(
 		cd "$work/natpmpc-$VERSION"
+		# shellcheck disable=SC2317 # the recipe calls it
 		want_check() { false; }
 		# shellcheck disable=SC1091 # not a script of its own
 		. "$SOURCE/packaging/alpine/APKBUILD"
