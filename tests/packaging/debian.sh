@@ -45,6 +45,24 @@ grep -q "^libnatpmpc ($version-" "$tree/debian/changelog" || fail "the version i
 lintian --allow-root --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs \
 	"$work"/*.changes || fail "lintian"
 
+# --- hardened, as hardening=+all in debian/rules wants it: looked for in what came of it ---
+
+mkdir "$work/unpacked"
+for deb in "$work"/libnatpmpc0_*.deb "$work"/natpmp_*.deb; do dpkg-deb -x "$deb" "$work/unpacked"; done
+is_so() { # is_so WHAT FILE COMMAND...: that prints a line that fits the pattern WHAT
+	so_pattern=$1 so_file=$2
+	shift 2
+	"$@" "$so_file" | grep -q -E "$so_pattern" || fail "no $so_pattern in $* ${so_file##*/}"
+}
+for file in "$work/unpacked/usr/bin/natpmp" "$work"/unpacked/usr/lib/*/libnatpmpc.so."$version"; do
+	is_so 'Type: +DYN' "$file" readelf -h       # loaded at an address that nobody knows
+	is_so 'GNU_RELRO' "$file" readelf -lW       # what the loader has filled in cannot be changed,
+	is_so 'FLAGS.* (BIND_)?NOW' "$file" readelf -dW # and that is all filled in at the start
+	is_so 'GNU_STACK .* RW ' "$file" readelf -lW # no code on the stack
+	is_so '__stack_chk_fail' "$file" readelf -W --dyn-syms
+	is_so '__[a-z]+_chk@' "$file" readelf -W --dyn-syms # lengths that are known are looked at
+done
+
 # Everything is in one of the packages, and where it belongs.
 for package in libnatpmpc0 libnatpmpc-dev natpmp; do
 	dpkg-deb -c "$work/${package}_$version"-*.deb | awk '$1 !~ /^d/ { print $6 }' | sed 's/^\.//' |
