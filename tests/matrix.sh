@@ -38,6 +38,11 @@ row() {
 		settings="-DCMAKE_AR=/usr/bin/llvm-ar-19 -DCMAKE_RANLIB=/usr/bin/llvm-ranlib-19"
 		;;
 	short-enums) flags=-fshort-enums ;; # ARM's bare ABI does so: nothing may count on the size of an enum
+	hardened) # as distributions do, and a little more
+		flags="-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection"
+		flags="$flags -fcf-protection -ftrivial-auto-var-init=pattern -Wformat -Wformat-security"
+		settings="-DCMAKE_BUILD_TYPE=None -DCMAKE_POSITION_INDEPENDENT_CODE=ON"
+		;;
 	c11) settings=-DCMAKE_C_STANDARD=11 ;;
 	c17) settings=-DCMAKE_C_STANDARD=17 ;;
 	c23) packages=clang-19 compiler=clang-19 settings=-DCMAKE_C_STANDARD=23 ;;
