@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.."
 
 quick="gcc-11 lto c23 musl-static i386-time64 s390x"
 all="gcc-11 gcc-12 clang-13 clang-14 clang-16 clang-19
-	O0 O1 O2 O3 Os lto lto-clang short-enums c11 c17 c23
+	O0 O1 O2 O3 Os lto lto-clang short-enums hardened c11 c17 c23
 	musl musl-static i386 i386-time64 arm64 s390x"
 
 base=$PWD/build/matrix
