@@ -88,13 +88,14 @@ check_source() {
 	[ ! -d "$base/check/source" ] || return 0
 	mkdir -p "$base/check/lists/partial" "$base/check/cache/archives/partial"
 	# The machine's own list of packages stays as it is.
-	sed 's/^Types:.*/Types: deb-src/; s/^deb /deb-src /' /etc/apt/sources.list.d/debian.sources \
-		>"$base/check/debian.sources"
+	list=/etc/apt/sources.list.d/debian.sources
+	[ -f "$list" ] || list=/etc/apt/sources.list
+	sed 's/^Types:.*/Types: deb-src/; s/^deb /deb-src /' "$list" >"$base/check/${list##*/}"
 	(
 		cd "$base/check"
 		set -- -q -o APT::Sandbox::User=root -o Dir::State::Lists="$PWD/lists" \
 			-o Dir::Cache="$PWD/cache" -o Dir::Etc::sourceparts=- \
-			-o Dir::Etc::sourcelist="$PWD/debian.sources"
+			-o Dir::Etc::sourcelist="$PWD/${list##*/}"
 		apt-get "$@" update
 		apt-get "$@" source --download-only check
 		dpkg-source --no-check -x check_*.dsc source
@@ -141,8 +142,15 @@ put_emulator() { # PROGRAM
 is_static() { # PROGRAM
 	! readelf -l "$1" | grep -q INTERP
 }
+# i386 code shares some small functions with the rest of a program.
+shows_only_ours() { # ARCHIVE
+	shown=$(nm -g --defined-only "$1" | awk 'NF == 3 && $3 !~ /^(natpmp_|__x86\.)/ { print $3 }')
+	[ -z "$shown" ] || { echo "$1 shows: $shown"; return 1; }
+	nm -g --defined-only "$1" | grep -q ' natpmp_map$'
+}
 build_and_test() { # NAME
 	build "$1"
+	shows_only_ours "$base/$1/lib/libnatpmpc.a"
 	[ "$1" != musl-static ] || is_static "$base/$1/cli/natpmp"
 	put_emulator "$base/$1/cli/natpmp"
 	put_emulator "$base/$1/tests/gateway/gatewayd"

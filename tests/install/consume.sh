@@ -101,6 +101,9 @@ placed() {
 	quietly cmake -S "$SOURCE" -B "$work/$name" -DNATPMPC_TESTS=OFF -DNATPMPC_EXAMPLES=OFF \
 		-DNATPMPC_COMMAND=OFF "$@"
 	quietly cmake --build "$work/$name"
+	if grep -r -e -Werror --include=flags.make "$work/$name"; then
+		fail "warnings are errors in a build that did not ask for it"
+	fi
 	root=$work/$name/root
 	DESTDIR=$root quietly cmake --install "$work/$name"
 	for file in libnatpmpc.a libnatpmpc.so pkgconfig/natpmpc.pc cmake/natpmpc/natpmpc-config.cmake; do
