@@ -31,7 +31,7 @@ row() {
 	case $1 in
 	gcc-* | clang-*) packages=$1 compiler=$1 ;;
 	O?) settings=-DCMAKE_BUILD_TYPE=None flags="-$1" ;;
-	# What packagers of rolling distributions do. (The archive is without it.)
+	# As rolling distributions do. (The library's objects are without it: objcopy needs machine code.)
 	lto) flags=-flto=auto ;;
 	lto-clang)
 		packages="clang-19 lld-19" compiler=clang-19 flags="-flto -fuse-ld=lld"
