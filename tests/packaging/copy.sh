@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# copy.sh COMMAND... - runs it in a copy of this system: what it writes anywhere is gone afterwards. It
-# finds no network but loopback, and no process but its own.
+# copy.sh COMMAND... - runs it in a copy of this system: what it writes anywhere is gone afterwards, and
+# to be seen below /mnt until then. It finds no network but loopback, and no process but its own.
 set -eu
 if [ "${NATPMPC_COPY-}" != 1 ]; then
 	NATPMPC_COPY=1 exec unshare --mount --net --pid --fork sh "$0" "$@"
@@ -11,6 +11,7 @@ mount -t tmpfs -o size=1g copy /mnt
 mkdir /mnt/changes /mnt/work /mnt/root
 mount -t overlay -o lowerdir=/,upperdir=/mnt/changes,workdir=/mnt/work overlay /mnt/root
 mount -t proc proc /mnt/root/proc
+mount --bind /mnt/changes /mnt/root/mnt
 mount --rbind /dev /mnt/root/dev
 ip link set lo up 2>/dev/null || :
 exec chroot /mnt/root "$@"
