@@ -93,4 +93,4 @@ grep -v ' /usr/share/man/man3/' "$work/contents" | diff -u "$work/expected" - ||
 
 # --- install, use, purge ---
 
-sh "$source/tests/packaging/copy.sh" sh "$source/tests/packaging/debian-use.sh" "$work"
+SHOWN="$source $work" sh "$source/tests/packaging/copy.sh" sh "$source/tests/packaging/debian-use.sh" "$work"

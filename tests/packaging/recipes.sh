@@ -178,7 +178,7 @@ recipe_container() {
 	ruby -ryaml -rjson -e 'puts JSON.generate(YAML.safe_load(File.read(ARGV[0])))' \
 		"$SOURCE/packaging/container/compose.yaml" >"$work/compose.json"
 	# In a copy of this system, where nobody else has the ports or /run/natpmp.
-	GATEWAYD=$GATEWAYD sh "$here/copy.sh" sh "$here/container-use.sh" "$work"
+	SHOWN="$SOURCE $work ${GATEWAYD%/*}" sh "$here/copy.sh" sh "$here/container-use.sh" "$work"
 }
 
 case ${1:?which recipe} in
