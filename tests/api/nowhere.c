@@ -71,7 +71,7 @@ START_TEST(N2_source_is_not_ours)
 	options.gateway = "127.0.0.1";
 	options.source = "192.0.2.2";
 	ok(natpmp_new(&ctx, &options));
-	all_calls_say(ctx, NATPMP_E_NO_ROUTE);
+	all_calls_say(ctx, NATPMP_E_ADDRESS);
 }
 
 START_TEST(N2_interface_is_not_there)
