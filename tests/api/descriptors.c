@@ -163,6 +163,7 @@ START_TEST(H13_watches_end_with_the_last_hold)
 
 	ok(natpmp_map(ctx, &m));
 	ck_assert_int_ge(natpmp_fd(ctx), 0); /* there from now on */
+	ck_assert_int_eq(natpmp_timeout(ctx), -1);
 	unsigned before = open_descriptors();
 	for (int i = 0; i < 3; i++) {
 		natpmp_lease *lease = hold_up(ctx, NATPMP_TCP, 80, NULL);
@@ -372,6 +373,6 @@ int main(void)
 			 H13_watches_end_with_the_last_hold, scope_with_a_full_table,
 			 H1_descriptors_do_not_leak_into_programs, H1_request_socket_is_not_shared,
 			 H2_datagrams_of_somebody_else, H3_error_on_the_next_send,
-			 H3_errors_come_before_answers,
-			 batch_is_full_while_there_may_be_more, H4_no_route);
+			 H3_errors_come_before_answers, batch_is_full_while_there_may_be_more,
+			 H4_no_route);
 }
