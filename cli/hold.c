@@ -153,13 +153,13 @@ void holds_work(struct holds *holds)
 			output_note(holds->output, "held until Ctrl-C");
 	}
 	if (holds->changed) {
-		notify_status(holds, first_ready);
+		notify_status(holds, first_ready && !holds->options->command);
 		/* The ports as last granted: through an outage, too. */
 		if (holds->portfile.path && holds->ready)
 			portfile_set(&holds->portfile, port_text(holds));
 		holds->changed = false;
 	}
-	portfile_work(&holds->portfile, holds->signals, holds->output);
+	portfile_work(&holds->portfile, holds->output);
 	for (size_t i = 0; i < holds->count; i++) {
 		struct hook *hook = &holds->hold[i].hook;
 
@@ -188,8 +188,6 @@ uint64_t holds_due(const struct holds *holds)
 
 void holds_reap(struct holds *holds, pid_t pid, int wait_status)
 {
-	if (portfile_reap(&holds->portfile, pid, wait_status, holds->output))
-		return;
 	for (size_t i = 0; i < holds->count; i++) {
 		if (hook_reap(&holds->hold[i].hook, pid, wait_status, holds->output))
 			return;
@@ -203,9 +201,11 @@ int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 {
 	const struct options *options = output->options;
 
-	*holds = (struct holds){
-		.ctx = ctx, .output = output, .options = options, .signals = signals};
-	portfile_begin(&holds->portfile, options->port_file, output);
+	holds->ctx = ctx;
+	holds->output = output;
+	holds->options = options;
+	holds->signals = signals;
+	portfile_begin(&holds->portfile, output);
 	*for_what = options->wanted;
 	holds->hold = calloc(options->count, sizeof(*holds->hold));
 	if (!holds->hold)
@@ -306,7 +306,7 @@ void holds_end(struct holds *holds)
 		notify("STOPPING=1\nSTATUS=closing");
 	holds->output->ctx = NULL;
 	status = natpmp_free(holds->ctx);
-	portfile_end(&holds->portfile, holds->output);
+	portfile_end(&holds->portfile);
 	say_end(holds, status);
 	end_hooks(holds);
 	free(holds->hold);

@@ -11,9 +11,9 @@
 #include "diagnose.h"
 #include "failure.h"
 #include "json.h"
+#include "lookup.h"
 #include "options.h"
 #include "output.h"
-#include "portfile.h"
 #include "run.h"
 
 /* A socket must not become what we, or a child, take for stdout. The stand-in takes no output,
@@ -177,8 +177,9 @@ static int work(struct options *options, struct output *output)
 	natpmp_ctx *ctx;
 	int status, exit_status;
 
-	if (options->port_file && !portfile_usable(options->port_file))
-		return STATUS_USAGE;
+	exit_status = lookup_command(options);
+	if (exit_status)
+		return exit_status;
 	if (options->verbose) {
 		options->library.log = log_line;
 		options->library.log_arg = output;
@@ -189,8 +190,7 @@ static int work(struct options *options, struct output *output)
 	output->ctx = ctx;
 	switch (options->job) {
 	case JOB_HOLD:
-		exit_status = run(ctx, output);
-		return options->command ? exit_status : output_end(output, exit_status);
+		return run(ctx, output);
 	case JOB_CLOSE:
 		exit_status = each(ctx, output, close_one);
 		break;
@@ -222,8 +222,10 @@ int main(int argc, char **argv)
 
 	fill_standard_fds();
 	next = options_parse(&options, argc, argv);
-	if (next != NEXT_WORK || options.job != JOB_HOLD) /* else a child is to inherit it */
+	if (next != NEXT_WORK || options.job != JOB_HOLD) { /* else a child is to inherit it */
 		signal(SIGPIPE, SIG_IGN);
+		signal(SIGXFSZ, SIG_IGN);
+	}
 	switch (next) {
 	case NEXT_HELP:
 		output_init(&output, &options);

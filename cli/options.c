@@ -183,11 +183,6 @@ static bool parse_seconds(const char *text, uint32_t *ms)
 	return true;
 }
 
-static bool is_digits(const char *text)
-{
-	return *text && !text[strspn(text, "0123456789")];
-}
-
 static bool is_blank(const char *text)
 {
 	return !text[strspn(text, " \t\n")];
@@ -195,15 +190,18 @@ static bool is_blank(const char *text)
 
 static bool parse_type(const char *text, natpmp_protocol *protocol)
 {
-	if (!strcasecmp(text, "tcp"))
-		*protocol = NATPMP_TCP;
-	else if (!strcasecmp(text, "udp"))
-		*protocol = NATPMP_UDP;
-	else if (!strcasecmp(text, "both"))
-		*protocol = NATPMP_TCP_UDP;
-	else
-		return false;
-	return true;
+	static const struct {
+		const char *name;
+		natpmp_protocol protocol;
+	} types[] = {{"tcp", NATPMP_TCP}, {"udp", NATPMP_UDP}, {"both", NATPMP_TCP_UDP}};
+
+	for (size_t i = 0; *text && i < sizeof(types) / sizeof(*types); i++) {
+		if (strncasecmp(types[i].name, text, strlen(text)) != 0)
+			continue;
+		*protocol = types[i].protocol;
+		return true;
+	}
+	return false;
 }
 
 #define A_PORT        "a port is a number from 1 to 65535, or 0 to have one picked"
@@ -219,6 +217,18 @@ static const char *take_port(const char *text, const char *ends, unsigned long *
 		return NULL;
 	*port = strtoul(text, NULL, 10);
 	return text + digits;
+}
+
+/* It is like the value of -p, and unlike a command. */
+static bool is_mapping(const char *text)
+{
+	natpmp_protocol protocol;
+	unsigned long port;
+	const char *end = take_port(text, ":/", &port);
+
+	if (end && *end == ':')
+		end = take_port(end + 1, "/", &port);
+	return end && (!*end || parse_type(end + 1, &protocol));
 }
 
 /* INTERNAL[:EXTERNAL][/TYPE]; protocol 0 when there is no TYPE. */
@@ -426,7 +436,7 @@ static bool check_job(const struct parse *parse)
 	const struct options *options = parse->options;
 	const char *command = options->command ? options->command[0] : NULL;
 
-	if (command && is_digits(command))
+	if (command && is_mapping(command))
 		return mistake("\"%s\" is taken for a command; for a port give -p %s", command,
 			       command);
 	if (command && is_blank(command))
@@ -467,6 +477,17 @@ static void unknown_long(const char *word)
 		options_mistake("%s could be %s: give one in full", word, names);
 	else
 		options_mistake("%s: no such option; \"natpmp --help\" lists them", word);
+}
+
+const char *options_meant(const char *word)
+{
+	if (!strcmp(word, "list"))
+		return "status";
+	for (const struct option *option = long_options; *word && option->name; option++) {
+		if (!strncmp(option->name, word, strlen(word)))
+			return option->name;
+	}
+	return NULL;
 }
 
 /* getopt_long() came upon something that it does not know, or that lacks its value, or has one. */
@@ -525,6 +546,7 @@ enum next options_parse(struct options *options, int argc, char **argv)
 		return next;
 	if (optind < argc) {
 		options->command = argv + optind;
+		options->shell = !options->command[1];
 		options->job = JOB_HOLD;
 	}
 	if (!check_job(&parse) || !complete_mappings(&parse) || !check_mappings(options))
@@ -539,4 +561,8 @@ void options_free(struct options *options)
 {
 	free(options->wanted);
 	options->wanted = NULL;
+	if (options->words)
+		free(options->words[0]);
+	free(options->words);
+	options->words = NULL;
 }

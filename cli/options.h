@@ -24,6 +24,8 @@ struct options {
 	natpmp_mapping *wanted; /* one for each -p, or one without a port */
 	size_t count;
 	char *const *command; /* NULL: none; up to its NULL */
+	bool shell;           /* it is one word, for a shell */
+	char **words;         /* what command points to if it was split (lookup.h), or NULL */
 	natpmp_options library;
 	char gateway[NATPMP_ADDRESS_LEN]; /* what library.gateway points to */
 	const char *gateway_text;         /* -g as it was written */
@@ -49,6 +51,9 @@ __attribute__((format(printf, 1, 0))) char *printable(const char *format, va_lis
 
 /* Say on stderr what is wrong with the command line. */
 __attribute__((format(printf, 1, 2))) void options_mistake(const char *format, ...);
+
+/* The long option that was probably meant by a word that is none; NULL: nobody knows. */
+const char *options_meant(const char *word);
 
 extern const char options_help[];
 

@@ -14,6 +14,8 @@
 #include "json.h"
 #include "template.h"
 
+enum { LATE_MAX = 1 << 16 }; /* bytes */
+
 static bool wants_colour(int fd)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -31,32 +33,39 @@ void output_init(struct output *output, const struct options *options)
 	};
 }
 
-/* The errno, 0 when all is written. Not patient: it does not wait for who reads a pipe or
- * looks at a terminal; what poll(2) calls writable takes PIPE_BUF bytes without waiting. */
-static int write_all(int fd, const char *text, size_t length, bool patient)
+/* How much of it is written; *error: why not all, or 0. Not patient: it does not wait for who
+ * reads a pipe or looks at a terminal; what poll(2) calls writable takes PIPE_BUF bytes without
+ * waiting. */
+static size_t write_some(int fd, const char *text, size_t length, bool patient, int *error)
 {
-	while (length) {
+	size_t done = 0;
+
+	*error = 0;
+	while (done < length) {
 		struct pollfd writable = {.fd = fd, .events = POLLOUT};
+		size_t left = length - done;
 		ssize_t written;
 
-		if (poll(&writable, 1, patient ? -1 : 0) == 0)
-			return EAGAIN;
-		written = write(fd, text, patient || length < PIPE_BUF ? length : PIPE_BUF);
-		if (written < 0 && errno != EINTR && errno != EAGAIN)
-			return errno;
+		if (poll(&writable, 1, patient ? -1 : 0) == 0) {
+			*error = EAGAIN;
+			break;
+		}
+		written = write(fd, text + done, patient || left < PIPE_BUF ? left : PIPE_BUF);
 		if (written > 0) {
-			text += written;
-			length -= (size_t)written;
+			done += (size_t)written;
+		} else if (errno != EINTR && errno != EAGAIN) {
+			*error = errno;
+			break;
 		}
 	}
-	return 0;
+	return done;
 }
 
 __attribute__((format(printf, 3, 0))) static void say(struct output *output, const char *colour,
 						      const char *format, va_list arguments)
 {
 	char *text, *line;
-	int length;
+	int length, error;
 
 	text = printable(format, arguments);
 	if (!text)
@@ -65,7 +74,7 @@ __attribute__((format(printf, 3, 0))) static void say(struct output *output, con
 				       : asprintf(&line, "natpmp: %s\n", text);
 	if (length >= 0) {
 		/* There is nobody left to be told if stderr fails. */
-		(void)write_all(STDERR_FILENO, line, (size_t)length, !output->holding);
+		(void)write_some(STDERR_FILENO, line, (size_t)length, !output->holding, &error);
 		free(line);
 	}
 	free(text);
@@ -102,18 +111,64 @@ void output_debug(struct output *output, const char *format, ...)
 	va_end(arguments);
 }
 
-void output_text(struct output *output, const char *text)
+/* Take that much away from the beginning of what is late. */
+static void drop(struct output *output, size_t length)
 {
-	int error = write_all(STDOUT_FILENO, text, strlen(text), !output->holding);
+	output->late_length -= length;
+	memmove(output->late, output->late + length, output->late_length + 1);
+}
 
-	if (!error || output->lost)
-		return;
+static void lose(struct output *output, int error)
+{
+	bool first = !output->lost;
+
 	output->lost = error;
-	if (output->holding)
+	if (first && output->holding)
 		output_error(output,
 			     "standard output takes no more (%s): lines are lost, the mappings "
 			     "are held all the same",
 			     strerror(error));
+}
+
+void output_flush(struct output *output)
+{
+	const char *line_end;
+	int error;
+	size_t written = write_some(STDOUT_FILENO, output->late, output->late_length,
+				    !output->holding, &error);
+
+	if (written)
+		output->mid_line = output->late[written - 1] != '\n';
+	drop(output, written);
+	if (error && error != EAGAIN) {
+		drop(output, output->late_length);
+		lose(output, error);
+	}
+	/* The oldest lines go; one that was begun still gets its end. */
+	if (output->late_length > LATE_MAX) {
+		line_end = strchr(output->late + output->late_length - LATE_MAX - 1, '\n');
+		drop(output, (size_t)(line_end - output->late) + !output->mid_line);
+		lose(output, EAGAIN);
+	}
+}
+
+void output_text(struct output *output, const char *text)
+{
+	bool cut = output->mid_line && !output->late_length;
+	size_t length = strlen(text);
+	char *late = realloc(output->late, output->late_length + cut + length + 1);
+
+	if (!late) {
+		lose(output, ENOMEM);
+		return;
+	}
+	output->late = late;
+	late += output->late_length;
+	if (cut)
+		*late++ = '\n';
+	memcpy(late, text, length + 1);
+	output->late_length += cut + length;
+	output_flush(output);
 }
 
 static void print_template(struct output *output, const natpmp_mapping *mapping)
@@ -261,6 +316,10 @@ const char *output_address(const natpmp_mapping *mapping)
 
 int output_end(struct output *output, int exit_status)
 {
+	if (output->late_length)
+		output_flush(output);
+	free(output->late);
+	output->late = NULL;
 	if (!output->lost)
 		return exit_status;
 	if (!output->holding)

@@ -24,13 +24,18 @@ struct output {
 	natpmp_link link; /* the gateway as last seen */
 	bool holding;     /* rather lose a line than let a reader stop the renewals */
 	bool colour, colour_stderr, align;
-	int lost; /* errno of the first line that stdout did not take */
+	char *late; /* what stdout has not taken yet, while holding */
+	size_t late_length;
+	bool mid_line; /* stdout got a part of a line last */
+	int lost;      /* errno of a line that stdout will never get; 0: none */
 };
 
 void output_init(struct output *output, const struct options *options);
 
-/* Text on stdout as it is. */
+/* Lines on stdout as they are. */
 void output_text(struct output *output, const char *text);
+/* Try again what is late. */
+void output_flush(struct output *output);
 
 /* Lines on stderr, "natpmp: " before and a line end after: what went wrong, what is good to
  * know (not with -q), and what only -v wants to hear. */

@@ -58,7 +58,7 @@ expect cmp -s "$work/out" - <<'END'
 1250
 END
 run -p 1240 -P 1250 --print '100%% %h:%p=%H:%P %d'
-expect_line out '100% 127\.0\.0\.1:1240=11\.22\.33\.44:1250 %d'
+expect_line out '100%% 127\.0\.0\.1:1240=11\.22\.33\.44:1250 %d'
 
 step "--json"
 run -p 1240 -P 1250 -t udp --json

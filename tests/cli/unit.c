@@ -2,11 +2,15 @@
 /* The parts of the command that need no gateway: substitutions, options, JSON, and a hook that
  * hangs for longer than anybody wants to wait for a test. */
 #include <check.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,8 +46,10 @@ START_TEST(test_template)
 
 	expands("", &sample, "");
 	expands("%p %h %P %H", &sample, "80 192.168.1.5 8080 203.0.113.7");
-	expands("%%p %%%p %%%%", &sample, "%p %80 %%");
+	expands("%%p %%h %%P %%H", &sample, "%p %h %P %H");
+	expands("%%%p", &sample, "%%p"); /* the two before a token, whatever is before them */
 	expands("100% %d %", &sample, "100% %d %");
+	expands("%% 100%%\\n +%%Y %%", &sample, "%% 100%%\\n +%%Y %%");
 	expands("%H:%P%", &sample, "203.0.113.7:8080%");
 	expands("[%p|%h|%P|%H]", &none, "[|||]");
 }
@@ -316,6 +322,87 @@ START_TEST(test_json_members)
 }
 END_TEST
 
+/* --------------------------------------------------------------- output -- */
+
+static void limit_files(rlim_t size)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = size;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A line that is cut off does not swallow the beginning of the next. */
+START_TEST(test_output_cut_line)
+{
+	static const struct options quiet = {.quiet = true};
+	struct output cut;
+	char file[] = "/tmp/natpmp-unit.XXXXXX", found[100] = "";
+	int fd = mkstemp(file), before = dup(STDOUT_FILENO);
+
+	ck_assert_int_ge(fd, 0);
+	unlink(file);
+	signal(SIGXFSZ, SIG_IGN);
+	output_init(&cut, &quiet);
+	fflush(stdout);
+	dup2(fd, STDOUT_FILENO);
+	limit_files(10);
+	output_text(&cut, "the first line\n");
+	limit_files(RLIM_INFINITY);
+	output_text(&cut, "second\n");
+	output_text(&cut, "third\n");
+	dup2(before, STDOUT_FILENO);
+	ck_assert_int_gt(pread(fd, found, sizeof(found) - 1, 0), 0);
+	ck_assert_str_eq(found, "the first \nsecond\nthird\n");
+	ck_assert_int_eq(cut.lost, EFBIG);
+	ck_assert_int_ne(output_end(&cut, 0), 0);
+	close(fd);
+	close(before);
+}
+END_TEST
+
+/* While a mapping is held a reader that does not read loses the oldest lines, and no other. */
+START_TEST(test_output_late_lines)
+{
+	static const struct options quiet = {.quiet = true};
+	struct output late;
+	int ends[2], before = dup(STDOUT_FILENO);
+	unsigned i, last = 0, number;
+	char line[100];
+	FILE *in;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	output_init(&late, &quiet);
+	late.holding = true;
+	fflush(stdout);
+	dup2(ends[1], STDOUT_FILENO);
+	for (i = 1; i <= 20000; i++) {
+		snprintf(line, sizeof(line), "line %05u\n", i);
+		output_text(&late, line);
+	}
+	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	in = fdopen(ends[0], "r");
+	for (int round = 0; round < 3; round++) {
+		while (fgets(line, sizeof(line), in)) {
+			ck_assert_int_eq(sscanf(line, "line %05u\n", &number), 1);
+			ck_assert_uint_gt(number, last);
+			last = number;
+		}
+		clearerr(in);
+		output_flush(&late);
+	}
+	dup2(before, STDOUT_FILENO);
+	ck_assert_uint_eq(last, 20000);
+	ck_assert_int_eq(late.lost, EAGAIN);
+	ck_assert_uint_eq(late.late_length, 0);
+	output_end(&late, 0);
+	fclose(in);
+	close(ends[1]);
+	close(before);
+}
+END_TEST
+
 /* -------------------------------------------------------------- failure -- */
 
 START_TEST(test_exit_statuses)
@@ -543,6 +630,8 @@ int main(void)
 	tcase_add_loop_test(cases, test_mistakes, 0, sizeof(mistakes) / sizeof(*mistakes));
 	tcase_add_test(cases, test_json_strings);
 	tcase_add_test(cases, test_json_members);
+	tcase_add_test(cases, test_output_cut_line);
+	tcase_add_test(cases, test_output_late_lines);
 	tcase_add_test(cases, test_exit_statuses);
 	tcase_add_test(cases, test_addresses);
 	tcase_add_test(cases, test_hook_hangs);

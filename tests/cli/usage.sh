@@ -49,9 +49,8 @@ wrong '-x' -vx
 wrong '-x is no option' --json -xv
 wrong '--prot: no such option' --prot 1
 wrong '--port needs a value' --port
-wrong '--po could be --port or --port-file: ' --po 1
-wrong '--po=1 could be --port or --port-file: ' --po=1
 wrong '--p could be --port or --public or --port-file or --print: ' --p 1
+wrong '--p=1 could be --port or --public or --port-file or --print: ' --p=1
 wrong '--json=1: --json takes no value' --json=1
 wrong '--verbose=1: --verbose takes no value' --verbose=1
 
@@ -82,6 +81,9 @@ step "a command that is none"
 wrong '"8080" is taken for a command; for a port give -p 8080' 8080
 wrong '"80" is taken for a command; for a port give -p 80' --close 80
 wrong 'for a port give -p 80' 80 443
+wrong 'for a port give -p 8080:80' 8080:80
+wrong 'for a port give -p 8080/tcp' 8080/tcp
+wrong 'for a port give -p 8080:80/u' 8080:80/u
 for command in '' ' ' '	
 '; do
 	wrong 'is empty: leave it out' -p 80 "$command"
