@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "failure.h"
 #include "json.h"
@@ -48,8 +49,8 @@ __attribute__((format(printf, 3, 4))) static void row(struct output *output, con
 	va_start(arguments, format);
 	vsnprintf(value, sizeof(value), format, arguments);
 	va_end(arguments);
-	snprintf(line, sizeof(line), output->align ? "%-18s%s%s\n" : "%s%s%s\n", label,
-		 output->align ? "" : ": ", value);
+	snprintf(line, sizeof(line), output->terminal ? "%-18s%s%s\n" : "%s%s%s\n", label,
+		 output->terminal ? "" : ": ", value);
 	output_text(output, line);
 }
 
@@ -213,7 +214,7 @@ static void show_json(struct output *output, const struct findings *found,
 
 	if (!out)
 		return;
-	json_begin(out, "check");
+	json_begin(out, "check", time(NULL));
 	json_string(out, "gateway", link->gateway);
 	json_known(out, "gateway_port", link->gateway_port);
 	json_string(out, "interface", link->interface);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/wait.h>
 
 #include "child.h"
@@ -63,6 +64,13 @@ static void say_up(struct hold *hold, const natpmp_state *before)
 	bool outage = before->status < NATPMP_OK;
 	char name[OUTPUT_NAME_LEN], how_long[64];
 
+	output_asked(output);
+	if (!is_granted(&before->mapping)) {
+		hold->since = time(NULL);
+		output_warn_port(output, hold->wanted, now);
+		if (!options->command)
+			output_warn_silent(output, hold->wanted);
+	}
 	output_name(now, name);
 	/* stdout is the command's, unless a line of ours was asked for. */
 	if (!options->command || options->print || options->json)
@@ -118,6 +126,29 @@ static char *port_text(const struct holds *holds)
 	return NULL;
 }
 
+static struct record_line record_line(const struct hold *hold)
+{
+	struct record_line line = {.mapping = hold->now.mapping, .since = hold->since};
+	natpmp_link link;
+
+	line.up = hold->now.status == NATPMP_OK;
+	if (natpmp_get_link(hold->all->ctx, &link) == NATPMP_OK)
+		memcpy(line.gateway, link.gateway, sizeof(line.gateway));
+	return line;
+}
+
+static void record(struct holds *holds)
+{
+	struct record_line *lines = calloc(holds->count, sizeof(*lines));
+
+	if (!lines)
+		return;
+	for (size_t i = 0; i < holds->count; i++)
+		lines[i] = record_line(&holds->hold[i]);
+	record_write(&holds->record, lines, holds->count);
+	free(lines);
+}
+
 static void notify_status(const struct holds *holds, bool first_ready)
 {
 	const natpmp_state *worst = holds_worst(holds);
@@ -149,12 +180,13 @@ void holds_work(struct holds *holds)
 
 	if (first_ready) {
 		holds->ready = true;
-		if (!holds->options->command && holds->output->align)
+		if (!holds->options->command && holds->output->terminal)
 			output_note(holds->output, "held until Ctrl-C");
 	}
 	if (holds->changed) {
 		notify_status(holds, first_ready && !holds->options->command);
 		/* The ports as last granted: through an outage, too. */
+		record(holds);
 		if (holds->portfile.path && holds->ready)
 			portfile_set(&holds->portfile, port_text(holds));
 		holds->changed = false;
@@ -196,6 +228,16 @@ void holds_reap(struct holds *holds, pid_t pid, int wait_status)
 
 /* ----------------------------------------------------- beginning and end -- */
 
+static void begin_record(struct holds *holds)
+{
+	record_begin(&holds->record);
+	for (size_t i = 0; i < holds->count; i++) {
+		struct record_line line = record_line(&holds->hold[i]);
+
+		record_warn(&line, holds->output);
+	}
+}
+
 int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 		const struct signals *signals, const natpmp_mapping **for_what)
 {
@@ -215,13 +257,14 @@ int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 		int status;
 
 		*for_what = &options->wanted[holds->count];
-		*hold = (struct hold){.all = holds, .hook.command = options->on_change};
+		*hold = (struct hold){.all = holds, .wanted = *for_what, .hook.command = options->on_change};
 		hold->now = (natpmp_state){.status = NATPMP_PENDING, .mapping = **for_what};
 		hold->down_since = now_ms();
 		status = natpmp_hold(ctx, *for_what, on_event, hold, &hold->lease);
 		if (status < 0)
 			return status;
 	}
+	begin_record(holds);
 	return NATPMP_OK;
 }
 
@@ -307,6 +350,7 @@ void holds_end(struct holds *holds)
 	holds->output->ctx = NULL;
 	status = natpmp_free(holds->ctx);
 	portfile_end(&holds->portfile);
+	record_end(&holds->record);
 	say_end(holds, status);
 	end_hooks(holds);
 	free(holds->hold);

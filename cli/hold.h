@@ -16,12 +16,15 @@
 #include "hook.h"
 #include "output.h"
 #include "portfile.h"
+#include "record.h"
 #include "signals.h"
 
 struct hold {
 	struct holds *all;
 	natpmp_lease *lease;
+	const natpmp_mapping *wanted;
 	natpmp_state now;
+	time_t since; /* first up; 0: not yet */
 	struct hook hook;
 
 	/* the outage that is, or the wait for the first yes */
@@ -39,6 +42,7 @@ struct holds {
 	bool changed; /* since the last holds_work() */
 	bool ready;   /* all were up at once, some time */
 	struct portfile portfile;
+	struct record record;
 };
 
 /* Ask for all, with the port file claimed before. A negative status: for_what was refused by the library itself. */

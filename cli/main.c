@@ -5,6 +5,7 @@
 #include <natpmpc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "lookup.h"
 #include "options.h"
 #include "output.h"
+#include "record.h"
 #include "run.h"
 
 /* A socket must not become what we, or a child, take for stdout. The stand-in takes no output,
@@ -63,14 +65,32 @@ static int each(natpmp_ctx *ctx, struct output *output,
 	return exit_status;
 }
 
+/* Who only looked what happens without any argument has opened a port. */
+static void note_picked(struct output *output, const natpmp_mapping *wanted,
+			const natpmp_mapping *granted)
+{
+	char name[OUTPUT_NAME_LEN];
+
+	if (output->terminal_stderr && !wanted->internal_port &&
+	    !output->options->library.vpn_ports)
+		output_note(output,
+			    "without -p a free port was opened: \"natpmp --close -p %s\" closes it, "
+			    "\"natpmp --help\" shows what else there is",
+			    output_name(granted, name));
+}
+
 static int map_one(natpmp_ctx *ctx, struct output *output, natpmp_mapping *mapping)
 {
+	const natpmp_mapping wanted = *mapping;
 	char what[OUTPUT_NOT_OPEN_LEN];
 	int status = natpmp_map(ctx, mapping);
 
-	if (status == NATPMP_OK)
+	if (status == NATPMP_OK) {
 		output_mapping(output, "mapped", mapping);
-	else
+		output_warn_port(output, &wanted, mapping);
+		output_warn_silent(output, &wanted);
+		note_picked(output, &wanted, mapping);
+	} else
 		output_failure(output, output_not_open(mapping, what), mapping, status);
 	return status;
 }
@@ -177,6 +197,8 @@ static int work(struct options *options, struct output *output)
 	natpmp_ctx *ctx;
 	int status, exit_status;
 
+	if (options->job == JOB_STATUS)
+		return output_end(output, record_show(output));
 	exit_status = lookup_command(options);
 	if (exit_status)
 		return exit_status;
@@ -188,6 +210,8 @@ static int work(struct options *options, struct output *output)
 	if (status != NATPMP_OK)
 		return cannot_begin(output, status);
 	output->ctx = ctx;
+	if (options->job != JOB_HOLD) /* which has to fork() first */
+		output_asking(output);
 	switch (options->job) {
 	case JOB_HOLD:
 		return run(ctx, output);
@@ -204,20 +228,34 @@ static int work(struct options *options, struct output *output)
 		exit_status = diagnose(ctx, output);
 		break;
 	case JOB_MAP:
+	case JOB_STATUS: /* was done before there was a context */
 	default:
 		exit_status = map(ctx, output);
 		break;
 	}
+	output_asked(output);
 	natpmp_free(ctx);
 	return output_end(output, exit_status);
+}
+
+/* The text is freed. */
+static int show(const struct options *options, char *text)
+{
+	struct output output;
+
+	output_init(&output, options);
+	if (text)
+		output_text(&output, text);
+	free(text);
+	return output_end(&output, text ? STATUS_DONE : STATUS_OTHER);
 }
 
 int main(int argc, char **argv)
 {
 	struct options options;
 	struct output output;
-	char version[32];
 	int exit_status = STATUS_USAGE;
+	char *version;
 	enum next next;
 
 	fill_standard_fds();
@@ -228,15 +266,15 @@ int main(int argc, char **argv)
 	}
 	switch (next) {
 	case NEXT_HELP:
-		output_init(&output, &options);
-		output_text(&output, options_help);
-		exit_status = output_end(&output, STATUS_DONE);
+		exit_status = show(&options, table_help());
+		break;
+	case NEXT_LIST:
+		exit_status = show(&options, table_list());
 		break;
 	case NEXT_VERSION:
-		output_init(&output, &options);
-		snprintf(version, sizeof(version), "natpmp %s\n", natpmp_version());
-		output_text(&output, version);
-		exit_status = output_end(&output, STATUS_DONE);
+		if (asprintf(&version, "natpmp %s\n", natpmp_version()) < 0)
+			version = NULL;
+		exit_status = show(&options, version);
 		break;
 	case NEXT_WORK:
 		output_init(&output, &options);

@@ -8,16 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { USUAL_PORT = 5351 }; /* of a gateway (RFC 6886 section 3.1) */
+#include "table.h"
 
-enum job {
-	JOB_MAP,  /* open and leave to the lifetime */
-	JOB_HOLD, /* hold while the command runs, or until a signal */
-	JOB_CLOSE,
-	JOB_CLOSE_ALL,
-	JOB_ADDRESS,
-	JOB_CHECK,
-};
+enum { USUAL_PORT = 5351 }; /* of a gateway (RFC 6886 section 3.1) */
 
 struct options {
 	enum job job;
@@ -37,6 +30,7 @@ struct options {
 enum next {
 	NEXT_WORK,
 	NEXT_HELP,
+	NEXT_LIST, /* of the options, for the completions */
 	NEXT_VERSION,
 	NEXT_MISTAKE, /* it was said on stderr */
 };
@@ -45,8 +39,8 @@ enum next {
 enum next options_parse(struct options *options, int argc, char **argv);
 void options_free(struct options *options);
 
-/* Text for one line of a terminal: control characters, as a value may have them, escaped. To be
- * freed; NULL: no memory. */
+/* Text for one line of a terminal: what is no printable ASCII, as a value may have it, escaped. To
+ * be freed; NULL: no memory. */
 __attribute__((format(printf, 1, 0))) char *printable(const char *format, va_list arguments);
 
 /* Say on stderr what is wrong with the command line. */
@@ -54,7 +48,5 @@ __attribute__((format(printf, 1, 2))) void options_mistake(const char *format, .
 
 /* The long option that was probably meant by a word that is none; NULL: nobody knows. */
 const char *options_meant(const char *word);
-
-extern const char options_help[];
 
 #endif

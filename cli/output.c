@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "failure.h"
 #include "json.h"
+#include "listen.h"
 #include "template.h"
 
 enum { LATE_MAX = 1 << 16 }; /* bytes */
@@ -29,7 +31,8 @@ void output_init(struct output *output, const struct options *options)
 		.options = options,
 		.colour = wants_colour(STDOUT_FILENO),
 		.colour_stderr = wants_colour(STDERR_FILENO),
-		.align = isatty(STDOUT_FILENO),
+		.terminal = isatty(STDOUT_FILENO),
+		.terminal_stderr = isatty(STDERR_FILENO),
 	};
 }
 
@@ -61,17 +64,31 @@ static size_t write_some(int fd, const char *text, size_t length, bool patient, 
 	return done;
 }
 
+#define CLOCK_LEN 16
+/* The time of day, for lines that come when they come. */
+static const char *clock_text(char text[CLOCK_LEN])
+{
+	time_t now = time(NULL);
+	struct tm local;
+
+	if (!localtime_r(&now, &local) || !strftime(text, CLOCK_LEN, "%H:%M:%S ", &local))
+		*text = '\0';
+	return text;
+}
+
 __attribute__((format(printf, 3, 0))) static void say(struct output *output, const char *colour,
 						      const char *format, va_list arguments)
 {
-	char *text, *line;
+	char *text, *line, now[CLOCK_LEN];
 	int length, error;
 
+	progress_end(&output->progress);
 	text = printable(format, arguments);
 	if (!text)
 		return;
-	length = output->colour_stderr ? asprintf(&line, "%snatpmp:\033[m %s\n", colour, text)
-				       : asprintf(&line, "natpmp: %s\n", text);
+	length = asprintf(&line, "%snatpmp:%s %s%s\n", output->colour_stderr ? colour : "",
+			  output->colour_stderr ? "\033[m" : "",
+			  output->holding && output->terminal_stderr ? clock_text(now) : "", text);
 	if (length >= 0) {
 		/* There is nobody left to be told if stderr fails. */
 		(void)write_some(STDERR_FILENO, line, (size_t)length, !output->holding, &error);
@@ -162,6 +179,7 @@ void output_text(struct output *output, const char *text)
 		lose(output, ENOMEM);
 		return;
 	}
+	progress_end(&output->progress);
 	output->late = late;
 	late += output->late_length;
 	if (cut)
@@ -184,37 +202,39 @@ static void print_template(struct output *output, const natpmp_mapping *mapping)
 
 static void print_line(struct output *output, const natpmp_mapping *mapping)
 {
-	bool colour = output->colour, align = output->align;
-	char external[NATPMP_ADDRESS_LEN + 8], internal[NATPMP_ADDRESS_LEN + 8], line[160];
+	bool align = output->terminal, colour = output->colour;
+	char external[NATPMP_ADDRESS_LEN + 8], internal[NATPMP_ADDRESS_LEN + 8], now[CLOCK_LEN];
+	char line[2 * sizeof(external) + 80];
 
 	snprintf(external, sizeof(external), "%s:%u", output_address(mapping),
 		 mapping->external_port);
 	snprintf(internal, sizeof(internal), "%s:%u", mapping->internal_address,
 		 mapping->internal_port);
-	snprintf(line, sizeof(line), "%s%*s%s -> %*s %*s %lu s\n", colour ? "\033[1m" : "",
+	snprintf(line, sizeof(line), "%s%s%*s%s -> %*s %*s %lu s\n",
+		 align && output->holding ? clock_text(now) : "", colour ? "\033[1m" : "",
 		 align ? -21 : 0, external, colour ? "\033[m" : "", align ? -21 : 0, internal,
 		 align ? -4 : 0, protocol_name(mapping->protocol),
 		 (unsigned long)mapping->lifetime);
 	output_text(output, line);
 }
 
-void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
-		  int status)
+static void put_event(struct output *output, const char *event, const natpmp_mapping *mapping,
+		      bool fresh, int status)
 {
 	char *text = NULL;
 	size_t size;
-	FILE *out;
+	FILE *out = open_memstream(&text, &size);
+	time_t now = time(NULL);
 
-	if (!output->options->json)
-		return;
-	out = open_memstream(&text, &size);
 	if (!out)
 		return;
 	if (output->ctx)
 		(void)natpmp_get_link(output->ctx, &output->link); /* what there is of it */
-	json_begin(out, event);
-	if (mapping)
+	json_begin(out, event, now);
+	if (mapping) {
 		json_mapping(out, mapping);
+		json_time(out, "expires", fresh && mapping->lifetime ? now + mapping->lifetime : 0);
+	}
 	json_string(out, "gateway", output->link.gateway);
 	json_error(out, "error", status);
 	json_end(out);
@@ -223,14 +243,58 @@ void output_event(struct output *output, const char *event, const natpmp_mapping
 	free(text);
 }
 
+void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
+		  int status)
+{
+	if (output->options->json)
+		put_event(output, event, mapping, false, status);
+}
+
 void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping)
 {
 	if (output->options->json)
-		output_event(output, event, mapping, NATPMP_OK);
+		put_event(output, event, mapping, true, NATPMP_OK);
 	else if (output->options->print)
 		print_template(output, mapping);
 	else if (!output->options->quiet)
 		print_line(output, mapping);
+}
+
+void output_asking(struct output *output)
+{
+	const struct options *options = output->options;
+	natpmp_link link;
+
+	if (output->terminal_stderr && !options->quiet && !options->verbose &&
+	    natpmp_get_link(output->ctx, &link) == NATPMP_OK)
+		progress_begin(&output->progress, link.gateway);
+}
+
+void output_asked(struct output *output)
+{
+	progress_end(&output->progress);
+}
+
+void output_warn_port(struct output *output, const natpmp_mapping *wanted,
+		      const natpmp_mapping *granted)
+{
+	unsigned asked = wanted->external_port ? wanted->external_port : wanted->internal_port;
+	char name[OUTPUT_NAME_LEN];
+
+	if (asked && asked != granted->external_port)
+		output_note(output,
+			    "the gateway has given external port %u to %s, not %u; others have to "
+			    "be told that one",
+			    granted->external_port, output_name(granted, name), asked);
+}
+
+void output_warn_silent(struct output *output, const natpmp_mapping *wanted)
+{
+	char name[OUTPUT_NAME_LEN];
+
+	if (output->terminal_stderr && wanted->internal_port &&
+	    !is_listened_to(wanted->protocol, wanted->internal_port))
+		output_note(output, "nothing listens on %s here so far", output_name(wanted, name));
 }
 
 const char *output_whom(const struct output *output, int status, char whom[OUTPUT_WHOM_LEN])

@@ -17,13 +17,16 @@
 #include <stdbool.h>
 
 #include "options.h"
+#include "progress.h"
 
 struct output {
 	const struct options *options;
 	natpmp_ctx *ctx;  /* for the gateway's name; NULL: none yet, or gone */
 	natpmp_link link; /* the gateway as last seen */
 	bool holding;     /* rather lose a line than let a reader stop the renewals */
-	bool colour, colour_stderr, align;
+	bool colour, colour_stderr;
+	bool terminal, terminal_stderr;
+	struct progress progress;
 	char *late; /* what stdout has not taken yet, while holding */
 	size_t late_length;
 	bool mid_line; /* stdout got a part of a line last */
@@ -61,6 +64,15 @@ void output_down(struct output *output, const char *what, int status);
  * port if that is not the usual one; or "". */
 #define OUTPUT_WHOM_LEN 80
 const char *output_whom(const struct output *output, int status, char whom[OUTPUT_WHOM_LEN]);
+/* On a terminal: show that the gateway is being asked, until there is something else to say. No
+ * fork() meanwhile. */
+void output_asking(struct output *output);
+void output_asked(struct output *output);
+/* Say it if another external port was granted than was wanted. */
+void output_warn_port(struct output *output, const natpmp_mapping *wanted,
+		      const natpmp_mapping *granted);
+/* On a terminal: say it if nobody here listens on the internal port that was wanted. */
+void output_warn_silent(struct output *output, const natpmp_mapping *wanted);
 /* Say it if this external address is of no use to anybody outside. */
 void output_warn_address(struct output *output, const char *address);
 

@@ -50,6 +50,7 @@ static void start_command(struct run *run)
 {
 	const struct options *options = run->options;
 
+	output_asked(run->output);
 	if (command_fork(&run->command, options->shell) == 0) {
 		holds_environment(&run->holds);
 		child_exec(&run->signals, options->command, options->shell,
@@ -190,8 +191,11 @@ int run(natpmp_ctx *ctx, struct output *output)
 	status = holds_begin(&run.holds, ctx, output, &run.signals, &for_what);
 	if (status < 0)
 		fail(&run, for_what, status);
-	else
+	else {
+		output_asking(output);
 		loop(&run);
+		output_asked(output);
+	}
 	holds_end(&run.holds);
 	signals_end(&run.signals);
 	status = output_end(output, run.exit_status);

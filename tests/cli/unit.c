@@ -110,6 +110,32 @@ START_TEST(test_gem_options)
 }
 END_TEST
 
+/* What was clear with the gem's options alone is clear today. */
+START_TEST(test_abbreviations)
+{
+	ck_assert_int_eq(parse("--por 633 --pu 13033 --ty u --tt 90m --verb"), NEXT_WORK);
+	wants(0, NATPMP_UDP, 633, 13033);
+	ck_assert_uint_eq(options.wanted[0].lifetime, 5400);
+	ck_assert(options.verbose);
+	ck_assert_int_eq(parse("--po=633 --vers"), NEXT_VERSION);
+	ck_assert_int_eq(parse("--h"), NEXT_HELP);
+	ck_assert_int_eq(parse("--p 1"), NEXT_MISTAKE);
+	ck_assert_int_eq(parse("--t 1"), NEXT_MISTAKE);
+	ck_assert_int_eq(parse("--ver"), NEXT_MISTAKE);
+	ck_assert_int_eq(parse("-t t -p 1/u -p 1:2/t -p 3/b -p 4/UD"), NEXT_WORK);
+	wants(0, NATPMP_UDP, 1, 0);
+	wants(1, NATPMP_TCP, 1, 2);
+	wants(2, NATPMP_TCP_UDP, 3, 0);
+	wants(3, NATPMP_UDP, 4, 0);
+	ck_assert_int_eq(parse("--ttl 2h"), NEXT_WORK);
+	ck_assert_uint_eq(options.wanted[0].lifetime, 7200);
+	ck_assert_int_eq(parse("--ttl 49710d"), NEXT_WORK);
+	ck_assert_uint_eq(options.wanted[0].lifetime, 4294944000U);
+	ck_assert_int_eq(parse("--ttl 30s"), NEXT_WORK);
+	ck_assert_uint_eq(options.wanted[0].lifetime, 30);
+}
+END_TEST
+
 START_TEST(test_several_ports)
 {
 	ck_assert_int_eq(parse("-p 6881/udp -p 8080:80/tcp -p 5 -p 6:7 -t both"), NEXT_WORK);
@@ -191,10 +217,11 @@ static const char *const mistakes[] = {
 	"-t sctp",
 	"-t",
 	"-t tcpudp",
+	"-t x",
 	"--ttl 0",
 	"--ttl -1",
 	"--ttl 4294967296",
-	"--ttl 1h",
+	"--ttl 1w",
 	"--timeout 0",
 	"--timeout 0.000",
 	"--timeout .",
@@ -253,7 +280,7 @@ static FILE *begin(void)
 	FILE *out = open_memstream(&text, &text_size);
 
 	ck_assert_ptr_nonnull(out);
-	json_begin(out, "test");
+	json_begin(out, "test", 1000000);
 	return out;
 }
 
@@ -271,7 +298,7 @@ static void quotes(const char *value, const char *wanted)
 	FILE *out = begin();
 
 	json_string(out, "key", value);
-	snprintf(line, sizeof(line), "{\"event\":\"test\",\"key\":%s}\n", wanted);
+	snprintf(line, sizeof(line), "{\"event\":\"test\",\"time\":1000000,\"key\":%s}\n", wanted);
 	ends_as(out, line);
 }
 
@@ -283,7 +310,7 @@ START_TEST(test_json_strings)
 	quotes("a\"b\\c/", "\"a\\\"b\\\\c/\"");
 	quotes("\n\t\x01\x1f\x7f", "\"\\u000a\\u0009\\u0001\\u001f\\u007f\"");
 	quotes("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8c\x8d",
-	       "\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8c\x8d\"");
+	       "\"\\u00e9 \\u20ac \\ud83c\\udf0d\"");
 	/* Lone, cut off, overlong, a surrogate, beyond Unicode. */
 	quotes("a\x80z", "\"a\\ufffdz\"");
 	quotes("\xc3", "\"\\ufffd\"");
@@ -303,13 +330,13 @@ START_TEST(test_json_members)
 	json_mapping(out, &sample);
 	json_error(out, "error", NATPMP_OK);
 	ends_as(out,
-		"{\"event\":\"test\",\"protocol\":\"tcp\",\"internal_address\":\"192.168.1.5\","
+		"{\"event\":\"test\",\"time\":1000000,\"protocol\":\"tcp\",\"internal_address\":\"192.168.1.5\","
 		"\"internal_port\":80,\"external_address\":\"203.0.113.7\","
 		"\"external_port\":8080,\"external_kind\":\"reserved\",\"lifetime\":60,"
 		"\"error\":null}\n");
 	out = begin();
 	json_mapping(out, &none);
-	ends_as(out, "{\"event\":\"test\",\"protocol\":\"both\",\"internal_address\":null,"
+	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"protocol\":\"both\",\"internal_address\":null,"
 		     "\"internal_port\":null,\"external_address\":null,\"external_port\":null,"
 		     "\"external_kind\":null,\"lifetime\":null}\n");
 	out = begin();
@@ -317,7 +344,7 @@ START_TEST(test_json_members)
 	json_bool(out, "yes", true);
 	json_bool(out, "no", false);
 	json_known(out, "nothing", 0);
-	ends_as(out, "{\"event\":\"test\",\"most\":4294967295,\"yes\":true,\"no\":false,"
+	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"most\":4294967295,\"yes\":true,\"no\":false,"
 		     "\"nothing\":null}\n");
 }
 END_TEST
@@ -409,7 +436,7 @@ START_TEST(test_exit_statuses)
 {
 	static const struct {
 		int status, exit_status;
-	} table[] = {
+	} pairs[] = {
 		{NATPMP_E_NO_GATEWAY, 3},
 		{NATPMP_E_POINT_TO_POINT, 3},
 		{NATPMP_E_NO_ROUTE, 3},
@@ -434,10 +461,10 @@ START_TEST(test_exit_statuses)
 		{INT_MIN, 1},
 	};
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		const struct failure *failure = failure_find(table[i].status);
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+		const struct failure *failure = failure_find(pairs[i].status);
 
-		ck_assert_int_eq(failure->exit_status, table[i].exit_status);
+		ck_assert_int_eq(failure->exit_status, pairs[i].exit_status);
 		ck_assert_str_ne(failure->code, "");
 		ck_assert_str_ne(failure->advice, "");
 	}
@@ -624,6 +651,7 @@ int main(void)
 
 	tcase_add_test(cases, test_template);
 	tcase_add_test(cases, test_gem_options);
+	tcase_add_test(cases, test_abbreviations);
 	tcase_add_test(cases, test_several_ports);
 	tcase_add_test(cases, test_gateway_option);
 	tcase_add_test(cases, test_jobs);
