@@ -119,7 +119,7 @@ int lookup_command(struct options *options)
 		command = options->words;
 	}
 	error = command ? search(command[0]) : 0;
-	if (error && options->words && shell_knows(command[0]))
+	if (error && options->words && !strchr(command[0], '/') && shell_knows(command[0]))
 		return 0;
 	if (error)
 		return lookup_refuse(command[0], error);

@@ -73,6 +73,7 @@ wait_for 5 has_text told-abstract STOPPING
 expect test "$(watchdogs)" = 0
 unset WATCHDOG_PID WATCHDOG_USEC
 
+tell port off
 step "nobody there, or nonsense: no harm"
 for NOTIFY_SOCKET in "$work/nobody" "@nobody-$$" relative "$work/$(printf %0200d 0)" ''; do
 	run -p 1952 true

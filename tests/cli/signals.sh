@@ -72,14 +72,15 @@ done
 
 step "as process 1 of a container, the same"
 if unshare -Urpf --mount-proc true 2>/dev/null; then
+	runs_inside() { inside=$(pgrep -P "$pid") && pgrep -P "$inside"; }
 	for line in "sleep 50" "true; sleep 50; true"; do
 		: >"$work/contained.err"
 		unshare -Urpf --kill-child "$NATPMP" -g "$gateway" -p 1512 -v "$line" \
 			>"$work/contained.out" 2>"$work/contained.err" &
 		pid=$!
 		started="$started $pid"
-		wait_for 5 pgrep -P "$(pgrep -P "$pid")"
-		kill -s TERM "$(pgrep -P "$pid")"
+		wait_for 5 runs_inside
+		kill -s TERM "$inside"
 		finish "$pid"
 		expect_status 143
 		expect has_mappings 0
