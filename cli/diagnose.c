@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * --json gives one object: event "check", gateway, gateway_port, interface,
- * internal_address; natpmp and pcp (is it spoken?), natpmp_error; round_trip_us,
+ * internal_address; natpmp and pcp (is it spoken? null: not asked), natpmp_error; round_trip_us,
  * uptime (s); external_address, external_kind; mapping (was a test mapping
  * granted? null: not tried), mapping_error; works, verdict (a word), message,
  * advice (null when it works).
@@ -33,8 +33,8 @@ struct findings {
 struct verdict {
 	int exit_status;
 	const char *word;
-	char message[200];
-	char advice[160]; /* "": none needed */
+	char message[280];
+	char advice[360]; /* "": none needed */
 };
 
 __attribute__((format(printf, 3, 4))) static void row(struct output *output, const char *label,
@@ -149,22 +149,32 @@ static void try_mapping(natpmp_ctx *ctx, struct output *output, struct findings 
 
 /* --------------------------------------------------------------- judging -- */
 
-static struct verdict of_status(int status, const struct findings *found,
-				const struct output *output)
+static bool is_silence(int status)
+{
+	return status == NATPMP_E_TIMEOUT || status == NATPMP_E_NO_SERVICE;
+}
+
+static struct verdict of_status(int status, const struct findings *found, struct output *output)
 {
 	const struct failure *failure = failure_find(status);
 	struct verdict verdict = {failure->exit_status, failure->code, "", ""};
-	const char *advice = failure_advice(status, output->options);
-	char whom[OUTPUT_WHOM_LEN];
+	struct explanation explanation;
+	char place[OUTPUT_WHERE_LEN];
 
-	if ((status == NATPMP_E_TIMEOUT || status == NATPMP_E_NO_SERVICE) && !speaks_natpmp(found))
+	output_explain(output, status, &explanation, place);
+	snprintf(verdict.advice, sizeof(verdict.advice), "%s", explanation.advice);
+	snprintf(verdict.message, sizeof(verdict.message), "%s%s", explanation.message,
+		 found->link_status ? place : ""); /* else it was shown */
+	if (is_silence(status) && !speaks_natpmp(found))
 		snprintf(verdict.advice, sizeof(verdict.advice),
-			 "%s, and see that no firewall here drops UDP from port %u", advice,
-			 found->link.gateway_port);
-	else
-		snprintf(verdict.advice, sizeof(verdict.advice), "%s", advice);
-	snprintf(verdict.message, sizeof(verdict.message), "%s%s", natpmp_strerror(status),
-		 output_whom(output, status, whom));
+			 "%s, and see that no firewall here drops UDP from port %u",
+			 explanation.advice, found->link.gateway_port);
+	else if (is_silence(status))
+		snprintf(verdict.message, sizeof(verdict.message),
+			 "the gateway speaks NAT-PMP, but does not answer requests for mappings");
+	if (is_silence(status) && speaks_natpmp(found))
+		snprintf(verdict.advice, sizeof(verdict.advice),
+			 "see that port mapping is allowed in the router, and look into its log");
 	return verdict;
 }
 
@@ -183,7 +193,7 @@ static struct verdict of_address(const char *address)
 	return verdict;
 }
 
-static struct verdict judge(const struct findings *found, const struct output *output)
+static struct verdict judge(const struct findings *found, struct output *output)
 {
 	const natpmp_probe *probe = &found->probe;
 
@@ -219,20 +229,18 @@ static void show_json(struct output *output, const struct findings *found,
 	json_known(out, "gateway_port", link->gateway_port);
 	json_string(out, "interface", link->interface);
 	json_string(out, "internal_address", link->internal_address);
-	json_bool(out, "natpmp", spoken);
+	json_maybe(out, "natpmp", found->probed, spoken);
 	json_error(out, "natpmp_error", probe->status);
-	json_bool(out, "pcp", found->probed && probe->pcp_status == NATPMP_OK);
+	json_maybe(out, "pcp", found->probed, probe->pcp_status == NATPMP_OK);
 	json_known(out, "round_trip_us", spoken ? probe->round_trip : 0);
 	if (spoken)
 		json_number(out, "uptime", probe->uptime);
 	else
 		json_null(out, "uptime");
 	json_string(out, "external_address", probe->external_address);
-	json_string(out, "external_kind", kind_name(natpmp_classify(probe->external_address)));
-	if (found->tried)
-		json_bool(out, "mapping", found->map_status == NATPMP_OK);
-	else
-		json_null(out, "mapping");
+	json_string(out, "external_kind",
+		    spoken ? kind_name(natpmp_classify(probe->external_address)) : NULL);
+	json_maybe(out, "mapping", found->tried, found->map_status == NATPMP_OK);
 	json_error(out, "mapping_error", found->map_status);
 	json_bool(out, "works", verdict->exit_status == STATUS_DONE);
 	json_string(out, "verdict", verdict->word);
@@ -247,7 +255,7 @@ static void show_json(struct output *output, const struct findings *found,
 static void show_verdict(struct output *output, const struct verdict *verdict)
 {
 	const char *colour = verdict->exit_status == STATUS_DONE ? "\033[32m" : "\033[31m";
-	char line[480];
+	char line[720];
 
 	snprintf(line, sizeof(line), "%sverdict: %s%s%s%s\n", output->colour ? colour : "",
 		 verdict->message, *verdict->advice ? "; " : "", verdict->advice,

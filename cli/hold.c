@@ -48,9 +48,11 @@ static const char *outage_text(const struct hold *hold, char *text, size_t size)
 {
 	unsigned long seconds = (unsigned long)((now_ms() - hold->down_since) / 1000);
 
-	if (seconds)
+	if (seconds && hold->now.failures)
 		snprintf(text, size, "%lu s and %u failure%s", seconds, hold->now.failures,
 			 hold->now.failures == 1 ? "" : "s");
+	else if (seconds)
+		snprintf(text, size, "%lu s", seconds);
 	else
 		snprintf(text, size, "less than a second");
 	return text;

@@ -77,6 +77,14 @@ void json_time(FILE *out, const char *key, time_t value)
 	fprintf(out, "%lld", (long long)value);
 }
 
+void json_maybe(FILE *out, const char *key, bool known, bool value)
+{
+	if (known)
+		json_bool(out, key, value);
+	else
+		json_null(out, key);
+}
+
 void json_null(FILE *out, const char *key)
 {
 	put_key(out, key);

@@ -35,6 +35,8 @@ void json_known(FILE *out, const char *key, unsigned long value);
 void json_bool(FILE *out, const char *key, bool value);
 /* Seconds since 1970, as date +%s and jq's todate have it; 0 becomes null. */
 void json_time(FILE *out, const char *key, time_t value);
+/* null unless it is known. */
+void json_maybe(FILE *out, const char *key, bool known, bool value);
 void json_null(FILE *out, const char *key);
 /* It tells what was granted, now or before; else what is wanted. */
 bool is_granted(const natpmp_mapping *mapping);

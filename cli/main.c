@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <natpmpc.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +193,28 @@ static int cannot_begin(struct output *output, int status)
 	return options->command ? STATUS_NOT_RUN : exit_status;
 }
 
+/* A name after -g becomes the address that it has now. False: it has none. */
+static bool find_gateway(struct options *options, struct output *output)
+{
+	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_DGRAM}, *found;
+	char *name = options->gateway;
+	int error;
+
+	if (!name[strspn(name, "0123456789.")])
+		return true; /* none, or an address, for the library to judge */
+	error = getaddrinfo(name, NULL, &hints, &found);
+	if (error) {
+		output_error(output, "-g %s: no IPv4 address is known for that name: %s; give the "
+				     "address, like -g 192.168.1.1",
+			     options->gateway_text, gai_strerror(error));
+		return false;
+	}
+	error = getnameinfo(found->ai_addr, found->ai_addrlen, name, sizeof(options->gateway), NULL,
+			    0, NI_NUMERICHOST);
+	freeaddrinfo(found);
+	return !error;
+}
+
 static int work(struct options *options, struct output *output)
 {
 	natpmp_ctx *ctx;
@@ -202,6 +225,8 @@ static int work(struct options *options, struct output *output)
 	exit_status = lookup_command(options);
 	if (exit_status)
 		return exit_status;
+	if (!find_gateway(options, output))
+		return options->command ? STATUS_NOT_RUN : STATUS_NO_GATEWAY;
 	if (options->verbose) {
 		options->library.log = log_line;
 		options->library.log_arg = output;

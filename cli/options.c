@@ -136,6 +136,8 @@ static bool parse_type(const char *text, natpmp_protocol *protocol)
 	return false;
 }
 
+enum { CHECK_DEADLINE = 1900 }; /* ms */
+
 #define A_PORT        "a port is a number from 1 to 65535, or 0 to have one picked"
 #define EXTERNAL_PORT "an external port is a number from 1 to 65535, or 0 for the internal port's"
 
@@ -185,20 +187,22 @@ static bool parse_mapping(const char *text, natpmp_mapping *mapping)
 	return true;
 }
 
-/* ADDR[:PORT]. Whether the address is a good one, the library says. */
+/* HOST[:PORT]. Whether an address is a good one, the library says. */
 static bool parse_gateway(struct options *options, const char *text)
 {
 	const char *colon = strrchr(text, ':');
 	size_t length = colon ? (size_t)(colon - text) : strlen(text);
+	size_t plain = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789.-_");
 
 	options->gateway_text = text;
 	if (colon && (!parse_port(colon + 1, &options->library.gateway_port) ||
 		      !options->library.gateway_port))
-		return mistake("-g %s: give an IPv4 address, and a port from 1 to 65535 if at all, "
-			       "like -g 192.168.1.1 or -g 192.168.1.1:5351",
+		return mistake("-g %s: give an IPv4 address or a name, and a port from 1 to 65535 "
+			       "if at all, like -g 192.168.1.1 or -g 192.168.1.1:5351",
 			       text);
-	if (length >= sizeof(options->gateway))
-		return mistake("-g %s: give an IPv4 address, like -g 192.168.1.1", text);
+	if (length >= sizeof(options->gateway) || plain < length)
+		return mistake("-g %s: give an IPv4 address or a name, like -g 192.168.1.1", text);
 	memcpy(options->gateway, text, length);
 	options->gateway[length] = '\0';
 	options->library.gateway = options->gateway;
@@ -485,6 +489,9 @@ enum next options_parse(struct options *options, int argc, char **argv)
 	}
 	if (!check_job(&parse) || !complete_mappings(&parse) || !check_mappings(options))
 		return NEXT_MISTAKE;
+	/* With both questions and a test mapping in silence that makes 4 s. */
+	if (options->job == JOB_CHECK && !options->library.deadline)
+		options->library.deadline = CHECK_DEADLINE;
 	/* All of this host, unless a type is named. */
 	if (options->job == JOB_CLOSE_ALL && !parse.protocol)
 		options->wanted->protocol = NATPMP_TCP_UDP;

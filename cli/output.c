@@ -297,47 +297,68 @@ void output_warn_silent(struct output *output, const natpmp_mapping *wanted)
 		output_note(output, "nothing listens on %s here so far", output_name(wanted, name));
 }
 
-const char *output_whom(const struct output *output, int status, char whom[OUTPUT_WHOM_LEN])
+/* Where a failure was, as far as that is known: " (asked 192.168.1.1)", with the port if that is
+ * not the usual one, and with the way there if the gateway was named; or "". */
+static const char *where(const struct output *output, int status, const natpmp_link *link,
+			 char text[OUTPUT_WHERE_LEN])
 {
 	const natpmp_options *options = &output->options->library;
-	natpmp_link link;
+	char port[16] = "";
 
-	*whom = '\0';
+	*text = '\0';
 	if (status <= NATPMP_E_NO_INTERFACE && status >= NATPMP_E_POINT_TO_POINT &&
-	    options->interface)
-		snprintf(whom, OUTPUT_WHOM_LEN, " (-i %s)", options->interface);
-	else if (status == NATPMP_E_NO_ROUTE && options->gateway)
-		snprintf(whom, OUTPUT_WHOM_LEN, " (-g %s)", options->gateway);
-	else if (status <= NATPMP_E_TIMEOUT && output->ctx &&
-		 natpmp_get_link(output->ctx, &link) == NATPMP_OK)
-		snprintf(whom, OUTPUT_WHOM_LEN,
-			 link.gateway_port == USUAL_PORT ? " (gateway %s)"
-							 : " (gateway %s port %u)",
-			 link.gateway, link.gateway_port);
-	return whom;
+	    options->interface) {
+		snprintf(text, OUTPUT_WHERE_LEN, " (-i %s)", options->interface);
+	} else if (status == NATPMP_E_NO_ROUTE && options->gateway) {
+		snprintf(text, OUTPUT_WHERE_LEN, " (-g %s)", options->gateway);
+	} else if (status <= NATPMP_E_TIMEOUT && *link->gateway) {
+		if (link->gateway_port != USUAL_PORT)
+			snprintf(port, sizeof(port), " port %u", link->gateway_port);
+		if (options->gateway && status > NATPMP_E_VERSION)
+			snprintf(text, OUTPUT_WHERE_LEN, " (asked %s%s, through %s from %s)",
+				 link->gateway, port, link->interface, link->internal_address);
+		else
+			snprintf(text, OUTPUT_WHERE_LEN, " (asked %s%s)", link->gateway, port);
+	}
+	return text;
+}
+
+void output_explain(struct output *output, int status, struct explanation *explanation,
+		    char place[OUTPUT_WHERE_LEN])
+{
+	char address[NATPMP_ADDRESS_LEN] = "";
+	natpmp_link link = {.gateway_port = 0};
+
+	if (output->ctx && natpmp_get_link(output->ctx, &link) != NATPMP_OK)
+		memset(&link, 0, sizeof(link));
+	if (output->ctx && status == NATPMP_E_NETWORK_FAILURE)
+		(void)natpmp_external_address(output->ctx, address); /* BUSY within an event */
+	failure_explain(explanation, status, output->options, &link, address);
+	where(output, status, &link, place);
 }
 
 int output_failure(struct output *output, const char *what, const natpmp_mapping *mapping,
 		   int status)
 {
-	const struct failure *failure = failure_find(status);
 	const char *error = status == NATPMP_E_SYSTEM && errno ? strerror(errno) : NULL;
-	char whom[OUTPUT_WHOM_LEN];
+	struct explanation explanation;
+	char place[OUTPUT_WHERE_LEN];
 
-	output_error(output, "%s: %s%s%s%s; %s", what, natpmp_strerror(status), error ? ": " : "",
-		     error ? error : "", output_whom(output, status, whom),
-		     failure_advice(status, output->options));
+	output_explain(output, status, &explanation, place);
+	output_error(output, "%s%s: %s%s%s; %s", what, place, explanation.message,
+		     error ? ": " : "", error ? error : "", explanation.advice);
 	output_event(output, "error", mapping, status);
-	return failure->exit_status;
+	return failure_find(status)->exit_status;
 }
 
 void output_down(struct output *output, const char *what, int status)
 {
-	char whom[OUTPUT_WHOM_LEN];
+	struct explanation explanation;
+	char place[OUTPUT_WHERE_LEN];
 
-	output_error(output, "%s: %s%s; it is tried again, and if that lasts: %s", what,
-		     natpmp_strerror(status), output_whom(output, status, whom),
-		     failure_advice(status, output->options));
+	output_explain(output, status, &explanation, place);
+	output_error(output, "%s%s: %s; it is tried again, and if that lasts: %s", what, place,
+		     explanation.message, explanation.advice);
 }
 
 void output_warn_address(struct output *output, const char *address)

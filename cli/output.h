@@ -60,10 +60,11 @@ int output_failure(struct output *output, const char *what, const natpmp_mapping
 		   int status);
 /* Say why what is held ("6881/tcp is down") is not there now, and what to do if that lasts. */
 void output_down(struct output *output, const char *what, int status);
-/* Whom or what a failure is about, as far as that is known: " (gateway 192.168.1.1)", with its
- * port if that is not the usual one; or "". */
-#define OUTPUT_WHOM_LEN 80
-const char *output_whom(const struct output *output, int status, char whom[OUTPUT_WHOM_LEN]);
+/* What this failure means as things are now, and where it was (" (asked 192.168.1.1)", or ""). */
+#define OUTPUT_WHERE_LEN 200
+struct explanation;
+void output_explain(struct output *output, int status, struct explanation *explanation,
+		    char place[OUTPUT_WHERE_LEN]);
 /* On a terminal: show that the gateway is being asked, until there is something else to say. No
  * fork() meanwhile. */
 void output_asking(struct output *output);

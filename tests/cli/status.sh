@@ -32,6 +32,17 @@ step "0: done"
 run -p 1000
 expect_status 0
 
+step "a gateway by its name"
+gateway_named=$gateway
+"$GATEWAYD" --listen 127.0.0.1:0 --no-relay >"$work/named" 2>&1 &
+started="$started $!"
+wait_for 5 grep -q '^listening ' "$work/named"
+gateway=localhost:$(sed -n 's/^listening .*://p' "$work/named")
+run -p 1000 --print %p
+expect_status 0
+expect_line out 1000
+gateway=$gateway_named
+
 step "4: no answer in time, and --timeout is that time"
 tell drop 100000
 before=$(date +%s)
@@ -42,7 +53,7 @@ before=$(date +%s%N)
 run -p 1000 --timeout 1 --hold
 expect test $((($(date +%s%N) - before) / 1000000)) -lt 2500 # nobody waits for it to be closed
 refused 4 timeout
-expect_text err "(gateway $gateway_address port ${gateway#*:})"
+expect_text err "1000/tcp is not open (asked $gateway_address port ${gateway#*:}, through lo from 127.0.0.1): no answer"
 tell reset
 
 step "5: nothing listens there"
@@ -61,7 +72,7 @@ tell refuse off
 status=0
 timeout 10 "$NATPMP" -g "$gateway_address" -p 1000 >"$work/out" 2>"$work/err" || status=$?
 expect_status 5
-expect_text err "(gateway $gateway_address); "
+expect_text err "(asked $gateway_address, through lo from 127.0.0.1): "
 
 step "6: not authorised"
 tell result 2
@@ -104,7 +115,7 @@ step "3: an interface that leads to no gateway"
 status=0
 timeout 10 "$NATPMP" -i lo -p 1000 >"$work/out" 2>"$work/err" || status=$?
 expect_status 3
-expect_text err '(-i lo); leave -i out, or name the gateway with -g'
+expect_text err '(-i lo): no default route, so no gateway to ask; leave -i out, or name the gateway with -g'
 
 step "3: no such interface"
 run -i nosuch0 -p 1000
@@ -114,7 +125,7 @@ run -i nosuch0 --check
 expect_status 3
 expect_text out 'verdict: no such network interface (-i nosuch0); '
 start nosuch -i nosuch0 -p 1000 --hold --retry
-wait_for 5 has_text nosuch.err '1000/tcp is not open yet: no such network interface (-i nosuch0); '
+wait_for 5 has_text nosuch.err '1000/tcp is not open yet (-i nosuch0): no such network interface; '
 kill -s TERM "$pid"
 finish "$pid"
 
@@ -129,6 +140,15 @@ if unshare -Urn true 2>/dev/null; then
 	timeout -k 1 20 unshare -Urn "$NATPMP" -g 10.99.99.1 -p 1000 >"$work/out" 2>"$work/err" || status=$?
 	expect_status 3
 	expect_text err '10.99.99.1'
+	status=0
+	timeout -k 1 20 unshare -Urn "$NATPMP" -g router.invalid:99 -p 1 >"$work/out" 2>"$work/err" ||
+		status=$?
+	expect_status 3
+	expect_lines err 1
+	expect_text err '-g router.invalid:99: no IPv4 address is known for that name: '
+	status=0
+	timeout -k 1 20 unshare -Urn "$NATPMP" -g router.invalid true 2>"$work/err" || status=$?
+	expect_status 125
 	status=0
 	timeout -k 1 20 unshare -Urn "$NATPMP" --check >"$work/out" 2>"$work/err" || status=$?
 	expect_status 3

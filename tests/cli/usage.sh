@@ -68,7 +68,7 @@ status=0
 "$NATPMP" -g 127.0.0.1 -i "$line" -p 1 >"$work/out" 2>"$work/err" || status=$?
 expect_status 3
 expect_lines err 1
-expect_text err '(-i a\x0ab)'
+expect_text err '(-i a\x0ab): '
 
 step "a value that is empty"
 for option in -p -P -t -g -i --ttl --timeout --on-change --port-file --print; do
