@@ -101,8 +101,10 @@ static void show_uptime(struct output *output, uint32_t seconds)
 static void find_service(natpmp_ctx *ctx, struct output *output, struct findings *found)
 {
 	const natpmp_probe *probe = &found->probe;
-	int status = natpmp_get_probe(ctx, &found->probe);
+	int status;
 
+	output_asking(output);
+	status = natpmp_get_probe(ctx, &found->probe);
 	if (status != NATPMP_OK) {
 		found->link_status = status;
 		return;
@@ -132,6 +134,7 @@ static void try_mapping(natpmp_ctx *ctx, struct output *output, struct findings 
 	mapping->protocol = options->wanted->protocol;
 	mapping->lifetime = TEST_LIFETIME;
 	found->tried = true;
+	output_asking(output);
 	found->map_status = natpmp_map(ctx, mapping);
 	if (found->map_status != NATPMP_OK) {
 		row(output, "test mapping", "no: %s", natpmp_strerror(found->map_status));

@@ -53,6 +53,7 @@ static int each(natpmp_ctx *ctx, struct output *output,
 	size_t i, left;
 
 	for (i = 0; i < options->count && (!status || is_no(status)); i++) {
+		output_asking(output);
 		status = one(ctx, output, &options->wanted[i]);
 		if (status != NATPMP_OK && !exit_status)
 			exit_status = failure_find(status)->exit_status;
@@ -140,6 +141,7 @@ static int close_all(natpmp_ctx *ctx, struct output *output)
 
 	output_note(output, "closing every %smapping of this host, those of other programs, too",
 		    type);
+	output_asking(output);
 	status = natpmp_unmap_all(ctx, mapping->protocol);
 	if (status != NATPMP_OK)
 		return output_failure(output, "not all is closed", mapping, status);
@@ -155,8 +157,10 @@ static int address(natpmp_ctx *ctx, struct output *output)
 	natpmp_mapping here = {.internal_port = 0}; /* what there is of one: the addresses */
 	natpmp_link link;
 	char line[NATPMP_ADDRESS_LEN + 2];
-	int status = natpmp_external_address(ctx, here.external_address);
+	int status;
 
+	output_asking(output);
+	status = natpmp_external_address(ctx, here.external_address);
 	if (status == NATPMP_OK && !*here.external_address)
 		status = NATPMP_E_NETWORK_FAILURE;
 	if (status != NATPMP_OK)
@@ -235,8 +239,6 @@ static int work(struct options *options, struct output *output)
 	if (status != NATPMP_OK)
 		return cannot_begin(output, status);
 	output->ctx = ctx;
-	if (options->job != JOB_HOLD) /* which has to fork() first */
-		output_asking(output);
 	switch (options->job) {
 	case JOB_HOLD:
 		return run(ctx, output);

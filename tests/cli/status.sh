@@ -94,6 +94,17 @@ tell result 1
 refused 7 version
 tell result 3
 refused 7 network_failure
+expect_text err 'the gateway has no external address'
+tell result off
+tell result 3 tcp
+refused 7 network_failure
+run -p 1000
+expect_text err '): the gateway has an external address, but could not set up the mapping (network failure); restart port mapping in the router'
+tell address 10.1.2.3
+run -p 1000 true
+expect_text err 'its address 10.1.2.3 is a private one: there is a second NAT in front of the gateway; forward'
+tell address 11.22.33.44
+tell result off
 tell result 4
 refused 7 no_resources
 tell result 5
