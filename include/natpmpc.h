@@ -63,8 +63,9 @@ typedef enum natpmp_status {
 	/* the caller's mistake */
 	NATPMP_E_INVALID = -1, /* an argument is out of its range */
 	NATPMP_E_ADDRESS = -2, /* not a usable IPv4 address (gateway or source) */
-	NATPMP_E_HELD = -3,    /* this context holds that protocol and internal port already */
-	NATPMP_E_BUSY = -4,    /* a blocking call from inside an event callback */
+	NATPMP_E_HELD = -3,    /* this context holds that protocol and internal port already, or
+				* another thread's natpmp_map() of it is running */
+	NATPMP_E_BUSY = -4,    /* a blocking call or natpmp_free() from inside a callback */
 	NATPMP_E_FORKED = -5,  /* the context belongs to the parent process */
 
 	/* this machine */
@@ -76,6 +77,7 @@ typedef enum natpmp_status {
 	NATPMP_E_NO_ROUTE = -25,       /* no route to the gateway that was named, or not from
 					* that source */
 	NATPMP_E_NO_PORT = -26,        /* no free local port could be picked */
+	NATPMP_E_NETLINK = -27,        /* no AF_NETLINK, so no way to look up the gateway: name one */
 
 	/* no usable answer; three different things for a person to do */
 	NATPMP_E_TIMEOUT = -40,     /* silence until the deadline */
@@ -83,6 +85,7 @@ typedef enum natpmp_status {
 	NATPMP_E_UNREACHABLE = -42, /* silence, and the network said: host or net unreachable */
 	NATPMP_E_REFUSED = -43,     /* ICMP port unreachable: the gateway runs no such service now */
 	NATPMP_E_BAD_ANSWER = -44,  /* success, but with external port or lifetime zero */
+	NATPMP_E_FIREWALL = -45,    /* a firewall of this host does not let the request out */
 
 	/* the gateway said no: RFC 6886 section 3.5, result codes 1 to 5 */
 	NATPMP_E_VERSION = -61,         /* 1: speaks another version only (PCP) */
@@ -91,7 +94,8 @@ typedef enum natpmp_status {
 	NATPMP_E_NO_RESOURCES = -64,    /* 4: no more mappings at this time */
 	NATPMP_E_OPCODE = -65,          /* 5: unsupported opcode */
 	NATPMP_E_RESULT = -66,          /* any other code; the RFC demands: fatal */
-	NATPMP_E_PORTS_DIFFER = -67     /* TCP and UDP could not get one equal external port */
+	NATPMP_E_PORTS_DIFFER = -67,    /* TCP and UDP could not get one equal external port */
+	NATPMP_E_OTHER_PORT = -68       /* NATPMP_EXACT_PORT, and the gateway gave another one */
 } natpmp_status;
 
 /* One line for people; never NULL, static, for any value. */
@@ -131,7 +135,7 @@ typedef struct natpmp_options {
  * but the log callback. The gateway is looked up when it is needed, so this
  * succeeds without a network.
  * Errors: INVALID (options->size unknown, reserved not 0, name too long), ADDRESS,
- * NO_MEMORY, SYSTEM. On error *ctx is NULL.
+ * NO_MEMORY. On error *ctx is NULL.
  */
 NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
 
@@ -144,7 +148,7 @@ NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
  * and what a gateway with vpn_ports gave. Else why a mapping, now or in an earlier
  * natpmp_release(), could not be closed, or not for sure, if its lifetime still
  * runs (though the same port may have been closed since); it ends with that. The
- * context is gone in any case.
+ * context is gone in any case, but for BUSY.
  */
 NATPMPC_API int natpmp_free(natpmp_ctx *ctx);
 
@@ -165,11 +169,18 @@ typedef struct natpmp_mapping {
 	uint16_t external_port; /* wanted: a suggestion, 0 = the internal port's number;
 	                         * granted: what the gateway assigned, maybe another */
 	uint32_t lifetime;      /* s; wanted: 0 = 7200; granted: what the gateway gave */
+	uint32_t flags;         /* natpmp_flags; granted: as wanted */
 	/* The addresses are only ever written, never read, by the library. */
 	char internal_address[NATPMP_ADDRESS_LEN]; /* this host, as the gateway sees it */
 	char external_address[NATPMP_ADDRESS_LEN]; /* "" = the gateway has none to tell */
-	uint32_t reserved[8];
+	uint32_t reserved[7];
 } natpmp_mapping;
+
+typedef enum natpmp_flags { /* of a mapping as wanted; at most one of them */
+	NATPMP_ANY_PORT = 1,  /* suggest no external port at all; external_port has to be 0 */
+	NATPMP_EXACT_PORT = 2 /* the suggested external port or none: any other one is given back
+			       * at once (OTHER_PORT) */
+} natpmp_flags;
 
 /*
  * Open a mapping and leave it to its lifetime; *mapping goes in as wanted and
@@ -196,8 +207,8 @@ NATPMPC_API int natpmp_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping);
 /*
  * Close every mapping of that protocol that the gateway has for this host's
  * address: also those of every other program here, and those made by hand if
- * the gateway lets go of them. Some gateways delete both protocols'.
- * HELD while this context itself holds one. Errors: else as natpmp_map().
+ * the gateway lets go of them. Some gateways delete both protocols', so this is
+ * HELD while this context holds anything. Errors: else as natpmp_map().
  */
 NATPMPC_API int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol);
 
@@ -236,7 +247,11 @@ typedef struct natpmp_state {
 				 * port that was picked for 0 */
 	unsigned failures;      /* tries in a row that failed, not the one that goes on; up again:
 				 * those before it was */
-	uint32_t reserved[7];
+	int result;             /* the gateway's result code behind the last failure; 0 = none */
+	uint64_t expires_in;    /* ms, up: until its lifetime ends by this host's view */
+	uint64_t retry_in;      /* ms, not up: until the next try; 0 = it waits for its turn or an
+				 * answer; UINT64_MAX = for something else to change */
+	uint32_t reserved[6];
 } natpmp_state;
 
 /*
@@ -258,7 +273,7 @@ typedef void natpmp_event_fn(natpmp_lease *lease, const natpmp_state *before,
  * is over in silence (later for who still stands in line behind other holds).
  * on_event may be NULL: ask natpmp_lease_state(). The context has to be driven:
  * by natpmp_process(), or by other calls in progress.
- * Errors: INVALID, HELD, FORKED, NO_MEMORY, NO_PORT. On error *lease is NULL.
+ * Errors: INVALID, HELD, FORKED, NO_MEMORY, SYSTEM, NO_PORT. On error *lease is NULL.
  */
 NATPMPC_API int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted,
 			    natpmp_event_fn *on_event, void *arg, natpmp_lease **lease);
@@ -270,6 +285,9 @@ NATPMPC_API int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted,
  */
 NATPMPC_API int natpmp_release(natpmp_lease *lease);
 
+/* Try again now, if the lease is not up: no waiting for the next try. Errors: INVALID, FORKED. */
+NATPMPC_API int natpmp_retry(natpmp_lease *lease);
+
 /* The lease as it is now, whether or not an event has told. Any thread. Errors: FORKED. */
 NATPMPC_API int natpmp_lease_state(natpmp_lease *lease, natpmp_state *state);
 
@@ -278,7 +296,7 @@ NATPMPC_API int natpmp_lease_state(natpmp_lease *lease, natpmp_state *state);
  * timeout is over, then call natpmp_process().
  */
 NATPMPC_API int natpmp_fd(natpmp_ctx *ctx);      /* one descriptor for the life of the context; do
-						  * not read or close it */
+						  * not read or close it. Errors: SYSTEM, FORKED */
 NATPMPC_API int natpmp_timeout(natpmp_ctx *ctx); /* ms, 0 = now, -1 = never, as poll(2) has it; it
 						  * changes with every call on the context */
 NATPMPC_API int natpmp_process(natpmp_ctx *ctx); /* do what is due, call the event callbacks; never
@@ -313,8 +331,30 @@ typedef struct natpmp_link {
 	uint32_t reserved[8];
 } natpmp_link;
 
-/* Errors: ADDRESS, FORKED, and those from NO_MEMORY to NO_ROUTE. */
+/* Errors: ADDRESS, FORKED, and those from NO_MEMORY to NETLINK but NO_PORT. */
 NATPMPC_API int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link);
+
+/*
+ * Without blocking, for a program with a loop: natpmp_unmap(), answered by done (may be NULL) from
+ * natpmp_process() and the like, once. Errors: INVALID, HELD, FORKED, NO_MEMORY; then done is not called.
+ */
+typedef void natpmp_done_fn(void *arg, int status);
+NATPMPC_API int natpmp_start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping,
+				   natpmp_done_fn *done, void *arg);
+
+/*
+ * Hear of the gateway without holding a mapping: told of every change of the link, of whether
+ * the gateway answers, and of its external address, where natpmp_event_fn is told, too. NULL ends
+ * it. Errors: INVALID, FORKED.
+ */
+typedef struct natpmp_gateway {
+	int status; /* NATPMP_PENDING = not known yet, NATPMP_OK = it answers, else why not */
+	natpmp_link link;
+	char external_address[NATPMP_ADDRESS_LEN]; /* "" = none known */
+	uint32_t reserved[8];
+} natpmp_gateway;
+typedef void natpmp_watch_fn(natpmp_ctx *ctx, const natpmp_gateway *now, void *arg);
+NATPMPC_API int natpmp_watch(natpmp_ctx *ctx, natpmp_watch_fn *on_change, void *arg);
 
 /* What answers at the gateway? For diagnosis: asks for the external address in
  * NAT-PMP, then whether PCP (RFC 6887) is spoken, by an ANNOUNCE request that

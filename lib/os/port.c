@@ -2,11 +2,14 @@
 #include "os/port.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Bind to that port, 0 = any; returns the port, 0 on failure. */
+enum { PICKS_MAX = 16 };
+
+/* Bind to that port, 0: any. Returns the port; 0: errno says why not. */
 static uint16_t bind_to(int *fd, int type, uint16_t port)
 {
 	struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -19,20 +22,30 @@ static uint16_t bind_to(int *fd, int type, uint16_t port)
 	return ntohs(here.sin_port);
 }
 
-uint16_t port_pick(bool tcp, bool udp)
+static void close_both(int first, int second)
 {
-	uint16_t port = 0;
+	int saved = errno;
 
-	for (int tries = 0; tries < 16 && !port; tries++) {
+	if (first >= 0)
+		close(first);
+	if (second >= 0)
+		close(second);
+	errno = saved;
+}
+
+enum os_status port_pick(bool tcp, bool udp, uint16_t *port)
+{
+	*port = 0;
+	for (int picks = 0; picks < PICKS_MAX && !*port; picks++) {
 		int first = -1, second = -1;
 
-		port = bind_to(&first, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
-		if (port && tcp && udp)
-			port = bind_to(&second, SOCK_DGRAM, port);
-		if (first >= 0)
-			close(first);
-		if (second >= 0)
-			close(second);
+		*port = bind_to(&first, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
+		if (*port && tcp && udp)
+			*port = bind_to(&second, SOCK_DGRAM, *port);
+		close_both(first, second);
+		if (!*port && errno != EADDRINUSE)
+			return OS_FAILED;
 	}
-	return port;
+	errno = 0;
+	return *port ? OS_OK : OS_FAILED;
 }

@@ -9,14 +9,25 @@
 #include "world.h"
 
 static const char usage[] =
-	"usage: sim [--seed N] [--count N] [--keep-going] [-v]\n"
-	"Simulates that many weeks, with the seeds from N (1) on; -v tells all that happens.\n";
+	"usage: sim [--seed N] [--count N] [--keep-going] [--digest] [-v]\n"
+	"Simulates that many weeks, with the seeds from N (1) on; -v tells all that happens.\n"
+	"--digest prints a line for each instead of the totals: its seed, how many packets the\n"
+	"client sent, how many events it told, and a hash of them all.\n";
 
 struct totals {
 	uint64_t sent, moves, events, steps, ups, downs, delays, delayed, failed;
 };
 
-static bool run(uint64_t seed, bool verbose, struct totals *totals)
+static void print_digest(const struct world *w)
+{
+	char seed[24], line[DIGEST_LINE_MAX];
+
+	snprintf(seed, sizeof(seed), "%" PRIu64, w->seed);
+	digest_line(&w->digest, seed, line);
+	fputs(line, stdout);
+}
+
+static bool run(uint64_t seed, bool verbose, bool digest, struct totals *totals)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	jmp_buf failed;
@@ -31,10 +42,13 @@ static bool run(uint64_t seed, bool verbose, struct totals *totals)
 	if (ok) {
 		plan_run(w);
 	} else {
-		printf("seed %" PRIu64 ": %s\n  again, with all that happened: sim --seed %" PRIu64
-		       " -v\n",
-		       w->seed, w->message, w->seed);
+		fprintf(digest ? stderr : stdout,
+			"seed %" PRIu64 ": %s\n  again, with all that happened: sim --seed %" PRIu64
+			" -v\n",
+			w->seed, w->message, w->seed);
 	}
+	if (digest)
+		print_digest(w);
 	totals->sent += w->sent;
 	totals->moves += w->moves;
 	totals->events += w->events;
@@ -60,7 +74,7 @@ static double seconds(void)
 int main(int argc, char **argv)
 {
 	uint64_t seed = 1, count = 0;
-	bool verbose = false, keep_going = false, seeded = false;
+	bool verbose = false, keep_going = false, seeded = false, digest = false;
 	struct totals totals = {0};
 
 	for (int i = 1; i < argc; i++) {
@@ -73,6 +87,8 @@ int main(int argc, char **argv)
 			verbose = true;
 		} else if (!strcmp(argv[i], "--keep-going")) {
 			keep_going = true;
+		} else if (!strcmp(argv[i], "--digest")) {
+			digest = true;
 		} else {
 			fputs(usage, stderr);
 			return 2;
@@ -82,8 +98,10 @@ int main(int argc, char **argv)
 		count = seeded ? 1 : 1000;
 	double began = seconds();
 	for (uint64_t i = 0; i < count; i++)
-		if (!run(seed + i, verbose, &totals) && !keep_going)
+		if (!run(seed + i, verbose, digest, &totals) && !keep_going)
 			return 1;
+	if (digest)
+		return totals.failed > 0;
 	double took = seconds() - began;
 	printf("%" PRIu64 " weeks in %.1f s (%.0f a second): %" PRIu64 " packets sent, %" PRIu64
 	       " moves, %" PRIu64 " events (%" PRIu64 " up, %" PRIu64 " down), %" PRIu64

@@ -162,6 +162,7 @@ static void pump(struct world *w, uint64_t late)
 		CHECK(w, sent++ == 0, "two packets at once");
 		CHECK(w, w->link != NO_LINK, "sent without a gateway");
 		trace_bytes(w, "sent ", bytes, len);
+		digest_packet(&w->digest, w->now - w->began, bytes, len);
 		watch_sent(&w->watch, &w->leases, w->now, late, bytes, len);
 		if (w->watch.first == w->now)
 			w->series = ++w->serial;
@@ -187,6 +188,7 @@ static void tell(struct world *w)
 		TRACE(w, "event: port %u, %d on %u -> %d on %u at %08x", lease->internal_port,
 		      before.status, before.external_port, lease->told.status,
 		      lease->told.external_port, lease->told.external_address);
+		digest_event(&w->digest, w->now - w->began, lease, &before);
 		watch_event(&w->watch, lease, &hold->told, &before);
 		truth_event(w, hold, &before);
 		w->events++;
@@ -306,6 +308,16 @@ static void look_at_blocked(struct world *w)
 	}
 }
 
+/* The delay depends on the seed and the time alone: an extra wake-up does not change later dice. */
+static uint64_t late_wake(const struct world *w, uint64_t at)
+{
+	struct dice dice = {.state = w->seed ^ at};
+
+	if (at == NEVER || !dice_chance(&dice, 30))
+		return at;
+	return at + dice_roll(&dice, LATE_WAKE);
+}
+
 void world_process(struct world *w)
 {
 	uint64_t planned = leases_deadline(&w->leases);
@@ -328,9 +340,7 @@ void world_process(struct world *w)
 	}
 	watch_settled(&w->watch, &w->leases, w->now);
 	truth_settled(w);
-	w->wake_at = leases_deadline(&w->leases);
-	if (w->wake_at != NEVER && dice_chance(&w->dice, 30))
-		w->wake_at += dice_roll(&w->dice, LATE_WAKE);
+	w->wake_at = late_wake(w, leases_deadline(&w->leases));
 }
 
 /* --- what the program does --- */
@@ -476,6 +486,7 @@ void world_relink(struct world *w, unsigned link, int status, bool old_reachable
 	if (farewell) {
 		while ((len = leases_farewell(&w->leases, bytes)) > 0) {
 			trace_bytes(w, "farewell ", bytes, len);
+			digest_packet(&w->digest, w->now - w->began, bytes, len);
 			truth_farewell(w, before, bytes, len);
 			if (old_reachable)
 				send_request(w, before, bytes, len);
@@ -572,6 +583,7 @@ void world_init(struct world *w, uint64_t seed, size_t keys, bool vpn)
 {
 	w->dice.state = seed * 0x2545f4914f6cdd1dU + 1;
 	w->seed = seed;
+	digest_begin(&w->digest);
 	w->watch = (struct watch){.fail = world_fail, .is_over = is_over, .arg = w};
 	w->now = w->began = 1000000 + dice_roll(&w->dice, 1000000000);
 	w->vpn = vpn;

@@ -14,6 +14,7 @@
 
 #include "core/leases.h"
 #include "dice.h"
+#include "digest.h"
 #include "model.h"
 #include "queue.h"
 #include "watch.h"
@@ -148,6 +149,8 @@ struct world {
 	unsigned generations;          /* restarts shown, links */
 	uint64_t shown_at, recover_at; /* of a restart, of the recovery */
 	uint64_t address_asked, address_allowance;
+
+	struct digest digest; /* of what the client did */
 
 	/* counted */
 	uint64_t delays, delayed; /* recoveries, and the ms they waited for */

@@ -35,7 +35,7 @@ static const struct heap_node *smallest(const struct model *m)
 	return best;
 }
 
-static void step(struct model *m, uint64_t tie)
+static void step(struct model *m, uint32_t tie)
 {
 	unsigned i = pick(m, NODES);
 
@@ -61,7 +61,7 @@ START_TEST(H13_heap_is_as_a_plain_model)
 	ck_assert_ptr_nonnull(m);
 	m->random = 4711;
 	ck_assert(heap_reserve(&m->heap, NODES));
-	for (uint64_t round = 0; round < ROUNDS; round++)
+	for (uint32_t round = 0; round < ROUNDS; round++)
 		step(m, round);
 	/* and out again, in order */
 	for (const struct heap_node *first; (first = heap_first(&m->heap));) {

@@ -8,25 +8,25 @@ START_TEST(N33_second_asks_for_the_port_of_the_first)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
-	runs_until(&s, 10);
-	grants(&s, 51413, 7200);
-	asks_address(&s, 10);
-	tells_address(&s, ADDRESS);
-	runs_until(&s, 20);
-	asks(&s, 10, NATPMP_TCP, 6881, 51413, 7200);
-	ck_assert(!lease_granted(both));
-	grants(&s, 51413, 3600);
-	comes_up(&s, 20, both, 51413);
+	struct lease *both = program_holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
+	clock_runs_until(&s, 10);
+	gateway_grants(&s, 51413, 7200);
+	client_asks_address(&s, 10);
+	gateway_tells_address(&s, ADDRESS);
+	clock_runs_until(&s, 20);
+	client_asks(&s, 10, NATPMP_TCP, 6881, 51413, 7200);
+	ck_assert(!lease_is_granted(both));
+	gateway_grants(&s, 51413, 3600);
+	lease_comes_up(&s, 20, both, 51413);
 	ck_assert_uint_eq(lease_lifetime(both), 3600); /* the shorter one */
-	asks(&s, 1800 * SECOND + 10, NATPMP_TCP, 6881, 51413, 7200);
-	grants(&s, 51413, 7200);
-	asks_address(&s, s.now);
-	tells_address(&s, ADDRESS);
-	asks(&s, 3600 * SECOND, NATPMP_UDP, 6881, 51413, 7200);
-	grants(&s, 51413, 7200);
-	asks_address(&s, s.now);
+	client_asks(&s, 1800 * SECOND + 10, NATPMP_TCP, 6881, 51413, 7200);
+	gateway_grants(&s, 51413, 7200);
+	client_asks_address(&s, s.now);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 3600 * SECOND, NATPMP_UDP, 6881, 51413, 7200);
+	gateway_grants(&s, 51413, 7200);
+	client_asks_address(&s, s.now);
 	story_end(&s);
 }
 
@@ -35,14 +35,14 @@ START_TEST(N33_both_are_deleted)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = is_up(&s, NATPMP_TCP_UDP, 6881, 7200);
-	releases(&s, both);
-	deletes(&s, 0, NATPMP_UDP, 6881);
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 0);
-	deletes(&s, 0, NATPMP_TCP, 6881);
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 1);
+	struct lease *both = lease_is_up(&s, NATPMP_TCP_UDP, 6881, 7200);
+	program_releases(&s, both);
+	client_deletes(&s, 0, NATPMP_UDP, 6881);
+	gateway_confirms(&s);
+	ck_assert(!mapping_is_closed(&s, NATPMP_TCP_UDP, 6881));
+	client_deletes(&s, 0, NATPMP_TCP, 6881);
+	gateway_confirms(&s);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP_UDP, 6881));
 	story_end(&s);
 }
 
@@ -52,12 +52,12 @@ START_TEST(N33_one_is_deleted_alone)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_UDP, 6881, 7200);
-	struct lease *tcp = is_up(&s, NATPMP_TCP, 6881, 7200);
-	releases(&s, tcp);
-	deletes(&s, 0, NATPMP_TCP, 6881);
-	confirms(&s);
-	asks(&s, HOUR, NATPMP_UDP, 6881, 6881, 7200);
+	lease_is_up(&s, NATPMP_UDP, 6881, 7200);
+	struct lease *tcp = lease_is_up(&s, NATPMP_TCP, 6881, 7200);
+	program_releases(&s, tcp);
+	client_deletes(&s, 0, NATPMP_TCP, 6881);
+	gateway_confirms(&s);
+	client_asks(&s, HOUR, NATPMP_UDP, 6881, 6881, 7200);
 	story_end(&s);
 }
 
@@ -66,22 +66,22 @@ START_TEST(N33_coaxed_to_the_port_of_the_second)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
-	grants(&s, 6881, 7200);
-	asks_address(&s, 0);
-	tells_address(&s, ADDRESS);
-	asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
-	grants(&s, 51413, 7200); /* 6881 is taken for TCP */
-	deletes(&s, 0, NATPMP_UDP, 6881);
-	confirms(&s);
-	deletes(&s, 0, NATPMP_TCP, 6881);
-	confirms(&s);
-	asks(&s, 0, NATPMP_UDP, 6881, 51413, 7200);
-	grants(&s, 51413, 7200);
-	asks(&s, 0, NATPMP_TCP, 6881, 51413, 7200);
-	grants(&s, 51413, 7200);
-	comes_up(&s, 0, both, 51413);
+	struct lease *both = program_holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
+	gateway_grants(&s, 6881, 7200);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
+	gateway_grants(&s, 51413, 7200); /* 6881 is taken for TCP */
+	client_deletes(&s, 0, NATPMP_UDP, 6881);
+	gateway_confirms(&s);
+	client_deletes(&s, 0, NATPMP_TCP, 6881);
+	gateway_confirms(&s);
+	client_asks(&s, 0, NATPMP_UDP, 6881, 51413, 7200);
+	gateway_grants(&s, 51413, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 6881, 51413, 7200);
+	gateway_grants(&s, 51413, 7200);
+	lease_comes_up(&s, 0, both, 51413);
 	story_end(&s);
 }
 
@@ -99,16 +99,16 @@ static void be_contrary(struct story *s, const struct sent *sent)
 		       !sent->bytes[11];
 
 	if (sent->len == 2) {
-		tells_address(s, ADDRESS);
+		gateway_tells_address(s, ADDRESS);
 	} else if (deletes) {
 		gateway->deleted++;
 		gateway->open--;
-		answers(s, sent, 0, 0, 0);
+		gateway_answers(s, sent, 0, 0, 0);
 	} else {
 		bool other = sent->bytes[1] == NATPMP_TCP && !gateway->gives_in;
 		gateway->asked++;
 		gateway->open++;
-		answers(s, sent, 0, (uint16_t)(suggested + other), 7200);
+		gateway_answers(s, sent, 0, (uint16_t)(suggested + other), 7200);
 	}
 }
 
@@ -119,26 +119,26 @@ START_TEST(N33_coaxing_is_bounded_and_leaves_nothing)
 
 	story_begin(s);
 	s->gateway = be_contrary;
-	struct lease *both = holds(s, NATPMP_TCP_UDP, 6881, 0, 7200);
-	runs_until(s, 1);
-	goes_down(s, 0, both, NATPMP_E_PORTS_DIFFER);
-	ck_assert_int_eq(g.asked, 2 * (1 + LEASE_COAX_MAX));
+	struct lease *both = program_holds(s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	clock_runs_until(s, 1);
+	lease_goes_down(s, 0, both, NATPMP_E_PORTS_DIFFER);
+	ck_assert_int_eq(g.asked, 2 * (1 + LEASE_MOVES_MAX));
 	ck_assert_int_eq(g.deleted, g.asked);
 	ck_assert_int_eq(g.open, 0);
-	quiet_until(s, 29999); /* the gateway is left in peace for a while, ... */
+	nothing_happens_until(s, 29999); /* the gateway is left in peace for a while, ... */
 	for (unsigned i = 1; i <= 8; i++) {
 		uint64_t at = ((1U << i) - 1) * 30 * SECOND; /* ... longer each time */
 		if (i > 6)
 			at = (63 * 30 + (i - 6) * 1800) * SECOND;
-		runs_until(s, at - 1);
-		ck_assert_int_eq(g.asked, (int)i * 2 * (1 + LEASE_COAX_MAX));
-		runs_until(s, at);
-		ck_assert_int_eq(g.asked, (int)(i + 1) * 2 * (1 + LEASE_COAX_MAX));
+		clock_runs_until(s, at - 1);
+		ck_assert_int_eq(g.asked, (int)i * 2 * (1 + LEASE_MOVES_MAX));
+		clock_runs_until(s, at);
+		ck_assert_int_eq(g.asked, (int)(i + 1) * 2 * (1 + LEASE_MOVES_MAX));
 		ck_assert_int_eq(g.open, 0);
 	}
 	g.gives_in = true;
-	runs_until(s, s->now + 1800 * SECOND);
-	ck_assert_int_eq(both->view.status, NATPMP_OK);
+	clock_runs_until(s, s->now + 1800 * SECOND);
+	ck_assert_int_eq(both->told.status, NATPMP_OK);
 	ck_assert_int_eq(g.open, 2);
 	s->event_told = s->event_count; /* up */
 	ck_assert_uint_eq(s->event_count, 2);
@@ -151,21 +151,21 @@ START_TEST(N33_released_while_being_coaxed)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
-	grants(&s, 6881, 7200);
-	asks_address(&s, 0);
-	tells_address(&s, ADDRESS);
-	asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
-	grants(&s, 51413, 7200);
-	deletes(&s, 0, NATPMP_UDP, 6881);
-	runs_until(&s, 100);
-	releases(&s, both);
-	confirms(&s);
-	deletes(&s, 100, NATPMP_TCP, 6881);
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 1);
-	quiet_until(&s, HOUR);
+	struct lease *both = program_holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
+	gateway_grants(&s, 6881, 7200);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
+	gateway_grants(&s, 51413, 7200);
+	client_deletes(&s, 0, NATPMP_UDP, 6881);
+	clock_runs_until(&s, 100);
+	program_releases(&s, both);
+	gateway_confirms(&s);
+	client_deletes(&s, 100, NATPMP_TCP, 6881);
+	gateway_confirms(&s);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP_UDP, 6881));
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -174,20 +174,20 @@ START_TEST(N33_the_second_is_refused)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = holds(&s, NATPMP_TCP_UDP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 0);
-	tells_address(&s, ADDRESS);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	refuses(&s, 2);
-	goes_down(&s, 0, both, NATPMP_E_NOT_AUTHORIZED);
-	runs_until(&s, 20 * SECOND);
-	releases(&s, both);
-	deletes(&s, 20 * SECOND, NATPMP_UDP, 80); /* and only what may be there */
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 1);
-	quiet_until(&s, HOUR);
+	struct lease *both = program_holds(&s, NATPMP_TCP_UDP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_refuses(&s, 2);
+	lease_goes_down(&s, 0, both, NATPMP_E_NOT_AUTHORIZED);
+	clock_runs_until(&s, 20 * SECOND);
+	program_releases(&s, both);
+	client_deletes(&s, 20 * SECOND, NATPMP_UDP, 80); /* and only what may be there */
+	gateway_confirms(&s);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP_UDP, 80));
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -197,25 +197,25 @@ START_TEST(N37_refused_while_being_coaxed)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
-	grants(&s, 6881, 7200);
-	asks_address(&s, 0);
-	tells_address(&s, ADDRESS);
-	asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
-	grants(&s, 51413, 7200);
-	deletes(&s, 0, NATPMP_UDP, 6881);
-	refuses(&s, 2);
-	deletes(&s, 0, NATPMP_TCP, 6881);
-	confirms(&s);
-	asks(&s, 0, NATPMP_UDP, 6881, 51413, 7200);
-	refuses(&s, 4);
-	goes_down(&s, 0, both, NATPMP_E_NO_RESOURCES);
-	releases(&s, both);
-	deletes(&s, 0, NATPMP_UDP, 6881);
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 1);
-	ck_assert_int_eq(s.close_status, NATPMP_OK);
+	struct lease *both = program_holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
+	gateway_grants(&s, 6881, 7200);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
+	gateway_grants(&s, 51413, 7200);
+	client_deletes(&s, 0, NATPMP_UDP, 6881);
+	gateway_refuses(&s, 2);
+	client_deletes(&s, 0, NATPMP_TCP, 6881);
+	gateway_confirms(&s);
+	client_asks(&s, 0, NATPMP_UDP, 6881, 51413, 7200);
+	gateway_refuses(&s, 4);
+	lease_goes_down(&s, 0, both, NATPMP_E_NO_RESOURCES);
+	program_releases(&s, both);
+	client_deletes(&s, 0, NATPMP_UDP, 6881);
+	gateway_confirms(&s);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP_UDP, 6881));
+	ck_assert_int_eq(leftover_status(&s), NATPMP_OK);
 	story_end(&s);
 }
 
@@ -226,15 +226,15 @@ START_TEST(N32_one_half_moves)
 	struct story *s = &g.s;
 
 	story_begin(s);
-	struct lease *both = is_up(s, NATPMP_TCP_UDP, 6881, 7200);
-	asks(s, HOUR, NATPMP_UDP, 6881, 6881, 7200);
+	struct lease *both = lease_is_up(s, NATPMP_TCP_UDP, 6881, 7200);
+	client_asks(s, HOUR, NATPMP_UDP, 6881, 6881, 7200);
 	s->gateway = be_contrary;
-	grants(s, 6900, 7200);
-	runs_until(s, HOUR + 10 * SECOND);
-	ck_assert(lease_granted(both));
-	ck_assert_int_eq(both->view.status, NATPMP_OK);
-	ck_assert_uint_eq(both->view.external_port, both->half[0].external_port);
-	ck_assert_uint_eq(both->half[0].external_port, both->half[1].external_port);
+	gateway_grants(s, 6900, 7200);
+	clock_runs_until(s, HOUR + 10 * SECOND);
+	ck_assert(lease_is_granted(both));
+	ck_assert_int_eq(both->told.status, NATPMP_OK);
+	ck_assert_uint_eq(both->told.external_port, both->grants[0]->external_port);
+	ck_assert_uint_eq(both->grants[0]->external_port, both->grants[1]->external_port);
 	ck_assert_uint_le(s->event_count - s->event_told, 1);
 	s->event_told = s->event_count;
 	story_end(s);
@@ -246,23 +246,23 @@ START_TEST(N31_one_half_runs_out)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = is_up(&s, NATPMP_TCP_UDP, 53, 60);
+	struct lease *both = lease_is_up(&s, NATPMP_TCP_UDP, 53, 60);
 	while (s.now < 60 * SECOND) { /* UDP only is answered */
-		struct sent sent = sends_something(&s);
+		struct sent sent = client_sends_something(&s);
 		if (sent.len == 2)
-			tells_address(&s, ADDRESS);
+			gateway_tells_address(&s, ADDRESS);
 		else if (sent.bytes[1] == NATPMP_UDP)
-			grants(&s, 53, 60);
+			gateway_grants(&s, 53, 60);
 		if (s.event_count > s.event_told)
 			break;
 	}
-	goes_down(&s, 60 * SECOND, both, NATPMP_E_TIMEOUT);
-	s.gateway = obliging;
-	runs_until(&s, 70 * SECOND);
+	lease_goes_down(&s, 60 * SECOND, both, NATPMP_E_TIMEOUT);
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, 70 * SECOND);
 	s.sent_told = s.sent_count;
-	ck_assert_int_eq(both->view.status, NATPMP_OK);
+	ck_assert_int_eq(both->told.status, NATPMP_OK);
 	ck_assert_uint_eq(s.event_count - s.event_told, 1);
-	ck_assert_uint_eq(both->half[1].external_port, 53);
+	ck_assert_uint_eq(both->grants[1]->external_port, 53);
 	s.event_told++;
 	story_end(&s);
 }

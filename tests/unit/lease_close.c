@@ -8,12 +8,12 @@ START_TEST(N35_deletion_bytes)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *udp = is_up_on(&s, NATPMP_UDP, 40000, 51413, 7200);
-	releases(&s, udp);
-	sends(&s, 0, "00 01 00 00 9c 40 00 00 00 00 00 00");
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 1);
-	quiet_until(&s, 3 * HOUR);
+	struct lease *udp = lease_is_up_on(&s, NATPMP_UDP, 40000, 51413, 7200);
+	program_releases(&s, udp);
+	client_sends(&s, 0, "00 01 00 00 9c 40 00 00 00 00 00 00");
+	gateway_confirms(&s);
+	ck_assert(mapping_is_closed(&s, NATPMP_UDP, 40000));
+	nothing_happens_until(&s, 3 * HOUR);
 	story_end(&s);
 }
 
@@ -22,18 +22,18 @@ START_TEST(N36_result_0_is_enough)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *udp = is_up(&s, NATPMP_UDP, 40000, 7200);
-	releases(&s, udp);
-	deletes(&s, 0, NATPMP_UDP, 40000);
-	grants(&s, 40000, 0); /* the external port echoed, as some do */
-	ck_assert_uint_eq(s.reaped, 1);
+	struct lease *udp = lease_is_up(&s, NATPMP_UDP, 40000, 7200);
+	program_releases(&s, udp);
+	client_deletes(&s, 0, NATPMP_UDP, 40000);
+	gateway_grants(&s, 40000, 0); /* the external port echoed, as some do */
+	ck_assert(mapping_is_closed(&s, NATPMP_UDP, 40000));
 
-	const struct lease *unknown = unmaps(&s, NATPMP_TCP, 22); /* never opened by us */
-	deletes(&s, 0, NATPMP_TCP, 22);
-	confirms(&s);
-	ck_assert(unknown->finished);
-	ck_assert_int_eq(unknown->close_status, NATPMP_OK);
-	quiet_until(&s, HOUR);
+	const struct closing *unknown = program_unmaps(&s, NATPMP_TCP, 22); /* never opened by us */
+	client_deletes(&s, 0, NATPMP_TCP, 22);
+	gateway_confirms(&s);
+	ck_assert(!unknown->left);
+	ck_assert_int_eq(unknown->status, NATPMP_OK);
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -49,18 +49,18 @@ START_TEST(N37_refused_deletion_is_reported_and_not_retried)
 		struct story s;
 
 		story_begin(&s);
-		struct lease *web = unmaps(&s, NATPMP_TCP, 80);
-		deletes(&s, 0, NATPMP_TCP, 80);
-		refuses(&s, table[i].result);
-		ck_assert(web->finished);
-		ck_assert_int_eq(web->close_status, table[i].status);
+		struct closing *web = program_unmaps(&s, NATPMP_TCP, 80);
+		client_deletes(&s, 0, NATPMP_TCP, 80);
+		gateway_refuses(&s, table[i].result);
+		ck_assert(!web->left);
+		ck_assert_int_eq(web->status, table[i].status);
 
-		struct lease *held = is_up(&s, NATPMP_UDP, 53, 7200);
-		releases(&s, held);
-		deletes(&s, 0, NATPMP_UDP, 53);
-		refuses(&s, table[i].result);
-		ck_assert_uint_eq(s.reaped, 1);
-		quiet_until(&s, HOUR);
+		struct lease *held = lease_is_up(&s, NATPMP_UDP, 53, 7200);
+		program_releases(&s, held);
+		client_deletes(&s, 0, NATPMP_UDP, 53);
+		gateway_refuses(&s, table[i].result);
+		ck_assert(mapping_is_closed(&s, NATPMP_UDP, 53));
+		nothing_happens_until(&s, HOUR);
 		story_end(&s);
 	}
 }
@@ -70,12 +70,12 @@ START_TEST(N37_refused_and_echoed)
 	struct story s;
 
 	story_begin(&s);
-	const struct lease *web = unmaps(&s, NATPMP_TCP, 80);
-	deletes(&s, 0, NATPMP_TCP, 80);
+	const struct closing *web = program_unmaps(&s, NATPMP_TCP, 80);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
 	struct sent request = s.sent[s.sent_told - 1];
-	answers(&s, &request, 2, 80, 7200); /* lifetime of a failed deletion: not read */
-	ck_assert(web->finished);
-	ck_assert_int_eq(web->close_status, NATPMP_E_NOT_AUTHORIZED);
+	gateway_answers(&s, &request, 2, 80, 7200); /* lifetime of a failed deletion: not read */
+	ck_assert(!web->left);
+	ck_assert_int_eq(web->status, NATPMP_E_NOT_AUTHORIZED);
 	story_end(&s);
 }
 
@@ -85,15 +85,15 @@ START_TEST(N12_silent_deletion_ends)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	releases(&s, web);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	repeats(&s, 8);
-	ck_assert_uint_eq(s.reaped, 0);
-	quiet_until(&s, 127750);
-	ck_assert_uint_eq(s.reaped, 1);
-	ck_assert_int_eq(s.close_status, NATPMP_E_TIMEOUT);
-	quiet_until(&s, 3 * HOUR);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	program_releases(&s, web);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	client_repeats(&s, 8);
+	ck_assert(!mapping_is_closed(&s, NATPMP_TCP, 80));
+	nothing_happens_until(&s, 127750);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
+	ck_assert_int_eq(leftover_status(&s), NATPMP_E_TIMEOUT);
+	nothing_happens_until(&s, 3 * HOUR);
 	story_end(&s);
 }
 
@@ -102,16 +102,16 @@ START_TEST(N12_no_deletion_past_the_expiry)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 60);
-	runs_until(&s, 20 * SECOND);
-	releases(&s, web);
-	deletes(&s, 20000, NATPMP_TCP, 80);
-	repeats(&s, 7); /* up to 51.75 s */
-	ck_assert_uint_eq(s.reaped, 0);
-	quiet_until(&s, 60000);
-	ck_assert_uint_eq(s.reaped, 1);
-	ck_assert_int_eq(s.close_status, NATPMP_OK); /* nothing is left */
-	quiet_until(&s, HOUR);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 60);
+	clock_runs_until(&s, 20 * SECOND);
+	program_releases(&s, web);
+	client_deletes(&s, 20000, NATPMP_TCP, 80);
+	client_repeats(&s, 7); /* up to 51.75 s */
+	ck_assert(!mapping_is_closed(&s, NATPMP_TCP, 80));
+	nothing_happens_until(&s, 60000);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
+	ck_assert_int_eq(leftover_status(&s), NATPMP_OK); /* nothing is left */
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -120,15 +120,15 @@ START_TEST(N12_refused_deletion_by_icmp)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	releases(&s, web);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	bounces(&s, NATPMP_E_REFUSED); /* a restarting gateway may keep its table */
-	deletes(&s, 1000, NATPMP_TCP, 80);
-	bounces(&s, NATPMP_E_REFUSED);
-	deletes(&s, 3000, NATPMP_TCP, 80);
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 1);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	program_releases(&s, web);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	request_bounces(&s, NATPMP_E_REFUSED); /* a restarting gateway may keep its table */
+	client_deletes(&s, 1000, NATPMP_TCP, 80);
+	request_bounces(&s, NATPMP_E_REFUSED);
+	client_deletes(&s, 3000, NATPMP_TCP, 80);
+	gateway_confirms(&s);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
 	story_end(&s);
 }
 
@@ -137,15 +137,15 @@ START_TEST(N12_released_before_anything_was_sent)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_UDP, 53, 7200);
-	holds(&s, NATPMP_UDP, 54, 0, 7200);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 54, 54, 7200); /* 80 waits behind it */
-	releases(&s, web);
-	ck_assert_uint_eq(s.reaped, 1);
-	grants(&s, 54, 7200);
+	lease_is_up(&s, NATPMP_UDP, 53, 7200);
+	program_holds(&s, NATPMP_UDP, 54, 0, 7200);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 54, 54, 7200); /* 80 waits behind it */
+	program_releases(&s, web);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
+	gateway_grants(&s, 54, 7200);
 	s.event_told++;
-	quiet_until(&s, HOUR - 1);
+	nothing_happens_until(&s, HOUR - 1);
 	story_end(&s);
 }
 
@@ -155,17 +155,17 @@ START_TEST(N12_released_while_being_asked_for)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	runs_until(&s, 100);
-	releases(&s, web);
-	deletes(&s, 100, NATPMP_TCP, 80);
-	grants(&s, 80, 7200); /* the answer to the first one */
-	ck_assert_uint_eq(s.reaped, 0);
-	sends(&s, 350, "00 02 00 00 00 50 00 00 00 00 00 00");
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 1);
-	quiet_until(&s, HOUR);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	clock_runs_until(&s, 100);
+	program_releases(&s, web);
+	client_deletes(&s, 100, NATPMP_TCP, 80);
+	gateway_grants(&s, 80, 7200); /* the answer to the first one */
+	ck_assert(!mapping_is_closed(&s, NATPMP_TCP, 80));
+	client_sends(&s, 350, "00 02 00 00 00 50 00 00 00 00 00 00");
+	gateway_confirms(&s);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -174,13 +174,13 @@ START_TEST(N12_refused_ones_need_no_deletion)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	refuses(&s, 2);
-	goes_down(&s, 0, web, NATPMP_E_NOT_AUTHORIZED);
-	releases(&s, web);
-	ck_assert_uint_eq(s.reaped, 1);
-	quiet_until(&s, HOUR);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_refuses(&s, 2);
+	lease_goes_down(&s, 0, web, NATPMP_E_NOT_AUTHORIZED);
+	program_releases(&s, web);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -190,17 +190,17 @@ START_TEST(N12_unanswered_ones_are_deleted)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 8);
-	goes_down(&s, 7750, web, NATPMP_E_TIMEOUT);
-	runs_until(&s, 127750);
-	releases(&s, web);
-	ck_assert_uint_eq(s.reaped, 0);
-	struct sent sent = sends_something(&s);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 8);
+	lease_goes_down(&s, 7750, web, NATPMP_E_TIMEOUT);
+	clock_runs_until(&s, 127750);
+	program_releases(&s, web);
+	ck_assert(!mapping_is_closed(&s, NATPMP_TCP, 80));
+	struct sent sent = client_sends_something(&s);
 	ck_assert_mem_eq(sent.bytes, "\0\2\0\0\0\x50\0\0\0\0\0\0", 12);
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 1);
+	gateway_confirms(&s);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
 	story_end(&s);
 }
 
@@ -210,16 +210,16 @@ START_TEST(H8_released_leases_are_silent)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	releases(&s, web); /* about to be up */
-	asks_address(&s, 0);
-	tells_address(&s, ADDRESS);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	links(&s, NATPMP_E_NO_GATEWAY, 0);
-	quiet_until(&s, HOUR);
-	ck_assert_uint_eq(s.reaped, 1);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	program_releases(&s, web); /* about to be up */
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	link_is_lost(&s);
+	nothing_happens_until(&s, HOUR);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
 	story_end(&s);
 }
 
@@ -229,19 +229,19 @@ START_TEST(N35_held_again_behind_its_deletion)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *old = is_up(&s, NATPMP_TCP, 80, 7200);
-	releases(&s, old);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	quiet_until(&s, 100);
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 1);
-	asks(&s, 100, NATPMP_TCP, 80, 80, 7200);
-	confirms(&s); /* a late duplicate of that: no grant */
-	ck_assert(!lease_granted(web));
-	grants(&s, 80, 7200);
-	comes_up(&s, 100, web, 80);
-	quiet_until(&s, HOUR);
+	struct lease *old = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	program_releases(&s, old);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	nothing_happens_until(&s, 100);
+	gateway_confirms(&s);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
+	client_asks(&s, 100, NATPMP_TCP, 80, 80, 7200);
+	gateway_confirms(&s); /* a late duplicate of that: no grant */
+	ck_assert(!lease_is_granted(web));
+	gateway_grants(&s, 80, 7200);
+	lease_comes_up(&s, 100, web, 80);
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -251,23 +251,23 @@ START_TEST(N35_held_again_before_its_deletion)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *old = is_up(&s, NATPMP_TCP, 80, 7200);
-	holds(&s, NATPMP_UDP, 53, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
-	releases(&s, old); /* behind it */
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	grants(&s, 53, 7200);
+	struct lease *old = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
+	program_releases(&s, old); /* behind it */
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	gateway_grants(&s, 53, 7200);
 	s.event_told++;
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	comes_up(&s, 0, web, 80);
-	quiet_until(&s, HOUR - 1);
-	releases(&s, web);
-	deletes(&s, HOUR - 1, NATPMP_TCP, 80);
-	confirms(&s);
-	ck_assert_uint_eq(s.reaped, 2);
-	s.gateway = obliging;
-	runs_until(&s, 2 * HOUR);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	lease_comes_up(&s, 0, web, 80);
+	nothing_happens_until(&s, HOUR - 1);
+	program_releases(&s, web);
+	client_deletes(&s, HOUR - 1, NATPMP_TCP, 80);
+	gateway_confirms(&s);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, 2 * HOUR);
 	story_end(&s);
 }
 
@@ -278,20 +278,20 @@ START_TEST(N35_held_again_behind_a_silent_deletion)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *old = is_up(&s, NATPMP_TCP, 80, 7200);
-	releases(&s, old);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	repeats(&s, 4);
+	struct lease *old = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	program_releases(&s, old);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_repeats(&s, 4);
 	struct sent sent;
 	do
-		sent = sends_something(&s);
+		sent = client_sends_something(&s);
 	while (sent.bytes[11] == 0);
-	grants(&s, 80, 7200);
+	gateway_grants(&s, 80, 7200);
 	while (s.event_told < s.event_count)
 		s.event_told++;
-	ck_assert_int_eq(web->view.status, NATPMP_OK);
-	quiet_until(&s, sent.at + HOUR - 1);
+	ck_assert_int_eq(web->told.status, NATPMP_OK);
+	nothing_happens_until(&s, sent.at + HOUR - 1);
 	story_end(&s);
 }
 
@@ -302,18 +302,18 @@ START_TEST(N38_delete_all)
 
 	story_begin(&s);
 	s.may_delete_all = true;
-	const struct lease *udp = unmaps(&s, NATPMP_UDP, 0);
-	sends(&s, 0, "00 01 00 00 00 00 00 00 00 00 00 00");
-	confirms(&s);
-	ck_assert(udp->finished);
-	ck_assert_int_eq(udp->close_status, NATPMP_OK);
-	const struct lease *both = unmaps(&s, NATPMP_TCP_UDP, 0);
-	sends(&s, 0, "00 01 00 00 00 00 00 00 00 00 00 00");
-	confirms(&s);
-	sends(&s, 0, "00 02 00 00 00 00 00 00 00 00 00 00");
-	refuses(&s, 2);
-	ck_assert(both->finished);
-	ck_assert_int_eq(both->close_status, NATPMP_E_NOT_AUTHORIZED);
+	const struct closing *udp = program_unmaps(&s, NATPMP_UDP, 0);
+	client_sends(&s, 0, "00 01 00 00 00 00 00 00 00 00 00 00");
+	gateway_confirms(&s);
+	ck_assert(!udp->left);
+	ck_assert_int_eq(udp->status, NATPMP_OK);
+	const struct closing *both = program_unmaps(&s, NATPMP_TCP_UDP, 0);
+	client_sends(&s, 0, "00 01 00 00 00 00 00 00 00 00 00 00");
+	gateway_confirms(&s);
+	client_sends(&s, 0, "00 02 00 00 00 00 00 00 00 00 00 00");
+	gateway_refuses(&s, 2);
+	ck_assert(!both->left);
+	ck_assert_int_eq(both->status, NATPMP_E_NOT_AUTHORIZED);
 	story_end(&s);
 }
 
@@ -322,14 +322,14 @@ START_TEST(N7_silent_unmap_is_over_after_its_series)
 	struct story s;
 
 	story_begin(&s);
-	const struct lease *web = unmaps(&s, NATPMP_TCP, 80);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	repeats(&s, 8);
-	quiet_until(&s, 127749);
-	ck_assert(!web->finished);
-	quiet_until(&s, 127750);
-	ck_assert(web->finished);
-	ck_assert_int_eq(web->close_status, NATPMP_E_NO_SERVICE);
+	const struct closing *web = program_unmaps(&s, NATPMP_TCP, 80);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	client_repeats(&s, 8);
+	nothing_happens_until(&s, 127749);
+	ck_assert(web->left);
+	nothing_happens_until(&s, 127750);
+	ck_assert(!web->left);
+	ck_assert_int_eq(web->status, NATPMP_E_NO_SERVICE);
 	story_end(&s);
 }
 
@@ -338,12 +338,12 @@ START_TEST(N9_unmap_of_a_closed_gateway)
 	struct story s;
 
 	story_begin(&s);
-	const struct lease *web = unmaps(&s, NATPMP_TCP, 80);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	bounces(&s, NATPMP_E_REFUSED);
-	ck_assert(web->finished);
-	ck_assert_int_eq(web->close_status, NATPMP_E_REFUSED);
-	quiet_until(&s, HOUR);
+	const struct closing *web = program_unmaps(&s, NATPMP_TCP, 80);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	request_bounces(&s, NATPMP_E_REFUSED);
+	ck_assert(!web->left);
+	ck_assert_int_eq(web->status, NATPMP_E_REFUSED);
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -352,40 +352,40 @@ START_TEST(N9_unmap_of_a_closed_gateway)
 START_TEST(N12_farewell_is_one_deletion_each)
 {
 	struct story s;
-	uint8_t bytes[WIRE_REQUEST_MAX];
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	is_up(&s, NATPMP_TCP_UDP, 53, 7200);
-	struct lease *refused = holds(&s, NATPMP_TCP, 22, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 22, 22, 7200);
-	refuses(&s, 2);
-	goes_down(&s, 0, refused, NATPMP_E_NOT_AUTHORIZED);
-	struct lease *closing = is_up(&s, NATPMP_TCP, 23, 7200);
-	releases(&s, closing);
-	deletes(&s, 0, NATPMP_TCP, 23);     /* told already */
-	holds(&s, NATPMP_TCP, 24, 0, 7200); /* not sent yet */
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	lease_is_up(&s, NATPMP_TCP_UDP, 53, 7200);
+	struct lease *refused = program_holds(&s, NATPMP_TCP, 22, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 22, 22, 7200);
+	gateway_refuses(&s, 2);
+	lease_goes_down(&s, 0, refused, NATPMP_E_NOT_AUTHORIZED);
+	struct lease *closing = lease_is_up(&s, NATPMP_TCP, 23, 7200);
+	program_releases(&s, closing);
+	client_deletes(&s, 0, NATPMP_TCP, 23);      /* told already */
+	program_holds(&s, NATPMP_TCP, 24, 0, 7200); /* not sent yet */
+	client_says_farewell(&s);
 	int seen = 0;
-	for (size_t len; (len = leases_farewell(&s.leases, bytes)) > 0; seen++) {
-		ck_assert_uint_eq(len, 12);
-		ck_assert_mem_eq(bytes + 6, "\0\0\0\0\0\0", 6);
-		ck_assert(bytes[5] == 80 || bytes[5] == 53);
+	for (; s.sent_told < s.sent_count; seen++) {
+		struct sent sent = client_sends_something(&s);
+		uint16_t port = sent_internal_port(&sent);
+		ck_assert(sent_is_deletion(&sent));
+		ck_assert(port == 80 || port == 53 || port == 23);
 	}
-	ck_assert_int_eq(seen, 3);
+	ck_assert_int_eq(seen, 4);
 	story_end(&s);
 }
 
 START_TEST(N12_farewell_to_one_being_asked_for)
 {
 	struct story s;
-	uint8_t bytes[WIRE_REQUEST_MAX];
 
 	story_begin(&s);
-	holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	ck_assert_uint_eq(leases_farewell(&s.leases, bytes), 12);
-	ck_assert_mem_eq(bytes, "\0\2\0\0\0\x50\0\0\0\0\0\0", 12);
-	ck_assert_uint_eq(leases_farewell(&s.leases, bytes), 0);
+	program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	client_says_farewell(&s);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	client_says_farewell(&s); /* nothing is left to delete */
 	story_end(&s);
 }
 
@@ -396,21 +396,21 @@ START_TEST(N38_delete_all_does_not_take_what_was_held_since)
 
 	story_begin(&s);
 	s.may_delete_all = true;
-	struct lease *all = unmaps(&s, NATPMP_TCP, 0);
-	deletes(&s, 0, NATPMP_TCP, 0);
-	runs_until(&s, SECOND);
+	struct closing *all = program_unmaps(&s, NATPMP_TCP, 0);
+	client_deletes(&s, 0, NATPMP_TCP, 0);
+	clock_runs_until(&s, SECOND);
 	s.sent_told = s.sent_count;
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	sends_something(&s);
-	sends_something(&s); /* the last of five */
-	asks(&s, 7750, NATPMP_TCP, 80, 80, 7200);
-	ck_assert(all->finished);
-	ck_assert_int_eq(all->close_status, NATPMP_E_HELD);
-	grants(&s, 80, 7200);
-	asks_address(&s, 7750);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, 7750, web, 80);
-	quiet_until(&s, HOUR);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_sends_something(&s);
+	client_sends_something(&s); /* the last of five */
+	client_asks(&s, 7750, NATPMP_TCP, 80, 80, 7200);
+	ck_assert(!all->left);
+	ck_assert_int_eq(all->status, NATPMP_E_HELD);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 7750);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 7750, web, 80);
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -421,45 +421,46 @@ START_TEST(N38_delete_all_goes_before_what_is_held_later)
 
 	story_begin(&s);
 	s.may_delete_all = true;
-	struct lease *all = unmaps(&s, NATPMP_TCP, 0);
-	runs_until(&s, SECOND);
-	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
-	runs_until(&s, 7750);
+	struct closing *all = program_unmaps(&s, NATPMP_TCP, 0);
+	clock_runs_until(&s, SECOND);
+	struct lease *dns = program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	clock_runs_until(&s, 7750);
 	s.sent_told = s.sent_count - 1;
-	asks(&s, 7750, NATPMP_UDP, 53, 53, 7200);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	grants(&s, 53, 7200);
-	asks_address(&s, 7750);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, 7750, dns, 53);
-	deletes(&s, 7750, NATPMP_TCP, 0);
-	confirms(&s);
-	ck_assert(all->finished);
-	asks(&s, 7750, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	comes_up(&s, 7750, web, 80);
+	client_asks(&s, 7750, NATPMP_UDP, 53, 53, 7200);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	gateway_grants(&s, 53, 7200);
+	client_asks_address(&s, 7750);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 7750, dns, 53);
+	client_deletes(&s, 7750, NATPMP_TCP, 0);
+	gateway_confirms(&s);
+	ck_assert(!all->left);
+	client_asks(&s, 7750, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	lease_comes_up(&s, 7750, web, 80);
 	story_end(&s);
 }
 
-/* Two that wait for the same deletion: neither is told that it is done before it is. */
+/* Two that wait for the same deletion: one question is enough, and neither is told that it is done
+ * before it is. */
 START_TEST(N36_two_deletions_of_the_same)
 {
 	struct story s;
 
 	story_begin(&s);
-	leases_ask_address(&s.leases, 10000000); /* so that they stand in line */
-	asks_address(&s, 0);
-	const struct lease *one = unmaps(&s, NATPMP_TCP, 80);
-	const struct lease *two = unmaps(&s, NATPMP_TCP, 80);
-	ck_assert(!one->finished && !two->finished);
-	tells_address(&s, ADDRESS);
-	leases_forget_address(&s.leases);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	confirms(&s);
-	ck_assert(one->finished && !two->finished);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	confirms(&s);
-	ck_assert(two->finished);
+	program_asks_address(&s); /* so that they stand in line */
+	client_asks_address(&s, 0);
+	const struct closing *one = program_unmaps(&s, NATPMP_TCP, 80);
+	const struct closing *two = program_unmaps(&s, NATPMP_TCP, 80);
+	ck_assert(one->left && two->left);
+	gateway_tells_address(&s, ADDRESS);
+	program_stops_asking_address(&s);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	gateway_confirms(&s);
+	ck_assert(!one->left && !two->left);
+	ck_assert_int_eq(one->status, NATPMP_OK);
+	ck_assert_int_eq(two->status, NATPMP_OK);
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -468,23 +469,23 @@ START_TEST(N12_refused_deletions_are_told_as_that)
 	struct story s;
 
 	story_begin(&s);
-	releases(&s, is_up(&s, NATPMP_TCP, 80, 7200));
-	while (!s.reaped) {
+	program_releases(&s, lease_is_up(&s, NATPMP_TCP, 80, 7200));
+	while (!mapping_is_closed(&s, NATPMP_TCP, 80)) {
 		if (s.sent_told < s.sent_count) {
-			sends_something(&s);
-			bounces(&s, NATPMP_E_REFUSED);
+			client_sends_something(&s);
+			request_bounces(&s, NATPMP_E_REFUSED);
 		} else {
-			runs_until(&s, s.now + SECOND);
+			clock_runs_until(&s, s.now + SECOND);
 		}
 	}
 	s.sent_told = s.sent_count;
-	ck_assert_int_eq(s.close_status, NATPMP_E_REFUSED);
+	ck_assert_int_eq(leftover_status(&s), NATPMP_E_REFUSED);
 	story_end(&s);
 }
 
 static void refuse_all(struct story *s, const struct sent *sent)
 {
-	answers(s, sent, 2, 0, 0);
+	gateway_answers(s, sent, 2, 0, 0);
 }
 
 /* A no to the deletion of what has ended since: nothing is left. */
@@ -493,15 +494,15 @@ START_TEST(N37_refused_when_it_is_over)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 60);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 60);
 	s.gateway = refuse_all;
-	runs_until(&s, 70 * SECOND);
+	clock_runs_until(&s, 70 * SECOND);
 	s.event_told = s.event_count;
 	size_t before = s.sent_count;
-	releases(&s, web);
+	program_releases(&s, web);
 	ck_assert_uint_eq(s.sent_count, before + 1);
-	ck_assert_uint_eq(s.reaped, 1);
-	ck_assert_int_eq(s.close_status, NATPMP_OK);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
+	ck_assert_int_eq(leftover_status(&s), NATPMP_OK);
 	story_end(&s);
 }
 

@@ -28,7 +28,7 @@ static void answer_but_one(struct story *s, const struct sent *sent)
 	const struct crowd *c = (const struct crowd *)(void *)s;
 
 	if ((sent->bytes[4] << 8 | sent->bytes[5]) != c->silent_port || sent->len == 2)
-		obliging(s, sent);
+		gateway_obliges(s, sent);
 }
 
 /* So many packets in any ten seconds at most. */
@@ -58,8 +58,8 @@ static void gather(struct crowd *c, void (*gateway)(struct story *s, const struc
 	c->s.gateway = gateway;
 	c->s.on_event = count_event;
 	for (int i = 0; i < MANY; i++)
-		c->leases[i] = holds(&c->s, NATPMP_TCP, (uint16_t)(1000 + i), 0, lifetime);
-	runs_until(&c->s, 0);
+		c->leases[i] = program_holds(&c->s, NATPMP_TCP, (uint16_t)(1000 + i), 0, lifetime);
+	clock_runs_until(&c->s, 0);
 }
 
 /* A dead gateway for a day: one is told after 7.75 s, all when a second question went unheard;
@@ -70,17 +70,17 @@ START_TEST(N5_dead_gateway_with_thousands)
 	static struct crowd c;
 
 	gather(&c, ignore, 7200);
-	runs_until(&c.s, 7750);
+	clock_runs_until(&c.s, 7750);
 	ck_assert_uint_eq(c.down, 1);
-	runs_until(&c.s, 7750 + 1000 + 7750);
+	clock_runs_until(&c.s, 7750 + 1000 + 7750);
 	ck_assert_uint_eq(c.down, MANY);
-	runs_until(&c.s, 24 * HOUR);
+	clock_runs_until(&c.s, 24 * HOUR);
 	ck_assert_uint_eq(c.down, MANY);
 	ck_assert_uint_eq(c.up, 0);
 	ck_assert_uint_le(busiest_10_s(&c.s), 9);
 	ck_assert_uint_le(c.s.sent_count, 24 * 3600 / 71 * 6);
-	c.s.gateway = obliging;
-	runs_until(&c.s, 24 * HOUR + 75 * SECOND);
+	c.s.gateway = gateway_obliges;
+	clock_runs_until(&c.s, 24 * HOUR + 75 * SECOND);
 	ck_assert_uint_eq(c.up, MANY);
 	ck_assert_uint_eq(c.down, MANY);
 	story_end(&c.s);
@@ -92,21 +92,21 @@ START_TEST(N5_no_burst_when_it_returns)
 	static struct crowd c;
 
 	gather(&c, ignore, 7200);
-	runs_until(&c.s, HOUR);
+	clock_runs_until(&c.s, HOUR);
 	c.s.gateway = NULL;
 	c.s.sent_told = c.s.sent_count;
-	struct sent sent = sends_something(&c.s);
+	struct sent sent = client_sends_something(&c.s);
 	for (int i = 0; i < MANY; i++) {
-		runs_until(&c.s, c.s.now + 10);
+		clock_runs_until(&c.s, c.s.now + 10);
 		ck_assert_uint_eq(c.s.sent_count, c.s.sent_told);
-		obliging(&c.s, &sent);
-		sent = sends_something(&c.s);
+		gateway_obliges(&c.s, &sent);
+		sent = client_sends_something(&c.s);
 		ck_assert_uint_eq(sent.at, c.s.now);
 		ck_assert_uint_eq(c.s.sent_count, c.s.sent_told);
 	}
-	c.s.gateway = obliging;
-	obliging(&c.s, &sent);
-	runs_until(&c.s, c.s.now + SECOND);
+	c.s.gateway = gateway_obliges;
+	gateway_obliges(&c.s, &sent);
+	clock_runs_until(&c.s, c.s.now + SECOND);
 	ck_assert_uint_eq(c.up, MANY);
 	story_end(&c.s);
 }
@@ -118,14 +118,14 @@ START_TEST(N5_a_silent_mapping_starves_nobody)
 
 	c.silent_port = 1500;
 	gather(&c, answer_but_one, 600);
-	runs_until(&c.s, MINUTE);
+	clock_runs_until(&c.s, MINUTE);
 	ck_assert_uint_eq(c.up, MANY - 1);
 	size_t down = c.down;
-	runs_until(&c.s, 24 * HOUR);
+	clock_runs_until(&c.s, 24 * HOUR);
 	ck_assert_uint_eq(c.up, MANY - 1);
 	ck_assert_uint_eq(c.down, down);
 	for (int i = 0; i < MANY; i++)
-		ck_assert(c.leases[i]->view.status == NATPMP_OK ||
+		ck_assert(c.leases[i]->told.status == NATPMP_OK ||
 			  c.leases[i]->internal_port == 1500);
 	story_end(&c.s);
 }
@@ -136,14 +136,14 @@ START_TEST(N31_a_mapping_falls_silent_among_many)
 	static struct crowd c;
 
 	gather(&c, answer_but_one, 600);
-	runs_until(&c.s, MINUTE);
+	clock_runs_until(&c.s, MINUTE);
 	ck_assert_uint_eq(c.up, MANY);
 	c.silent_port = 1700;
-	runs_until(&c.s, 12 * HOUR);
+	clock_runs_until(&c.s, 12 * HOUR);
 	ck_assert_uint_eq(c.down, 1);
 	ck_assert_uint_eq(c.up, MANY);
 	c.silent_port = 0;
-	runs_until(&c.s, 13 * HOUR);
+	clock_runs_until(&c.s, 13 * HOUR);
 	ck_assert_uint_eq(c.up, MANY + 1);
 	story_end(&c.s);
 }
@@ -154,20 +154,20 @@ START_TEST(N31_failed_once_and_then_a_crowd)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 120);
-	asks(&s, MINUTE, NATPMP_TCP, 80, 80, 120);
-	holds(&s, NATPMP_TCP, 81, 0, 7200); /* it makes way for this one */
-	repeats(&s, 4);
-	asks(&s, MINUTE + 7750, NATPMP_TCP, 81, 81, 7200);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 120);
+	client_asks(&s, MINUTE, NATPMP_TCP, 80, 80, 120);
+	program_holds(&s, NATPMP_TCP, 81, 0, 7200); /* it makes way for this one */
+	client_repeats(&s, 4);
+	client_asks(&s, MINUTE + 7750, NATPMP_TCP, 81, 81, 7200);
 	s.at_once = true;
 	for (uint16_t i = 0; i < 600; i++)
-		holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
-	grants(&s, 81, 7200);
-	is_obliging(&s, 250, 10 * MINUTE);
+		program_holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
+	gateway_grants(&s, 81, 7200);
+	gateway_obliges_until(&s, 250, 10 * MINUTE);
 	ck_assert_uint_ge(s.event_count, 602);
 	for (size_t i = 0; i < s.event_count; i++)
 		ck_assert_int_eq(s.events[i].now.status, NATPMP_OK);
-	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	ck_assert_int_eq(web->told.status, NATPMP_OK);
 	s.event_told = s.event_count;
 	story_end(&s);
 }
@@ -175,7 +175,7 @@ START_TEST(N31_failed_once_and_then_a_crowd)
 static void silent_about_the_address(struct story *s, const struct sent *sent)
 {
 	if (sent->len != 2)
-		obliging(s, sent);
+		gateway_obliges(s, sent);
 }
 
 /* Somebody waits for long for an address that is not told: that costs nobody a mapping. */
@@ -184,24 +184,24 @@ START_TEST(N54_question_for_the_address_starves_nobody)
 	static struct story s;
 
 	story_begin(&s);
-	s.gateway = obliging;
+	s.gateway = gateway_obliges;
 	for (uint16_t i = 0; i < 20; i++)
-		holds(&s, NATPMP_TCP, (uint16_t)(80 + i), 0, 120);
-	runs_until(&s, 50 * SECOND);
+		program_holds(&s, NATPMP_TCP, (uint16_t)(80 + i), 0, 120);
+	clock_runs_until(&s, 50 * SECOND);
 	s.event_told = s.event_count;
 	s.gateway = silent_about_the_address;
-	runs_until(&s, 59 * SECOND);
-	leases_ask_address(&s.leases, 10000000 + s.now);
-	runs_until(&s, 59 * SECOND + 128 * SECOND);
+	clock_runs_until(&s, 59 * SECOND);
+	program_asks_address(&s);
+	clock_runs_until(&s, 59 * SECOND + 128 * SECOND);
 	ck_assert_uint_eq(s.event_count, s.event_told);
-	leases_forget_address(&s.leases);
+	program_stops_asking_address(&s);
 	story_end(&s);
 }
 
 /* Refused by ICMP: one packet at a time, a minute apart, not one for each mapping. */
 static void bounce(struct story *s, const struct sent *sent)
 {
-	engine_icmp(&s->leases.engine, 10000000 + s->now, sent->bytes, sent->len, NATPMP_E_REFUSED);
+	client_on_bounce(&s->client, story_now(s), sent->bytes, sent->len, NATPMP_E_REFUSED);
 }
 
 START_TEST(N9_closed_gateway_with_thousands)
@@ -209,14 +209,14 @@ START_TEST(N9_closed_gateway_with_thousands)
 	static struct crowd c;
 
 	gather(&c, bounce, 7200);
-	runs_until(&c.s, 10);
+	clock_runs_until(&c.s, 10);
 	ck_assert_uint_eq(c.down, MANY);
-	runs_until(&c.s, 24 * HOUR);
+	clock_runs_until(&c.s, 24 * HOUR);
 	ck_assert_uint_eq(c.down, MANY);
 	/* one each at first, for somebody has just asked; then one for all of them */
 	ck_assert_uint_le(c.s.sent_count, MANY + 24 * 3600 / 64 + 20);
-	c.s.gateway = obliging;
-	runs_until(&c.s, 24 * HOUR + 65 * SECOND);
+	c.s.gateway = gateway_obliges;
+	clock_runs_until(&c.s, 24 * HOUR + 65 * SECOND);
 	ck_assert_uint_eq(c.up, MANY);
 	story_end(&c.s);
 }
@@ -226,12 +226,12 @@ START_TEST(H13_idle_for_an_hour)
 {
 	static struct crowd c;
 
-	gather(&c, obliging, 7200);
+	gather(&c, gateway_obliges, 7200);
 	ck_assert_uint_eq(c.up, MANY);
 	size_t sent = c.s.sent_count;
 	ck_assert_uint_eq(sent, MANY + 1);
-	ck_assert_uint_eq(leases_deadline(&c.s.leases), 10000000 + HOUR);
-	runs_until(&c.s, HOUR - 1);
+	ck_assert_uint_eq(next_deadline(&c.s), HOUR);
+	clock_runs_until(&c.s, HOUR - 1);
 	ck_assert_uint_eq(c.s.sent_count, sent);
 	story_end(&c.s);
 }
@@ -240,12 +240,12 @@ START_TEST(N12_all_are_released_at_once)
 {
 	static struct crowd c;
 
-	gather(&c, obliging, 7200);
+	gather(&c, gateway_obliges, 7200);
 	for (int i = 0; i < MANY; i++)
-		releases(&c.s, c.leases[i]);
-	ck_assert_uint_eq(c.s.reaped, MANY);
+		program_releases(&c.s, c.leases[i]);
+	ck_assert(client_is_empty(&c.s.client));
 	ck_assert_uint_eq(c.s.sent_count, 2 * MANY + 1);
-	runs_until(&c.s, 3 * HOUR);
+	clock_runs_until(&c.s, 3 * HOUR);
 	ck_assert_uint_eq(c.s.sent_count, 2 * MANY + 1);
 	story_end(&c.s);
 }

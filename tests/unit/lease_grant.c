@@ -8,14 +8,14 @@ START_TEST(N26_assigned_port_is_told)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 0);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	runs_until(&s, 20);
-	grants(&s, 51234, 7200);
-	asks_address(&s, 20);
-	runs_until(&s, 40);
-	tells_address(&s, ADDRESS);
-	struct event up = comes_up(&s, 40, web, 51234);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 0);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	clock_runs_until(&s, 20);
+	gateway_grants(&s, 51234, 7200);
+	client_asks_address(&s, 20);
+	clock_runs_until(&s, 40);
+	gateway_tells_address(&s, ADDRESS);
+	struct event up = lease_comes_up(&s, 40, web, 51234);
 	ck_assert_int_eq(up.before.status, NATPMP_PENDING);
 	ck_assert_uint_eq(up.now.external_address, ADDRESS);
 	ck_assert_uint_eq(up.now.internal_address, OWN);
@@ -28,8 +28,8 @@ START_TEST(N26_suggestion_is_sent)
 	struct story s;
 
 	story_begin(&s);
-	holds(&s, NATPMP_UDP, 6881, 51413, 600);
-	asks(&s, 0, NATPMP_UDP, 6881, 51413, 600);
+	program_holds(&s, NATPMP_UDP, 6881, 51413, 600);
+	client_asks(&s, 0, NATPMP_UDP, 6881, 51413, 600);
 	story_end(&s);
 }
 
@@ -38,8 +38,8 @@ START_TEST(N27_lifetime_0_asks_for_7200)
 	struct story s;
 
 	story_begin(&s);
-	holds(&s, NATPMP_UDP, 40000, 0, 0);
-	sends(&s, 0, "00 01 00 00 9c 40 9c 40 00 00 1c 20");
+	program_holds(&s, NATPMP_UDP, 40000, 0, 0);
+	client_sends(&s, 0, "00 01 00 00 9c 40 9c 40 00 00 1c 20");
 	story_end(&s);
 }
 
@@ -49,22 +49,22 @@ START_TEST(H8_no_event_before_the_answer)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 0);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	says(&s, "00 82 00 00 ## ## ## ## 00 51 00 51 00 00 1c 20"); /* another port */
-	says(&s, "00 81 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20"); /* UDP */
-	says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c");    /* cut */
-	announces(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20");
-	repeats(&s, 2);
-	ck_assert(!lease_granted(web));
-	ck_assert_int_eq(web->view.status, NATPMP_PENDING);
-	grants(&s, 80, 7200);
-	asks_address(&s, 750);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, 750, web, 80);
-	says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20"); /* late duplicates */
-	says(&s, "00 82 00 02 ## ## ## ## 00 50 00 50 00 00 1c 20");
-	quiet_until(&s, HOUR - 1);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 0);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_says(&s, "00 82 00 00 ## ## ## ## 00 51 00 51 00 00 1c 20"); /* another port */
+	gateway_says(&s, "00 81 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20"); /* UDP */
+	gateway_says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c");    /* cut */
+	gateway_announces(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20");
+	client_repeats(&s, 2);
+	ck_assert(!lease_is_granted(web));
+	ck_assert_int_eq(web->told.status, NATPMP_PENDING);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 750);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 750, web, 80);
+	gateway_says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20"); /* late duplicates */
+	gateway_says(&s, "00 82 00 02 ## ## ## ## 00 50 00 50 00 00 1c 20");
+	nothing_happens_until(&s, HOUR - 1);
 	story_end(&s);
 }
 
@@ -83,14 +83,14 @@ START_TEST(N28_granted_lifetime_rules)
 		struct story s;
 
 		story_begin(&s);
-		struct lease *web = holds(&s, NATPMP_TCP, 80, 0, table[i].asked);
-		asks(&s, 0, NATPMP_TCP, 80, 80, table[i].asked);
-		grants(&s, 80, table[i].granted);
-		asks_address(&s, 0);
-		tells_address(&s, ADDRESS);
-		comes_up(&s, 0, web, 80);
+		struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, table[i].asked);
+		client_asks(&s, 0, NATPMP_TCP, 80, 80, table[i].asked);
+		gateway_grants(&s, 80, table[i].granted);
+		client_asks_address(&s, 0);
+		gateway_tells_address(&s, ADDRESS);
+		lease_comes_up(&s, 0, web, 80);
 		ck_assert_uint_eq(lease_lifetime(web), table[i].granted);
-		struct sent renewal = sends_something(&s);
+		struct sent renewal = client_sends_something(&s);
 		ck_assert_uint_eq(renewal.at / SECOND, table[i].renewed);
 		story_end(&s);
 	}
@@ -102,9 +102,9 @@ START_TEST(N28_longest_lifetime)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, UINT32_MAX);
-	quiet_until(&s, (uint64_t)UINT32_MAX * SECOND / 2 - 1);
-	asks(&s, (uint64_t)UINT32_MAX * SECOND / 2, NATPMP_TCP, 80, 80, UINT32_MAX);
+	lease_is_up(&s, NATPMP_TCP, 80, UINT32_MAX);
+	nothing_happens_until(&s, (uint64_t)UINT32_MAX * SECOND / 2 - 1);
+	client_asks(&s, (uint64_t)UINT32_MAX * SECOND / 2, NATPMP_TCP, 80, 80, UINT32_MAX);
 	story_end(&s);
 }
 
@@ -113,14 +113,14 @@ START_TEST(N28_two_seconds_for_a_minute)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 2);
+	lease_is_up(&s, NATPMP_TCP, 80, 2);
 	for (uint64_t at = 1; at <= 60; at++) {
-		asks(&s, at * SECOND, NATPMP_TCP, 80, 80, 2);
-		runs_until(&s, at * SECOND + 5);
-		grants(&s, 80, 2);
+		client_asks(&s, at * SECOND, NATPMP_TCP, 80, 80, 2);
+		clock_runs_until(&s, at * SECOND + 5);
+		gateway_grants(&s, 80, 2);
 		if (at == 60) { /* a minute old: that is asked again beside it */
-			asks_address(&s, at * SECOND + 5);
-			tells_address(&s, ADDRESS);
+			client_asks_address(&s, at * SECOND + 5);
+			gateway_tells_address(&s, ADDRESS);
 		}
 	}
 	story_end(&s);
@@ -132,22 +132,22 @@ START_TEST(N29_lifetime_counts_from_the_sending)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 60);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 60);
-	repeats(&s, 3);
-	runs_until(&s, 3000);
-	grants(&s, 80, 60);
-	asks_address(&s, 3000);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, 3000, web, 80);
-	asks(&s, 30000, NATPMP_TCP, 80, 80, 60);
-	repeats(&s, 5);
-	asks(&s, 45000, NATPMP_TCP, 80, 80, 60);
-	repeats(&s, 4);
-	asks(&s, 52500, NATPMP_TCP, 80, 80, 60);
-	repeats(&s, 4);
-	goes_down(&s, 60000, web, NATPMP_E_TIMEOUT);
-	asks(&s, 60000, NATPMP_TCP, 80, 80, 60);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 60);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 60);
+	client_repeats(&s, 3);
+	clock_runs_until(&s, 3000);
+	gateway_grants(&s, 80, 60);
+	client_asks_address(&s, 3000);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 3000, web, 80);
+	client_asks(&s, 30000, NATPMP_TCP, 80, 80, 60);
+	client_repeats(&s, 5);
+	client_asks(&s, 45000, NATPMP_TCP, 80, 80, 60);
+	client_repeats(&s, 4);
+	client_asks(&s, 52500, NATPMP_TCP, 80, 80, 60);
+	client_repeats(&s, 4);
+	lease_goes_down(&s, 60000, web, NATPMP_E_TIMEOUT);
+	client_asks(&s, 60000, NATPMP_TCP, 80, 80, 60);
 	story_end(&s);
 }
 
@@ -156,24 +156,24 @@ START_TEST(N23_port_or_lifetime_zero_grants_nothing)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 0, 7200);
-	repeats(&s, 1);
-	grants(&s, 80, 0);
-	repeats(&s, 0);
-	ck_assert(!lease_granted(web));
-	ck_assert_int_eq(lease_excuse(&s.leases, web), NATPMP_E_BAD_ANSWER);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 0, 7200);
+	client_repeats(&s, 1);
+	gateway_grants(&s, 80, 0);
+	client_repeats(&s, 0);
+	ck_assert(!lease_is_granted(web));
+	ck_assert_int_eq(lease_excuse(web, &s.client.gateway), NATPMP_E_BAD_ANSWER);
 	s.sent_told++; /* 0.75 s */
-	runs_until(&s, 127749);
+	clock_runs_until(&s, 127749);
 	s.sent_told = s.sent_count;
-	goes_down(&s, 127750, web, NATPMP_E_BAD_ANSWER);
+	lease_goes_down(&s, 127750, web, NATPMP_E_BAD_ANSWER);
 	/* no renewal is planned, but another try */
-	asks(&s, 127750 + 30000, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 157750);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, 157750, web, 80);
+	client_asks(&s, 127750 + 30000, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 157750);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 157750, web, 80);
 	story_end(&s);
 }
 
@@ -187,12 +187,12 @@ START_TEST(N24_unusable_addresses_are_unknown)
 		struct story s;
 
 		story_begin(&s);
-		struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-		asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-		grants(&s, 80, 7200);
-		asks_address(&s, 0);
-		tells_address(&s, unusable[i]);
-		ck_assert_uint_eq(comes_up(&s, 0, web, 80).now.external_address, 0);
+		struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+		client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+		gateway_grants(&s, 80, 7200);
+		client_asks_address(&s, 0);
+		gateway_tells_address(&s, unusable[i]);
+		ck_assert_uint_eq(lease_comes_up(&s, 0, web, 80).now.external_address, 0);
 		story_end(&s);
 	}
 }
@@ -206,12 +206,13 @@ START_TEST(N55_private_addresses_are_told)
 		struct story s;
 
 		story_begin(&s);
-		struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-		asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-		grants(&s, 80, 7200);
-		asks_address(&s, 0);
-		tells_address(&s, unreachable[i]);
-		ck_assert_uint_eq(comes_up(&s, 0, web, 80).now.external_address, unreachable[i]);
+		struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+		client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+		gateway_grants(&s, 80, 7200);
+		client_asks_address(&s, 0);
+		gateway_tells_address(&s, unreachable[i]);
+		ck_assert_uint_eq(lease_comes_up(&s, 0, web, 80).now.external_address,
+				  unreachable[i]);
 		story_end(&s);
 	}
 }
@@ -222,15 +223,15 @@ START_TEST(N54_silence_about_the_address)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 0);
-	repeats(&s, 8);
-	ck_assert_uint_eq(comes_up(&s, 7750, web, 80).now.external_address, 0);
-	asks_address(&s, 157750); /* after the end of the series and 30 s */
-	tells_address(&s, ADDRESS);
-	ck_assert_uint_eq(comes_up(&s, 157750, web, 80).now.external_address, ADDRESS);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
+	client_repeats(&s, 8);
+	ck_assert_uint_eq(lease_comes_up(&s, 7750, web, 80).now.external_address, 0);
+	client_asks_address(&s, 157750); /* after the end of the series and 30 s */
+	gateway_tells_address(&s, ADDRESS);
+	ck_assert_uint_eq(lease_comes_up(&s, 157750, web, 80).now.external_address, ADDRESS);
 	story_end(&s);
 }
 
@@ -240,19 +241,19 @@ START_TEST(N54_mappings_work_without_the_address)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 0);
-	repeats(&s, 2);
-	runs_until(&s, 1000);
-	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
-	sends(&s, 1750, "00 00");
-	sends(&s, 3750, "00 00");
-	comes_up(&s, 7750, web, 80);
-	asks(&s, 7750, NATPMP_UDP, 53, 53, 7200);
-	grants(&s, 53, 7200);
-	comes_up(&s, 7750, dns, 53);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
+	client_repeats(&s, 2);
+	clock_runs_until(&s, 1000);
+	struct lease *dns = program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	client_sends(&s, 1750, "00 00");
+	client_sends(&s, 3750, "00 00");
+	lease_comes_up(&s, 7750, web, 80);
+	client_asks(&s, 7750, NATPMP_UDP, 53, 53, 7200);
+	gateway_grants(&s, 53, 7200);
+	lease_comes_up(&s, 7750, dns, 53);
 	story_end(&s);
 }
 
@@ -261,18 +262,18 @@ START_TEST(N54_refusal_to_tell_the_address)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 0);
-	refuses(&s, 3);
-	ck_assert_uint_eq(comes_up(&s, 0, web, 80).now.external_address, 0);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
+	gateway_refuses(&s, 3);
+	ck_assert_uint_eq(lease_comes_up(&s, 0, web, 80).now.external_address, 0);
 	for (unsigned i = 0; i < 4; i++) { /* 30 s, and twice as long each time */
-		asks_address(&s, ((2U << i) - 1) * 30 * SECOND);
-		refuses(&s, 3);
+		client_asks_address(&s, ((2U << i) - 1) * 30 * SECOND);
+		gateway_refuses(&s, 3);
 	}
-	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
-	ck_assert_uint_eq(comes_up(&s, s.now, web, 80).now.external_address, ADDRESS);
+	gateway_announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	ck_assert_uint_eq(lease_comes_up(&s, s.now, web, 80).now.external_address, ADDRESS);
 	story_end(&s);
 }
 
@@ -282,14 +283,14 @@ START_TEST(N34_the_same_again)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
 	for (uint64_t at = HOUR; at <= 10 * HOUR; at += HOUR) {
-		asks(&s, at, NATPMP_TCP, 80, 80, 7200);
-		grants(&s, 80, 7200);
-		grants(&s, 80, 7200);
-		asks_address(&s, at);
-		tells_address(&s, ADDRESS);
-		tells_address(&s, ADDRESS);
+		client_asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+		gateway_grants(&s, 80, 7200);
+		gateway_grants(&s, 80, 7200);
+		client_asks_address(&s, at);
+		gateway_tells_address(&s, ADDRESS);
+		gateway_tells_address(&s, ADDRESS);
 	}
 	story_end(&s);
 }
@@ -298,20 +299,21 @@ START_TEST(N34_the_same_again)
 START_TEST(held_already)
 {
 	struct story s;
-	struct lease again = {.protocol = NATPMP_TCP, .internal_port = 80};
-	struct lease both = {.protocol = NATPMP_TCP_UDP, .internal_port = 80};
-	struct lease udp = {.protocol = NATPMP_UDP, .internal_port = 80};
-	struct lease all = {.protocol = NATPMP_TCP};
+	struct lease lease;
+	struct closing closing;
+	struct wanted again = {.protocol = NATPMP_TCP, .internal_port = 80, .lifetime = 7200};
+	struct wanted both = {.protocol = NATPMP_TCP_UDP, .internal_port = 80, .lifetime = 7200};
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	ck_assert_int_eq(leases_add(&s.leases, &again, LEASE_HOLD, s.now), NATPMP_E_HELD);
-	ck_assert_int_eq(leases_add(&s.leases, &again, LEASE_CLOSE, s.now), NATPMP_E_HELD);
-	ck_assert_int_eq(leases_add(&s.leases, &both, LEASE_HOLD, s.now), NATPMP_E_HELD);
-	ck_assert_int_eq(leases_add(&s.leases, &all, LEASE_CLOSE, s.now), NATPMP_E_HELD);
-	ck_assert(!leases_held(&s.leases, udp.protocol, 80));
-	ck_assert(!leases_held(&s.leases, NATPMP_TCP, 81));
-	quiet_until(&s, 1000);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	instant now = story_now(&s);
+	ck_assert_int_eq(client_hold(&s.client, &lease, &again, now), NATPMP_E_HELD);
+	ck_assert_int_eq(client_hold(&s.client, &lease, &both, now), NATPMP_E_HELD);
+	ck_assert_int_eq(client_close(&s.client, &closing, NATPMP_TCP, 80, now), NATPMP_E_HELD);
+	ck_assert_int_eq(client_close(&s.client, &closing, NATPMP_TCP, 0, now), NATPMP_E_HELD);
+	ck_assert(!client_is_held(&s.client, NATPMP_UDP, 80));
+	ck_assert(!client_is_held(&s.client, NATPMP_TCP, 81));
+	nothing_happens_until(&s, 1000);
 	story_end(&s);
 }
 

@@ -3,8 +3,6 @@
 #include "story.h"
 #include "suite.h"
 
-#define OTHER_OWN IP(10, 0, 0, 7)
-
 enum { WHEN = 600 * SECOND };
 
 START_TEST(H5_new_gateway)
@@ -12,21 +10,21 @@ START_TEST(H5_new_gateway)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
-	runs_until(&s, WHEN);
-	links(&s, NATPMP_OK, OTHER_OWN);
-	deletes(&s, WHEN, NATPMP_TCP, 80); /* to the old one, best effort (H6) */
-	s.clock_at_0 = -500;               /* its clock is no relation of the old one's */
-	asks(&s, WHEN, NATPMP_TCP, 80, 8080, 7200);
-	runs_until(&s, WHEN + 10);
-	grants(&s, 8080, 7200);
-	asks_address(&s, WHEN + 10);
-	tells_address(&s, IP(198, 51, 100, 1));
-	struct event event = comes_up(&s, WHEN + 10, web, 8080);
+	struct lease *web = lease_is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
+	clock_runs_until(&s, WHEN);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	client_deletes(&s, WHEN, NATPMP_TCP, 80); /* to the old one, best effort (H6) */
+	s.clock_at_0 = -500;                      /* its clock is no relation of the old one's */
+	client_asks(&s, WHEN, NATPMP_TCP, 80, 8080, 7200);
+	clock_runs_until(&s, WHEN + 10);
+	gateway_grants(&s, 8080, 7200);
+	client_asks_address(&s, WHEN + 10);
+	gateway_tells_address(&s, IP(198, 51, 100, 1));
+	struct event event = lease_comes_up(&s, WHEN + 10, web, 8080);
 	ck_assert_uint_eq(event.before.external_address, ADDRESS);
 	ck_assert_uint_eq(event.now.external_address, IP(198, 51, 100, 1));
 	ck_assert_uint_eq(event.now.internal_address, OTHER_OWN);
-	quiet_until(&s, WHEN + HOUR - 1); /* no recovery because of the clock */
+	nothing_happens_until(&s, WHEN + HOUR - 1); /* no recovery because of the clock */
 	story_end(&s);
 }
 
@@ -35,15 +33,15 @@ START_TEST(H5_new_gateway_is_no_event_if_nothing_changed)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	links(&s, NATPMP_OK, OWN);
-	deletes(&s, WHEN, NATPMP_TCP, 80);
-	asks(&s, WHEN, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, WHEN);
-	tells_address(&s, ADDRESS);
-	quiet_until(&s, WHEN + HOUR - 1);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	link_changes(&s, OTHER_GATEWAY, OWN);
+	client_deletes(&s, WHEN, NATPMP_TCP, 80);
+	client_asks(&s, WHEN, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, WHEN);
+	gateway_tells_address(&s, ADDRESS);
+	nothing_happens_until(&s, WHEN + HOUR - 1);
 	story_end(&s);
 }
 
@@ -52,12 +50,12 @@ START_TEST(H5_new_gateway_is_silent)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	links(&s, NATPMP_OK, OTHER_OWN);
-	deletes(&s, WHEN, NATPMP_TCP, 80);
-	sends_something(&s);
-	goes_down(&s, WHEN + 7750, web, NATPMP_E_TIMEOUT);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	client_deletes(&s, WHEN, NATPMP_TCP, 80);
+	client_sends_something(&s);
+	lease_goes_down(&s, WHEN + 7750, web, NATPMP_E_TIMEOUT);
 	s.sent_told = s.sent_count;
 	story_end(&s);
 }
@@ -67,13 +65,13 @@ START_TEST(H5_new_gateway_refuses)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	links(&s, NATPMP_OK, OTHER_OWN);
-	deletes(&s, WHEN, NATPMP_TCP, 80);
-	asks(&s, WHEN, NATPMP_TCP, 80, 80, 7200);
-	refuses(&s, 2);
-	goes_down(&s, WHEN, web, NATPMP_E_NOT_AUTHORIZED);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	client_deletes(&s, WHEN, NATPMP_TCP, 80);
+	client_asks(&s, WHEN, NATPMP_TCP, 80, 80, 7200);
+	gateway_refuses(&s, 2);
+	lease_goes_down(&s, WHEN, web, NATPMP_E_NOT_AUTHORIZED);
 	s.sent_told = s.sent_count; /* the address may be asked for */
 	story_end(&s);
 }
@@ -83,23 +81,22 @@ START_TEST(H5_route_gone_and_back)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
-	struct lease *pending = holds(&s, NATPMP_UDP, 53, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
-	links(&s, NATPMP_E_NO_GATEWAY, 0);
+	struct lease *web = lease_is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
+	struct lease *pending = program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
+	link_is_lost(&s);
 	s.sent_told = s.sent_count; /* farewells into the void */
 	struct event event = s.events[s.event_told];
 	ck_assert(event.lease == web || event.lease == pending);
 	s.event_told++;
-	goes_down(&s, 0, event.lease == web ? pending : web, NATPMP_E_NO_GATEWAY);
+	lease_goes_down(&s, 0, event.lease == web ? pending : web, NATPMP_E_NO_GATEWAY);
 	ck_assert_int_eq(event.now.status, NATPMP_E_NO_GATEWAY);
-	quiet_until(&s, 10 * HOUR); /* no packet, no wake-up that does something */
-	s.gateway = obliging;
-	links(&s, NATPMP_OK, OWN);
-	runs_until(&s, 10 * HOUR + 1);
-	ck_assert_uint_eq(s.leases.engine.queue.count, 0);
-	ck_assert_int_eq(web->view.status, NATPMP_OK);
-	ck_assert_int_eq(pending->view.status, NATPMP_OK);
+	nothing_happens_until(&s, 10 * HOUR); /* no packet, no wake-up that does something */
+	s.gateway = gateway_obliges;
+	link_returns(&s);
+	clock_runs_until(&s, 10 * HOUR + 1);
+	ck_assert_int_eq(web->told.status, NATPMP_OK);
+	ck_assert_int_eq(pending->told.status, NATPMP_OK);
 	ck_assert_uint_eq(s.event_count - s.event_told, 2);
 	s.event_told = s.event_count;
 	s.sent_told = s.sent_count;
@@ -111,18 +108,18 @@ START_TEST(H5_ports_are_kept_over_an_outage)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
-	runs_until(&s, WHEN);
-	links(&s, NATPMP_E_NO_GATEWAY, 0);
-	deletes(&s, WHEN, NATPMP_TCP, 80);
-	goes_down(&s, WHEN, web, NATPMP_E_NO_GATEWAY);
-	runs_until(&s, WHEN + MINUTE);
-	links(&s, NATPMP_OK, OWN);
-	asks(&s, WHEN + MINUTE, NATPMP_TCP, 80, 8080, 7200);
-	grants(&s, 8080, 7200);
-	asks_address(&s, WHEN + MINUTE);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, WHEN + MINUTE, web, 8080);
+	struct lease *web = lease_is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
+	clock_runs_until(&s, WHEN);
+	link_is_lost(&s);
+	client_deletes(&s, WHEN, NATPMP_TCP, 80);
+	lease_goes_down(&s, WHEN, web, NATPMP_E_NO_GATEWAY);
+	clock_runs_until(&s, WHEN + MINUTE);
+	link_returns(&s);
+	client_asks(&s, WHEN + MINUTE, NATPMP_TCP, 80, 8080, 7200);
+	gateway_grants(&s, 8080, 7200);
+	client_asks_address(&s, WHEN + MINUTE);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, WHEN + MINUTE, web, 8080);
 	story_end(&s);
 }
 
@@ -132,16 +129,16 @@ START_TEST(H5_held_without_a_gateway)
 	struct story s;
 
 	story_begin(&s);
-	links(&s, NATPMP_E_NO_GATEWAY, 0);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	goes_down(&s, 0, web, NATPMP_E_NO_GATEWAY);
-	quiet_until(&s, HOUR);
-	links(&s, NATPMP_OK, OWN);
-	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, HOUR);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, HOUR, web, 80);
+	link_is_lost(&s);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	lease_goes_down(&s, 0, web, NATPMP_E_NO_GATEWAY);
+	nothing_happens_until(&s, HOUR);
+	link_returns(&s);
+	client_asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, HOUR);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, HOUR, web, 80);
 	story_end(&s);
 }
 
@@ -150,14 +147,14 @@ START_TEST(H5_released_without_a_gateway)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	links(&s, NATPMP_E_NO_GATEWAY, 0);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	goes_down(&s, 0, web, NATPMP_E_NO_GATEWAY);
-	releases(&s, web);
-	ck_assert_uint_eq(s.reaped, 1);
-	links(&s, NATPMP_OK, OWN);
-	quiet_until(&s, HOUR);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	link_is_lost(&s);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	lease_goes_down(&s, 0, web, NATPMP_E_NO_GATEWAY);
+	program_releases(&s, web);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
+	link_returns(&s);
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -167,12 +164,12 @@ START_TEST(H6_deletion_does_not_follow_to_the_new_gateway)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	releases(&s, web);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	links(&s, NATPMP_OK, OTHER_OWN);
-	ck_assert_uint_eq(s.reaped, 1);
-	quiet_until(&s, HOUR);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	program_releases(&s, web);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 80));
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -182,18 +179,18 @@ START_TEST(H5_request_in_flight)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 2);
-	runs_until(&s, 1000);
-	links(&s, NATPMP_OK, OTHER_OWN);
-	deletes(&s, 1000, NATPMP_TCP, 80);
-	asks(&s, 1000, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 1);
-	grants(&s, 80, 7200);
-	asks_address(&s, 1250);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, 1250, web, 80);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 2);
+	clock_runs_until(&s, 1000);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	client_deletes(&s, 1000, NATPMP_TCP, 80);
+	client_asks(&s, 1000, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 1);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 1250);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 1250, web, 80);
 	story_end(&s);
 }
 
@@ -202,17 +199,18 @@ START_TEST(H5_pending_recovery_is_over)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
-	links(&s, NATPMP_OK, OWN);
-	deletes(&s, WHEN, NATPMP_TCP, 80);
-	asks(&s, WHEN, NATPMP_TCP, 80, 80, 7200); /* at once: another gateway owes no delay */
-	grants(&s, 80, 7200);
-	asks_address(&s, WHEN);
-	tells_address(&s, ADDRESS);
-	quiet_until(&s, WHEN + HOUR - 1);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	link_changes(&s, OTHER_GATEWAY, OWN);
+	client_deletes(&s, WHEN, NATPMP_TCP, 80);
+	client_asks(&s, WHEN, NATPMP_TCP, 80, 80,
+		    7200); /* at once: another gateway owes no delay */
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, WHEN);
+	gateway_tells_address(&s, ADDRESS);
+	nothing_happens_until(&s, WHEN + HOUR - 1);
 	story_end(&s);
 }
 
@@ -221,16 +219,19 @@ START_TEST(H5_fifty_changes_in_a_row)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP_UDP, 80, 7200);
-	s.gateway = obliging;
+	struct lease *web = lease_is_up(&s, NATPMP_TCP_UDP, 80, 7200);
+	s.gateway = gateway_obliges;
 	for (int i = 0; i < 50; i++) {
-		runs_until(&s, s.now + 37);
-		links(&s, i % 3 ? NATPMP_OK : NATPMP_E_NO_GATEWAY, OWN);
+		clock_runs_until(&s, s.now + 37);
+		if (i % 3)
+			link_changes(&s, GATEWAY + (uint32_t)i, OWN);
+		else
+			link_is_lost(&s);
 	}
-	links(&s, NATPMP_OK, OWN);
-	runs_until(&s, s.now + MINUTE);
-	ck_assert_int_eq(web->view.status, NATPMP_OK);
-	ck_assert(lease_granted(web));
+	link_changes(&s, OTHER_GATEWAY, OWN);
+	clock_runs_until(&s, s.now + MINUTE);
+	ck_assert_int_eq(web->told.status, NATPMP_OK);
+	ck_assert(lease_is_granted(web));
 	ck_assert_uint_eq(s.event_count, 1 + 2 * 17);
 	s.event_told = s.event_count;
 	story_end(&s);
@@ -244,16 +245,16 @@ START_TEST(H5_another_gateway_between_two_halves)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = holds_once(&s, NATPMP_TCP_UDP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	links(&s, NATPMP_OK, OWN + 1);
-	s.gateway = obliging;
+	struct lease *both = program_maps(&s, NATPMP_TCP_UDP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	s.gateway = gateway_obliges;
 	s.sent_told = s.sent_count;
-	runs_until(&s, SECOND);
-	ck_assert(lease_in_force(&s.leases, both));
-	ck_assert(lease_trusted(&s.leases, &both->half[0]));
+	clock_runs_until(&s, SECOND);
+	ck_assert(lease_holds_good(&s, both));
+	ck_assert(grant_is_in_force(both->grants[0], &s.client.gateway));
 	story_end(&s);
 }
 
@@ -263,19 +264,19 @@ START_TEST(N44_restart_between_two_halves)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = holds_once(&s, NATPMP_TCP_UDP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	runs_until(&s, 200);
-	reboots(&s);
-	grants(&s, 80, 7200);
-	asks(&s, 200, NATPMP_UDP, 80, 80, 7200);
-	ck_assert(!lease_in_force(&s.leases, both));
-	grants(&s, 80, 7200);
-	asks_address(&s, 200);
-	tells_address(&s, ADDRESS);
-	ck_assert(lease_in_force(&s.leases, both));
+	struct lease *both = program_maps(&s, NATPMP_TCP_UDP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	clock_runs_until(&s, 200);
+	gateway_reboots(&s);
+	gateway_grants(&s, 80, 7200);
+	client_asks(&s, 200, NATPMP_UDP, 80, 80, 7200);
+	ck_assert(!lease_holds_good(&s, both));
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 200);
+	gateway_tells_address(&s, ADDRESS);
+	ck_assert(lease_holds_good(&s, both));
 	story_end(&s);
 }
 
@@ -284,16 +285,16 @@ START_TEST(H5_another_gateway_before_the_address_is_told)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 0);
-	links(&s, NATPMP_OK, OWN + 1);
-	ck_assert(!lease_in_force(&s.leases, web));
+	struct lease *web = program_maps(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	ck_assert(!lease_holds_good(&s, web));
 	s.sent_told = s.sent_count;
-	s.gateway = obliging;
-	runs_until(&s, SECOND);
-	ck_assert(lease_in_force(&s.leases, web));
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, SECOND);
+	ck_assert(lease_holds_good(&s, web));
 	story_end(&s);
 }
 
@@ -303,18 +304,18 @@ START_TEST(N44_restart_before_the_address_is_told)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 0);
-	runs_until(&s, 100);
-	reboots(&s);
-	announces(&s, "00 80 00 03 ## ## ## ## 00 00 00 00");
-	ck_assert(!lease_in_force(&s.leases, web));
-	tells_address(&s, ADDRESS);
-	asks(&s, 100, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	ck_assert(lease_in_force(&s.leases, web));
+	struct lease *web = program_maps(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
+	clock_runs_until(&s, 100);
+	gateway_reboots(&s);
+	gateway_announces(&s, "00 80 00 03 ## ## ## ## 00 00 00 00");
+	ck_assert(!lease_holds_good(&s, web));
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 100, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	ck_assert(lease_holds_good(&s, web));
 	story_end(&s);
 }
 
@@ -324,16 +325,16 @@ START_TEST(H5_another_gateway_after_the_address_is_told)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds_once(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 0);
-	tells_address(&s, ADDRESS);
-	links(&s, NATPMP_OK, OWN + 1);
-	ck_assert(!lease_in_force(&s.leases, web));
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 0);
+	struct lease *web = program_maps(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	ck_assert(!lease_holds_good(&s, web));
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
 	story_end(&s);
 }
 
@@ -343,19 +344,20 @@ START_TEST(H5_no_gateway_during_a_deletion)
 	struct story s;
 
 	story_begin(&s);
-	const struct lease *web = unmaps(&s, NATPMP_TCP, 80);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	links(&s, NATPMP_E_NO_GATEWAY, 0);
-	ck_assert_int_eq(lease_excuse(&s.leases, web), NATPMP_E_NO_GATEWAY);
+	const struct closing *web = program_unmaps(&s, NATPMP_TCP, 80);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	link_is_lost(&s);
+	ck_assert_int_eq(s.client.gateway.link_status, NATPMP_E_NO_GATEWAY);
+	ck_assert(web->left);
 	story_end(&s);
 }
 
 static void answer_but_the_address(struct story *s, const struct sent *sent)
 {
 	if (sent->len == 2)
-		refuses(s, 3);
+		gateway_refuses(s, 3);
 	else
-		obliging(s, sent);
+		gateway_obliges(s, sent);
 }
 
 /* The old one had no address to tell; that is no reason to ask this one last. */
@@ -366,13 +368,13 @@ START_TEST(H5_address_is_asked_for_anew)
 	story_begin(&s);
 	s.gateway = answer_but_the_address;
 	for (uint16_t i = 0; i < 20; i++)
-		holds(&s, NATPMP_TCP, (uint16_t)(80 + i), 0, 7200);
-	runs_until(&s, 90 * SECOND);
+		program_holds(&s, NATPMP_TCP, (uint16_t)(80 + i), 0, 7200);
+	clock_runs_until(&s, 90 * SECOND);
 	s.event_told = s.event_count;
 	size_t before = s.sent_count;
-	links(&s, NATPMP_OK, OWN + 1);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
 	before += 20; /* farewells */
-	runs_until(&s, 91 * SECOND);
+	clock_runs_until(&s, 91 * SECOND);
 	ck_assert_uint_ge(s.sent_count, before + 2);
 	ck_assert_uint_eq(s.sent[before + 1].len, 2); /* right after the first is granted */
 	s.event_told = s.event_count;

@@ -11,15 +11,15 @@ START_TEST(silence_is_no_verdict_in_time)
 
 	story_begin(&s);
 	s.patience = 20 * SECOND;
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 6); /* the last after 15.75 s */
-	grants(&s, 80, 7200);
-	asks_address(&s, 15750);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, 15750, web, 80);
-	quiet_until(&s, 15750 + 1000);                                  /* nor afterwards */
-	ck_assert_uint_eq(leases_deadline(&s.leases) - 10000000, HOUR); /* H13 */
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 6); /* the last after 15.75 s */
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 15750);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 15750, web, 80);
+	nothing_happens_until(&s, 15750 + 1000);    /* nor afterwards */
+	ck_assert_uint_eq(next_deadline(&s), HOUR); /* H13 */
 	story_end(&s);
 }
 
@@ -30,16 +30,16 @@ static void silence_is_told(uint64_t patience, unsigned repeated, uint64_t answe
 
 	story_begin(&s);
 	s.patience = patience;
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, repeated);
-	struct event down = goes_down(&s, patience, web, NATPMP_E_TIMEOUT);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, repeated);
+	struct event down = lease_goes_down(&s, patience, web, NATPMP_E_TIMEOUT);
 	ck_assert_int_eq(down.before.status, NATPMP_PENDING);
-	asks(&s, answered, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, answered);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, answered, web, 80);
+	client_asks(&s, answered, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, answered);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, answered, web, 80);
 	story_end(&s);
 }
 
@@ -60,11 +60,11 @@ START_TEST(hints_are_told_when_it_is_over)
 
 	story_begin(&s);
 	s.patience = 5 * SECOND;
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	bounces(&s, NATPMP_E_UNREACHABLE);
-	repeats(&s, 4);
-	goes_down(&s, 5 * SECOND, web, NATPMP_E_UNREACHABLE);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	request_bounces(&s, NATPMP_E_UNREACHABLE);
+	client_repeats(&s, 4);
+	lease_goes_down(&s, 5 * SECOND, web, NATPMP_E_UNREACHABLE);
 	story_end(&s);
 }
 
@@ -74,15 +74,15 @@ START_TEST(a_no_is_told_at_once)
 
 	story_begin(&s);
 	s.patience = 20 * SECOND;
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	refuses(&s, 2);
-	goes_down(&s, 0, web, NATPMP_E_NOT_AUTHORIZED);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_refuses(&s, 2);
+	lease_goes_down(&s, 0, web, NATPMP_E_NOT_AUTHORIZED);
 
-	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
-	bounces(&s, NATPMP_E_REFUSED);
-	goes_down(&s, 0, dns, NATPMP_E_REFUSED);
+	struct lease *dns = program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
+	request_bounces(&s, NATPMP_E_REFUSED);
+	lease_goes_down(&s, 0, dns, NATPMP_E_REFUSED);
 	story_end(&s);
 }
 
@@ -92,19 +92,19 @@ START_TEST(N54_open_without_an_address)
 	struct story s;
 
 	story_begin(&s);
-	s.patience = ENGINE_PATIENCE;
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	runs_until(&s, 20);
-	grants(&s, 80, 7200);
-	asks_address(&s, 20);
-	repeats(&s, 4);
-	struct event up = comes_up(&s, ENGINE_PATIENCE, web, 80);
+	s.patience = 7750;
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	clock_runs_until(&s, 20);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 20);
+	client_repeats(&s, 4);
+	struct event up = lease_comes_up(&s, ADDRESS_PATIENCE, web, 80);
 	ck_assert_uint_eq(up.now.external_address, 0);
 	ck_assert_uint_eq(up.now.internal_address, OWN);
-	asks_address(&s, 7770);
-	tells_address(&s, ADDRESS);
-	up = comes_up(&s, 7770, web, 80);
+	client_asks_address(&s, 7770);
+	gateway_tells_address(&s, ADDRESS);
+	up = lease_comes_up(&s, 7770, web, 80);
 	ck_assert_uint_eq(up.now.external_address, ADDRESS);
 	story_end(&s);
 }
@@ -118,8 +118,8 @@ START_TEST(in_line_is_not_down)
 	s.patience = 2 * SECOND;
 	s.at_once = true;
 	for (uint16_t port = 1000; port < 1500; port++)
-		holds(&s, NATPMP_TCP, port, 0, 7200);
-	is_obliging(&s, 50, MINUTE);
+		program_holds(&s, NATPMP_TCP, port, 0, 7200);
+	gateway_obliges_until(&s, 50, MINUTE);
 	ck_assert_uint_eq(s.event_count, 500);
 	for (size_t i = 0; i < s.event_count; i++)
 		ck_assert_int_eq(s.events[i].now.status, NATPMP_OK);
@@ -137,8 +137,8 @@ START_TEST(in_flight_since_a_moment_is_not_down)
 	s.patience = SECOND;
 	s.at_once = true;
 	for (uint16_t port = 1000; port < 1060; port++)
-		holds(&s, NATPMP_TCP, port, 0, 7200);
-	is_obliging(&s, 70, MINUTE);
+		program_holds(&s, NATPMP_TCP, port, 0, 7200);
+	gateway_obliges_until(&s, 70, MINUTE);
 	ck_assert_uint_eq(s.event_count, 60);
 	for (size_t i = 0; i < s.event_count; i++)
 		ck_assert_int_eq(s.events[i].now.status, NATPMP_OK);
@@ -152,13 +152,13 @@ START_TEST(in_flight_for_long_is_down)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
 	s.patience = 2 * SECOND;
-	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
-	repeats(&s, 3);
-	goes_down(&s, 2 * SECOND, dns, NATPMP_E_TIMEOUT);
-	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	struct lease *dns = program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 53, 53, 7200);
+	client_repeats(&s, 3);
+	lease_goes_down(&s, 2 * SECOND, dns, NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(web->told.status, NATPMP_OK);
 	story_end(&s);
 }
 
@@ -169,17 +169,17 @@ START_TEST(ports_differ_is_no_silence)
 
 	story_begin(&s);
 	s.patience = SECOND;
-	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
-	asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
-	grants(&s, 6881, 7200);
-	asks_address(&s, 0);
-	tells_address(&s, ADDRESS);
-	asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
-	runs_until(&s, 200);
-	grants(&s, 51413, 7200);
-	deletes(&s, 200, NATPMP_UDP, 6881);
-	repeats(&s, 2);
-	goes_down(&s, SECOND, both, NATPMP_E_PORTS_DIFFER);
+	struct lease *both = program_holds(&s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 6881, 6881, 7200);
+	gateway_grants(&s, 6881, 7200);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 0, NATPMP_TCP, 6881, 6881, 7200);
+	clock_runs_until(&s, 200);
+	gateway_grants(&s, 51413, 7200);
+	client_deletes(&s, 200, NATPMP_UDP, 6881);
+	client_repeats(&s, 2);
+	lease_goes_down(&s, SECOND, both, NATPMP_E_PORTS_DIFFER);
 	story_end(&s);
 }
 
@@ -189,15 +189,15 @@ START_TEST(waiting_for_a_recovery_is_not_down)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, MINUTE);
-	reboots(&s);
-	announces(&s, "00 80 00 00 00 00 00 00 cb 00 71 05");
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, MINUTE);
+	gateway_reboots(&s);
+	gateway_announces(&s, "00 80 00 00 00 00 00 00 cb 00 71 05");
 	s.patience = 500;
-	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
-	s.gateway = obliging;
-	runs_until(&s, MINUTE + 10 * SECOND);
-	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	struct lease *dns = program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, MINUTE + 10 * SECOND);
+	ck_assert_int_eq(web->told.status, NATPMP_OK);
 	struct event up = s.events[s.event_told++];
 	ck_assert_int_eq(up.now.status, NATPMP_OK);
 	ck_assert_ptr_eq(up.lease, dns);

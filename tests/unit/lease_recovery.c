@@ -16,22 +16,22 @@ START_TEST(N44_all_mappings_are_recreated)
 	struct story s;
 
 	story_begin(&s);
-	is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
-	is_up(&s, NATPMP_UDP, 53, 7200);
-	struct lease *gone = is_up(&s, NATPMP_TCP, 22, 7200);
-	is_up_on(&s, NATPMP_TCP_UDP, 6881, 51413, 7200);
-	releases(&s, gone);
-	deletes(&s, 0, NATPMP_TCP, 22);
-	confirms(&s);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, RESTARTED);
+	lease_is_up_on(&s, NATPMP_TCP, 80, 8080, 7200);
+	lease_is_up(&s, NATPMP_UDP, 53, 7200);
+	struct lease *gone = lease_is_up(&s, NATPMP_TCP, 22, 7200);
+	lease_is_up_on(&s, NATPMP_TCP_UDP, 6881, 51413, 7200);
+	program_releases(&s, gone);
+	client_deletes(&s, 0, NATPMP_TCP, 22);
+	gateway_confirms(&s);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, RESTARTED);
 	/* whatever the order: each once, and none of the deleted */
 	int seen[65536] = {0};
 	for (int i = 0; i < 5; i++) {
-		struct sent sent = sends_something(&s);
+		struct sent sent = client_sends_something(&s);
 		if (sent.len == 2) {
-			tells_address(&s, ADDRESS);
+			gateway_tells_address(&s, ADDRESS);
 			continue;
 		}
 		uint16_t port = (uint16_t)(sent.bytes[4] << 8 | sent.bytes[5]);
@@ -40,9 +40,9 @@ START_TEST(N44_all_mappings_are_recreated)
 		ck_assert_uint_ge(sent.at, WHEN);
 		ck_assert_uint_le(sent.at, WHEN + 5000 + 100);
 		ck_assert_uint_eq(suggested, port == 80 ? 8080 : port == 6881 ? 51413 : port);
-		runs_until(&s, s.now + 20); /* nothing else is sent until it is answered */
+		clock_runs_until(&s, s.now + 20); /* nothing else is sent until it is answered */
 		ck_assert_uint_eq(s.sent_count, s.sent_told);
-		grants(&s, suggested, 7200);
+		gateway_grants(&s, suggested, 7200);
 	}
 	ck_assert(seen[80] == 1 && seen[53] == 1 && seen[6881] == 2 && !seen[22]);
 	s.sent_told = s.sent_count; /* the address */
@@ -57,11 +57,11 @@ START_TEST(N45_random_delay_of_0_to_5_s)
 		struct story s;
 
 		story_begin_with(&s, seed * 0x9e3779b97f4a7c15, false);
-		is_up(&s, NATPMP_TCP, 80, 7200);
-		runs_until(&s, WHEN);
-		reboots(&s);
-		announces(&s, RESTARTED);
-		struct sent first = sends_something(&s);
+		lease_is_up(&s, NATPMP_TCP, 80, 7200);
+		clock_runs_until(&s, WHEN);
+		gateway_reboots(&s);
+		gateway_announces(&s, RESTARTED);
+		struct sent first = client_sends_something(&s);
 		ck_assert_uint_le(first.at, WHEN + 5000);
 		least = first.at < least ? first.at : least;
 		most = first.at > most ? first.at : most;
@@ -77,15 +77,15 @@ START_TEST(N45_new_mappings_wait_for_the_delay)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, RESTARTED);
-	uint64_t at = leases_deadline(&s.leases) - 10000000;
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, RESTARTED);
+	uint64_t at = next_deadline(&s);
 	ck_assert_uint_gt(at, WHEN); /* with this seed */
-	holds(&s, NATPMP_UDP, 53, 0, 7200);
-	quiet_until(&s, at - 1);
-	struct sent first = sends_something(&s);
+	program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	nothing_happens_until(&s, at - 1);
+	struct sent first = client_sends_something(&s);
 	ck_assert_uint_eq(first.at, at);
 	story_end(&s);
 }
@@ -96,13 +96,13 @@ START_TEST(N44_recreation_is_no_event)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, RESTARTED);
-	s.gateway = obliging;
-	quiet_until(&s, WHEN);
-	runs_until(&s, WHEN + MINUTE);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, RESTARTED);
+	s.gateway = gateway_obliges;
+	nothing_happens_until(&s, WHEN);
+	clock_runs_until(&s, WHEN + MINUTE);
 	story_end(&s);
 }
 
@@ -111,20 +111,20 @@ START_TEST(N46_another_port_after_the_restart_is_one_event)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, RESTARTED);
-	struct sent sent = sends_something(&s);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, RESTARTED);
+	struct sent sent = client_sends_something(&s);
 	if (sent.len == 2) {
-		tells_address(&s, ADDRESS);
-		sent = sends_something(&s);
+		gateway_tells_address(&s, ADDRESS);
+		sent = client_sends_something(&s);
 	}
 	ck_assert_mem_eq(sent.bytes, "\0\2\0\0\0\x50\0\x50\0\0\x1c\x20", 12);
-	grants(&s, 4711, 7200);
-	comes_up(&s, sent.at, web, 4711);
-	s.gateway = obliging;
-	runs_until(&s, WHEN + HOUR);
+	gateway_grants(&s, 4711, 7200);
+	lease_comes_up(&s, sent.at, web, 4711);
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, WHEN + HOUR);
 	s.sent_told = s.sent_count;
 	story_end(&s);
 }
@@ -135,16 +135,16 @@ START_TEST(N44_silent_after_the_restart)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, RESTARTED);
-	struct sent first = sends_something(&s);
-	goes_down(&s, first.at + 7750, web, NATPMP_E_TIMEOUT);
-	s.gateway = obliging;
-	runs_until(&s, first.at + MINUTE);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, RESTARTED);
+	struct sent first = client_sends_something(&s);
+	lease_goes_down(&s, first.at + 7750, web, NATPMP_E_TIMEOUT);
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, first.at + MINUTE);
 	s.sent_told = s.sent_count;
-	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	ck_assert_int_eq(web->told.status, NATPMP_OK);
 	s.event_told++;
 	story_end(&s);
 }
@@ -155,31 +155,31 @@ START_TEST(N53_seen_without_announcements)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, 30 * MINUTE);
-	is_up(&s, NATPMP_UDP, 53, 7200);
-	asks_address(&s, 30 * MINUTE);
-	tells_address(&s, ADDRESS);
-	runs_until(&s, 45 * MINUTE);
-	reboots(&s);
-	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, 30 * MINUTE);
+	lease_is_up(&s, NATPMP_UDP, 53, 7200);
+	client_asks_address(&s, 30 * MINUTE);
+	gateway_tells_address(&s, ADDRESS);
+	clock_runs_until(&s, 45 * MINUTE);
+	gateway_reboots(&s);
+	client_asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
 	int udp = 0;
 	while (s.now < HOUR + 5 * SECOND) {
-		struct sent sent = sends_something(&s);
+		struct sent sent = client_sends_something(&s);
 		ck_assert_uint_lt(sent.at, HOUR + 6 * SECOND);
 		if (sent.len == 2) {
-			tells_address(&s, ADDRESS);
+			gateway_tells_address(&s, ADDRESS);
 			continue;
 		}
 		ck_assert_mem_eq(sent.bytes, "\0\1\0\0\0\x35\0\x35\0\0\x1c\x20", 12);
-		grants(&s, 53, 7200);
+		gateway_grants(&s, 53, 7200);
 		udp++;
 		break;
 	}
 	ck_assert_int_eq(udp, 1);
-	s.gateway = obliging;
-	runs_until(&s, HOUR + 30 * MINUTE);
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, HOUR + 30 * MINUTE);
 	story_end(&s);
 }
 
@@ -197,11 +197,11 @@ START_TEST(N41_seen_in_any_packet)
 		struct story s;
 
 		story_begin(&s);
-		is_up(&s, NATPMP_TCP, 80, 7200);
-		runs_until(&s, WHEN);
-		reboots(&s);
-		says(&s, packets[i]);
-		struct sent sent = sends_something(&s);
+		lease_is_up(&s, NATPMP_TCP, 80, 7200);
+		clock_runs_until(&s, WHEN);
+		gateway_reboots(&s);
+		gateway_says(&s, packets[i]);
+		struct sent sent = client_sends_something(&s);
 		ck_assert_uint_le(sent.at, WHEN + 5000);
 		story_end(&s);
 	}
@@ -212,13 +212,13 @@ START_TEST(N43_not_seen_where_no_clock_is)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	says(&s, "00 83 00 05 9c 40 9c 40 00 00 1c 20");
-	says(&s, "02 80 00 01 00 00 07 08 00 00 02 2b 00 00 00 00 00 00 00 00 00 00 00 00");
-	says(&s, "00 80 00 00 00 00 00");
-	announces(&s, "00 82 00 00 00 00 00 00 00 50 00 50 00 00 1c 20");
-	quiet_until(&s, HOUR - 1);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_says(&s, "00 83 00 05 9c 40 9c 40 00 00 1c 20");
+	gateway_says(&s, "02 80 00 01 00 00 07 08 00 00 02 2b 00 00 00 00 00 00 00 00 00 00 00 00");
+	gateway_says(&s, "00 80 00 00 00 00 00");
+	gateway_announces(&s, "00 82 00 00 00 00 00 00 00 50 00 50 00 00 1c 20");
+	nothing_happens_until(&s, HOUR - 1);
 	story_end(&s);
 }
 
@@ -230,15 +230,15 @@ START_TEST(N47_ten_announcements_are_one_restart)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	is_up(&s, NATPMP_UDP, 53, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	lease_is_up(&s, NATPMP_UDP, 53, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
 	size_t before = s.sent_count;
-	s.gateway = obliging;
+	s.gateway = gateway_obliges;
 	for (size_t i = 0; i < 10; i++) {
-		runs_until(&s, WHEN + copies[i]);
-		announces(&s, RUNNING);
+		clock_runs_until(&s, WHEN + copies[i]);
+		gateway_announces(&s, RUNNING);
 	}
 	ck_assert_uint_le(s.sent_count - before, 3); /* two and the address */
 	ck_assert_uint_ge(s.sent_count - before, 2);
@@ -250,12 +250,12 @@ START_TEST(N50_plausible_announcement_changes_nothing)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	announces(&s, RUNNING);
-	runs_until(&s, WHEN + 1000);
-	announces(&s, RUNNING);
-	quiet_until(&s, HOUR - 1);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_announces(&s, RUNNING);
+	clock_runs_until(&s, WHEN + 1000);
+	gateway_announces(&s, RUNNING);
+	nothing_happens_until(&s, HOUR - 1);
 	story_end(&s);
 }
 
@@ -264,25 +264,25 @@ START_TEST(N51_announced_address_is_one_event)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	struct lease *dns = is_up(&s, NATPMP_UDP, 53, 7200);
-	runs_until(&s, WHEN);
-	announces(&s, NEWADDRESS);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	struct lease *dns = lease_is_up(&s, NATPMP_UDP, 53, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_announces(&s, NEWADDRESS);
 	const struct lease *rest = dns;
 	struct event event = s.events[s.event_told];
 	if (event.lease == dns) { /* in any order */
-		comes_up(&s, WHEN, dns, 53);
+		lease_comes_up(&s, WHEN, dns, 53);
 		rest = web;
 	} else {
-		comes_up(&s, WHEN, web, 80);
+		lease_comes_up(&s, WHEN, web, 80);
 	}
 	ck_assert_int_eq(event.before.status, NATPMP_OK);
 	ck_assert_uint_eq(event.before.external_address, ADDRESS);
 	ck_assert_uint_eq(event.now.external_address, IP(203, 0, 113, 77));
-	comes_up(&s, WHEN, rest, rest == dns ? 53 : 80);
-	announces(&s, NEWADDRESS); /* its copies */
-	announces(&s, NEWADDRESS);
-	quiet_until(&s, HOUR - 1); /* and nothing is re-created */
+	lease_comes_up(&s, WHEN, rest, rest == dns ? 53 : 80);
+	gateway_announces(&s, NEWADDRESS); /* its copies */
+	gateway_announces(&s, NEWADDRESS);
+	nothing_happens_until(&s, HOUR - 1); /* and nothing is re-created */
 	story_end(&s);
 }
 
@@ -292,11 +292,12 @@ START_TEST(N51_address_told_unasked)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	says(&s, NEWADDRESS);
-	ck_assert_uint_eq(comes_up(&s, WHEN, web, 80).now.external_address, IP(203, 0, 113, 77));
-	quiet_until(&s, HOUR - 1);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_says(&s, NEWADDRESS);
+	ck_assert_uint_eq(lease_comes_up(&s, WHEN, web, 80).now.external_address,
+			  IP(203, 0, 113, 77));
+	nothing_happens_until(&s, HOUR - 1);
 	story_end(&s);
 }
 
@@ -305,15 +306,15 @@ START_TEST(N24_announced_without_a_usable_address)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	announces(&s, "00 80 00 03 ## ## ## ## 00 00 00 00"); /* none yet: the clock only */
-	announces(&s, "00 80 00 03 ## ## ## ## cb 00 71 4d");
-	quiet_until(&s, WHEN);
-	announces(&s, "00 80 00 00 ## ## ## ## 7f 00 00 01");
-	ck_assert_uint_eq(comes_up(&s, WHEN, web, 80).now.external_address, 0);
-	announces(&s, "00 80 00 00 ## ## ## ## 00 00 00 00");
-	quiet_until(&s, WHEN);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_announces(&s, "00 80 00 03 ## ## ## ## 00 00 00 00"); /* none yet: the clock only */
+	gateway_announces(&s, "00 80 00 03 ## ## ## ## cb 00 71 4d");
+	nothing_happens_until(&s, WHEN);
+	gateway_announces(&s, "00 80 00 00 ## ## ## ## 7f 00 00 01");
+	ck_assert_uint_eq(lease_comes_up(&s, WHEN, web, 80).now.external_address, 0);
+	gateway_announces(&s, "00 80 00 00 ## ## ## ## 00 00 00 00");
+	nothing_happens_until(&s, WHEN);
 	story_end(&s);
 }
 
@@ -322,11 +323,11 @@ START_TEST(N50_announced_failure_with_a_new_clock)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, "00 80 00 03 ## ## ## ## 00 00 00 00");
-	ck_assert_uint_le(sends_something(&s).at, WHEN + 5000);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, "00 80 00 03 ## ## ## ## 00 00 00 00");
+	ck_assert_uint_le(client_sends_something(&s).at, WHEN + 5000);
 	story_end(&s);
 }
 
@@ -336,22 +337,23 @@ START_TEST(N52_pcp_announcement_asks_for_the_address)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, "00 80 00 00 00 01 54 02 cb 00 71 05"); /* before it, with the old clock */
-	announces(&s, PCP_START);
-	asks_address(&s, WHEN);
-	quiet_until(&s, WHEN);
-	tells_address(&s, ADDRESS);
-	struct sent sent = sends_something(&s);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(
+		&s, "00 80 00 00 00 01 54 02 cb 00 71 05"); /* before it, with the old clock */
+	gateway_announces(&s, PCP_START);
+	client_asks_address(&s, WHEN);
+	nothing_happens_until(&s, WHEN);
+	gateway_tells_address(&s, ADDRESS);
+	struct sent sent = client_sends_something(&s);
 	ck_assert_uint_le(sent.at, WHEN + 5000);
-	s.gateway = obliging;
+	s.gateway = gateway_obliges;
 	if (sent.len == 2)
-		tells_address(&s, ADDRESS);
+		gateway_tells_address(&s, ADDRESS);
 	else
-		grants(&s, 80, 7200);
-	runs_until(&s, WHEN + MINUTE);
+		gateway_grants(&s, 80, 7200);
+	clock_runs_until(&s, WHEN + MINUTE);
 	s.sent_told = s.sent_count;
 	story_end(&s);
 }
@@ -362,9 +364,9 @@ START_TEST(N52_pcp_announcement_without_holds)
 	struct story s;
 
 	story_begin(&s);
-	announces(&s, PCP_START);
-	announces(&s, RESTARTED);
-	quiet_until(&s, HOUR);
+	gateway_announces(&s, PCP_START);
+	gateway_announces(&s, RESTARTED);
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -375,21 +377,21 @@ START_TEST(H9_forged_restarts_do_not_make_it_flood)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
 	s.gateway = NULL;
 	size_t before = s.sent_count, requests = 0;
 	uint64_t last = 0;
 	for (uint64_t at = WHEN; at < WHEN + 5 * MINUTE; at += 100) {
-		runs_until(&s, at);
-		announces(&s, at % 200 ? RESTARTED : RUNNING);
+		clock_runs_until(&s, at);
+		gateway_announces(&s, at % 200 ? RESTARTED : RUNNING);
 		while (s.sent_told < s.sent_count) {
-			struct sent sent = sends_something(&s);
+			struct sent sent = client_sends_something(&s);
 			if (sent.len == 2) {
-				tells_address(&s, ADDRESS);
+				gateway_tells_address(&s, ADDRESS);
 				continue;
 			}
-			grants(&s, 80, 7200);
+			gateway_grants(&s, 80, 7200);
 			requests++;
 			ck_assert_uint_ge(sent.at - last, 25 * SECOND);
 			last = sent.at;
@@ -399,9 +401,9 @@ START_TEST(H9_forged_restarts_do_not_make_it_flood)
 	ck_assert_uint_le(requests, 11);
 	ck_assert_uint_le(s.sent_count - before, 3 * 11);
 	/* The last one was a lie or not: it is looked after. */
-	runs_until(&s, s.now + 10);
-	announces(&s, RESTARTED);
-	struct sent sent = sends_something(&s);
+	clock_runs_until(&s, s.now + 10);
+	gateway_announces(&s, RESTARTED);
+	struct sent sent = client_sends_something(&s);
 	ck_assert_uint_le(sent.at, last + 36 * SECOND);
 	story_end(&s);
 }
@@ -411,23 +413,23 @@ START_TEST(H9_second_restart_in_the_window_is_served_at_its_end)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, RESTARTED);
-	s.gateway = obliging;
-	runs_until(&s, WHEN + 10 * SECOND);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, RESTARTED);
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, WHEN + 10 * SECOND);
 	size_t before = s.sent_count;
 	uint64_t first = 0;
 	for (size_t i = 0; i < s.sent_count; i++)
 		if (s.sent[i].at >= WHEN && !first)
 			first = s.sent[i].at;
 	ck_assert_uint_ge(first, WHEN);
-	reboots(&s);
-	announces(&s, RESTARTED);
-	runs_until(&s, first + 30 * SECOND - 1);
+	gateway_reboots(&s);
+	gateway_announces(&s, RESTARTED);
+	clock_runs_until(&s, first + 30 * SECOND - 1);
 	ck_assert_uint_eq(s.sent_count, before);
-	runs_until(&s, first + 36 * SECOND);
+	clock_runs_until(&s, first + 36 * SECOND);
 	ck_assert_uint_gt(s.sent_count, before);
 	story_end(&s);
 }
@@ -438,25 +440,26 @@ START_TEST(N45_blocking_calls_and_deletions_do_not_wait)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	struct lease *dns = is_up(&s, NATPMP_UDP, 53, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, RESTARTED);
-	ck_assert_uint_gt(s.leases.recover_at, 10000000 + WHEN); /* else this seed proves nothing */
-	releases(&s, dns);
-	deletes(&s, WHEN, NATPMP_UDP, 53);
-	confirms(&s);
-	holds_once(&s, NATPMP_TCP, 22, 0, 7200);
-	asks(&s, WHEN, NATPMP_TCP, 22, 22, 7200);
-	grants(&s, 22, 7200);
-	asks_address(&s, WHEN);
-	tells_address(&s, ADDRESS);
-	unmaps(&s, NATPMP_TCP, 23);
-	deletes(&s, WHEN, NATPMP_TCP, 23);
-	confirms(&s);
-	struct sent again = sends_something(&s);
-	ck_assert_uint_eq(10000000 + again.at, s.leases.recovered_at);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	struct lease *dns = lease_is_up(&s, NATPMP_UDP, 53, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, RESTARTED);
+	uint64_t recovery_at = s.client.gateway.reboot.recovery_at;
+	ck_assert_uint_gt(recovery_at, story_now(&s)); /* else this seed proves nothing */
+	program_releases(&s, dns);
+	client_deletes(&s, WHEN, NATPMP_UDP, 53);
+	gateway_confirms(&s);
+	program_maps(&s, NATPMP_TCP, 22, 0, 7200);
+	client_asks(&s, WHEN, NATPMP_TCP, 22, 22, 7200);
+	gateway_grants(&s, 22, 7200);
+	client_asks_address(&s, WHEN);
+	gateway_tells_address(&s, ADDRESS);
+	program_unmaps(&s, NATPMP_TCP, 23);
+	client_deletes(&s, WHEN, NATPMP_TCP, 23);
+	gateway_confirms(&s);
+	struct sent again = client_sends_something(&s);
+	ck_assert_uint_eq(again.at, recovery_at - story_now(&s) + s.now);
 	story_end(&s);
 }
 
@@ -466,18 +469,18 @@ START_TEST(N45_who_is_awaited_does_not_wait)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, RESTARTED);
-	s.awaited = true;
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, RESTARTED);
+	s.is_awaited = true;
 	s.patience = SECOND;
-	struct lease *dns = holds(&s, NATPMP_UDP, 53, 0, 7200);
-	asks(&s, WHEN, NATPMP_UDP, 53, 53, 7200);
-	grants(&s, 53, 7200);
-	comes_up(&s, WHEN, dns, 53);
-	s.gateway = obliging;
-	runs_until(&s, WHEN + 6 * SECOND);
+	struct lease *dns = program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	client_asks(&s, WHEN, NATPMP_UDP, 53, 53, 7200);
+	gateway_grants(&s, 53, 7200);
+	lease_comes_up(&s, WHEN, dns, 53);
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, WHEN + 6 * SECOND);
 	story_end(&s);
 }
 
@@ -487,18 +490,18 @@ START_TEST(H9_another_gateway_has_a_window_of_its_own)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, WHEN);
-	reboots(&s);
-	announces(&s, RESTARTED);
-	s.gateway = obliging;
-	runs_until(&s, WHEN + 6 * SECOND);
-	links(&s, NATPMP_OK, OWN + 1);
-	runs_until(&s, WHEN + 7 * SECOND);
-	reboots(&s);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	gateway_reboots(&s);
+	gateway_announces(&s, RESTARTED);
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, WHEN + 6 * SECOND);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	clock_runs_until(&s, WHEN + 7 * SECOND);
+	gateway_reboots(&s);
 	size_t before = s.sent_count;
-	announces(&s, RESTARTED);
-	runs_until(&s, WHEN + 12 * SECOND);
+	gateway_announces(&s, RESTARTED);
+	clock_runs_until(&s, WHEN + 12 * SECOND);
 	ck_assert_uint_gt(s.sent_count, before);
 	s.event_told = s.event_count; /* this host has another address */
 	story_end(&s);

@@ -9,14 +9,14 @@ START_TEST(N30_renewed_at_half_with_the_assigned_port)
 	struct story s;
 
 	story_begin(&s);
-	is_up_on(&s, NATPMP_TCP, 80, 51234, 7200);
-	quiet_until(&s, HOUR - 1);
-	asks(&s, HOUR, NATPMP_TCP, 80, 51234, 7200);
-	runs_until(&s, HOUR + 30);
-	grants(&s, 51234, 7200);
-	asks_address(&s, HOUR + 30);
-	tells_address(&s, ADDRESS);
-	asks(&s, 2 * HOUR, NATPMP_TCP, 80, 51234, 7200); /* counted from its sending */
+	lease_is_up_on(&s, NATPMP_TCP, 80, 51234, 7200);
+	nothing_happens_until(&s, HOUR - 1);
+	client_asks(&s, HOUR, NATPMP_TCP, 80, 51234, 7200);
+	clock_runs_until(&s, HOUR + 30);
+	gateway_grants(&s, 51234, 7200);
+	client_asks_address(&s, HOUR + 30);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 2 * HOUR, NATPMP_TCP, 80, 51234, 7200); /* counted from its sending */
 	story_end(&s);
 }
 
@@ -25,14 +25,14 @@ START_TEST(N30_lifetime_changes_at_a_renewal)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 60);
-	asks_address(&s, HOUR);
-	tells_address(&s, ADDRESS);
-	asks(&s, HOUR + 30 * SECOND, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks(&s, HOUR + 30 * SECOND + HOUR, NATPMP_TCP, 80, 80, 7200);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	client_asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 60);
+	client_asks_address(&s, HOUR);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, HOUR + 30 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks(&s, HOUR + 30 * SECOND + HOUR, NATPMP_TCP, 80, 80, 7200);
 	story_end(&s);
 }
 
@@ -44,37 +44,37 @@ START_TEST(N31_silence_for_7200_s)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	asks(&s, 3600 * SECOND, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 8);
-	asks(&s, 5400 * SECOND, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 8);
-	asks(&s, 6300 * SECOND, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 8);
-	asks(&s, 6750 * SECOND, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 8);
-	asks(&s, 6975 * SECOND, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 8); /* the last 63.75 s after the first */
-	asks(&s, 7087500, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 7);
-	asks(&s, 7143750, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 6);
-	asks(&s, 7171875, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 5);
-	asks(&s, 7185938, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 4); /* up to 3.75 s after */
-	asks(&s, 7192969, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 4);
-	struct event down = goes_down(&s, 7200 * SECOND, web, NATPMP_E_TIMEOUT);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	client_asks(&s, 3600 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 8);
+	client_asks(&s, 5400 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 8);
+	client_asks(&s, 6300 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 8);
+	client_asks(&s, 6750 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 8);
+	client_asks(&s, 6975 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 8); /* the last 63.75 s after the first */
+	client_asks(&s, 7087500, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 7);
+	client_asks(&s, 7143750, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 6);
+	client_asks(&s, 7171875, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 5);
+	client_asks(&s, 7185938, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 4); /* up to 3.75 s after */
+	client_asks(&s, 7192969, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 4);
+	struct event down = lease_goes_down(&s, 7200 * SECOND, web, NATPMP_E_TIMEOUT);
 	ck_assert_int_eq(down.before.status, NATPMP_OK);
 	ck_assert_uint_eq(down.now.external_port, 80); /* as last granted */
-	asks(&s, 7200 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	client_asks(&s, 7200 * SECOND, NATPMP_TCP, 80, 80, 7200);
 	while (s.now < 10 * HOUR) /* for hours; bounded, see lease_crowd.c */
-		sends_something(&s);
-	grants(&s, 80, 7200);
-	asks_address(&s, s.now);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, s.now, web, 80);
+		client_sends_something(&s);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, s.now);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, s.now, web, 80);
 	story_end(&s);
 }
 
@@ -83,24 +83,24 @@ START_TEST(N31_silence_for_60_s)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 60);
-	asks(&s, 30 * SECOND, NATPMP_TCP, 80, 80, 60);
-	repeats(&s, 5);
-	asks(&s, 45 * SECOND, NATPMP_TCP, 80, 80, 60);
-	repeats(&s, 4);
-	asks(&s, 52500, NATPMP_TCP, 80, 80, 60);
-	repeats(&s, 4);
-	goes_down(&s, 60 * SECOND, web, NATPMP_E_TIMEOUT);
-	asks(&s, 60 * SECOND, NATPMP_TCP, 80, 80, 60);
-	repeats(&s, 7); /* up to 91.75 s */
-	grants(&s, 80, 60);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 60);
+	client_asks(&s, 30 * SECOND, NATPMP_TCP, 80, 80, 60);
+	client_repeats(&s, 5);
+	client_asks(&s, 45 * SECOND, NATPMP_TCP, 80, 80, 60);
+	client_repeats(&s, 4);
+	client_asks(&s, 52500, NATPMP_TCP, 80, 80, 60);
+	client_repeats(&s, 4);
+	lease_goes_down(&s, 60 * SECOND, web, NATPMP_E_TIMEOUT);
+	client_asks(&s, 60 * SECOND, NATPMP_TCP, 80, 80, 60);
+	client_repeats(&s, 7); /* up to 91.75 s */
+	gateway_grants(&s, 80, 60);
 	/* That may have been the answer to the first of all, at 30 s, and its time be over. */
-	asks(&s, 91750, NATPMP_TCP, 80, 80, 60);
-	grants(&s, 80, 60);
-	comes_up(&s, 91750, web, 80);
-	asks_address(&s, 91750);
-	tells_address(&s, ADDRESS);
-	asks(&s, 121750, NATPMP_TCP, 80, 80, 60);
+	client_asks(&s, 91750, NATPMP_TCP, 80, 80, 60);
+	gateway_grants(&s, 80, 60);
+	lease_comes_up(&s, 91750, web, 80);
+	client_asks_address(&s, 91750);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 121750, NATPMP_TCP, 80, 80, 60);
 	story_end(&s);
 }
 
@@ -110,13 +110,13 @@ START_TEST(N29_an_answer_to_the_series_before)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 60);
-	asks(&s, 30 * SECOND, NATPMP_TCP, 80, 80, 60);
-	repeats(&s, 5);
-	asks(&s, 45 * SECOND, NATPMP_TCP, 80, 80, 60);
-	runs_until(&s, 45 * SECOND + 100);
-	grants(&s, 80, 60);
-	asks(&s, 60 * SECOND, NATPMP_TCP, 80, 80, 60); /* half of the time since then */
+	lease_is_up(&s, NATPMP_TCP, 80, 60);
+	client_asks(&s, 30 * SECOND, NATPMP_TCP, 80, 80, 60);
+	client_repeats(&s, 5);
+	client_asks(&s, 45 * SECOND, NATPMP_TCP, 80, 80, 60);
+	clock_runs_until(&s, 45 * SECOND + 100);
+	gateway_grants(&s, 80, 60);
+	client_asks(&s, 60 * SECOND, NATPMP_TCP, 80, 80, 60); /* half of the time since then */
 	story_end(&s);
 }
 
@@ -127,15 +127,15 @@ START_TEST(N29_over_when_it_is_granted)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 7);
-	grants(&s, 80, 20); /* after 31.75 s */
-	asks(&s, HOUR + 31750, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 20);
-	asks_address(&s, HOUR + 31750);
-	tells_address(&s, ADDRESS);
-	asks(&s, HOUR + 41750, NATPMP_TCP, 80, 80, 7200);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	client_asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 7);
+	gateway_grants(&s, 80, 20); /* after 31.75 s */
+	client_asks(&s, HOUR + 31750, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 20);
+	client_asks_address(&s, HOUR + 31750);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, HOUR + 41750, NATPMP_TCP, 80, 80, 7200);
 	story_end(&s);
 }
 
@@ -146,10 +146,10 @@ START_TEST(N31_never_closer_than_4_s)
 	uint64_t begun[3] = {0}, step[3] = {0};
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 120);
-	is_up(&s, NATPMP_UDP, 53, 120);
+	lease_is_up(&s, NATPMP_TCP, 80, 120);
+	lease_is_up(&s, NATPMP_UDP, 53, 120);
 	while (s.now < 120 * SECOND) {
-		struct sent sent = sends_something(&s);
+		struct sent sent = client_sends_something(&s);
 		if (sent.len != 12)
 			continue;
 		/* either the next of a series, or a new one */
@@ -163,7 +163,7 @@ START_TEST(N31_never_closer_than_4_s)
 		begun[opcode] = sent.at;
 		step[opcode] = 1;
 	}
-	runs_until(&s, 130 * SECOND);
+	clock_runs_until(&s, 130 * SECOND);
 	s.event_told = s.event_count;
 	s.sent_told = s.sent_count;
 	story_end(&s);
@@ -175,18 +175,18 @@ START_TEST(N31_a_restarting_gateway_refuses_for_a_while)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
 	uint64_t at = HOUR;
 	for (unsigned pause = 1; pause <= 64; pause *= 2) {
-		asks(&s, at, NATPMP_TCP, 80, 80, 7200);
-		bounces(&s, NATPMP_E_REFUSED);
+		client_asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+		request_bounces(&s, NATPMP_E_REFUSED);
 		at += pause * SECOND;
 	}
-	asks(&s, at, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, at);
-	tells_address(&s, ADDRESS);
-	asks(&s, at + HOUR, NATPMP_TCP, 80, 80, 7200);
+	client_asks(&s, at, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, at);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, at + HOUR, NATPMP_TCP, 80, 80, 7200);
 	story_end(&s);
 }
 
@@ -197,19 +197,19 @@ START_TEST(N31_a_hundred_refused_packets)
 	int refused = 0;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 600);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 600);
 	while (refused < 100) {
-		sends_something(&s);
-		bounces(&s, NATPMP_E_REFUSED);
+		client_sends_something(&s);
+		request_bounces(&s, NATPMP_E_REFUSED);
 		refused++;
 	}
 	ck_assert_uint_gt(s.now, 600 * SECOND);
-	goes_down(&s, 600 * SECOND, web, NATPMP_E_REFUSED);
-	asks(&s, s.now + 64 * SECOND, NATPMP_TCP, 80, 80, 600);
-	grants(&s, 80, 600);
-	asks_address(&s, s.now);
-	tells_address(&s, ADDRESS);
-	struct event up = comes_up(&s, s.now, web, 80);
+	lease_goes_down(&s, 600 * SECOND, web, NATPMP_E_REFUSED);
+	client_asks(&s, s.now + 64 * SECOND, NATPMP_TCP, 80, 80, 600);
+	gateway_grants(&s, 80, 600);
+	client_asks_address(&s, s.now);
+	gateway_tells_address(&s, ADDRESS);
+	struct event up = lease_comes_up(&s, s.now, web, 80);
 	ck_assert_uint_eq(up.now.failures, 100);
 	story_end(&s);
 }
@@ -219,18 +219,18 @@ START_TEST(N32_changed_port_is_one_event)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 8080, 7200);
-	struct event event = comes_up(&s, HOUR, web, 8080);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	client_asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 8080, 7200);
+	struct event event = lease_comes_up(&s, HOUR, web, 8080);
 	ck_assert_int_eq(event.before.status, NATPMP_OK);
 	ck_assert_uint_eq(event.before.external_port, 80);
-	asks_address(&s, HOUR);
-	tells_address(&s, ADDRESS);
-	asks(&s, 2 * HOUR, NATPMP_TCP, 80, 8080, 7200);
-	grants(&s, 8080, 7200);
-	asks_address(&s, 2 * HOUR);
-	tells_address(&s, ADDRESS);
+	client_asks_address(&s, HOUR);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 2 * HOUR, NATPMP_TCP, 80, 8080, 7200);
+	gateway_grants(&s, 8080, 7200);
+	client_asks_address(&s, 2 * HOUR);
+	gateway_tells_address(&s, ADDRESS);
 	story_end(&s);
 }
 
@@ -240,14 +240,14 @@ START_TEST(N29_asleep_past_the_end)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	sleeps_until(&s, 72 * HOUR);
-	goes_down(&s, 72 * HOUR, web, NATPMP_E_TIMEOUT);
-	asks(&s, 72 * HOUR, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 72 * HOUR);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, 72 * HOUR, web, 80);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	program_stalls_until(&s, 72 * HOUR);
+	lease_goes_down(&s, 72 * HOUR, web, NATPMP_E_TIMEOUT);
+	client_asks(&s, 72 * HOUR, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 72 * HOUR);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 72 * HOUR, web, 80);
 	story_end(&s);
 }
 
@@ -257,13 +257,13 @@ START_TEST(N29_asleep_past_the_renewal)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	sleeps_until(&s, 7199 * SECOND);
-	asks(&s, 7199 * SECOND, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 7199 * SECOND);
-	tells_address(&s, ADDRESS);
-	quiet_until(&s, 7199 * SECOND + HOUR - 1);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	program_stalls_until(&s, 7199 * SECOND);
+	client_asks(&s, 7199 * SECOND, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 7199 * SECOND);
+	gateway_tells_address(&s, ADDRESS);
+	nothing_happens_until(&s, 7199 * SECOND + HOUR - 1);
 	story_end(&s);
 }
 
@@ -273,10 +273,8 @@ START_TEST(H13_no_deadline_before_the_renewal)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	uint64_t now = leases_deadline(&s.leases);
-	ck_assert_uint_eq(now % HOUR, (10000000 + HOUR) % HOUR);
-	ck_assert_uint_eq(now - 10000000, HOUR);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	ck_assert_uint_eq(next_deadline(&s), HOUR);
 	story_end(&s);
 }
 
@@ -286,12 +284,12 @@ START_TEST(N30_a_month)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
 	size_t before = s.sent_count;
-	s.gateway = obliging;
-	runs_until(&s, 30ULL * 24 * HOUR);
+	s.gateway = gateway_obliges;
+	clock_runs_until(&s, 30ULL * 24 * HOUR);
 	ck_assert_uint_eq(s.sent_count - before, 2 * 720); /* with the address, each time */
-	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	ck_assert_int_eq(web->told.status, NATPMP_OK);
 	story_end(&s);
 }
 

@@ -13,13 +13,13 @@
 static struct lease *is_up_vpn(struct story *s, const char *answer)
 {
 	story_begin_with(s, 1, true);
-	struct lease *lease = holds(s, NATPMP_TCP, 0, 0, 60);
-	sends(s, 0, "00 02 00 00 00 00 00 01 00 00 00 3c");
-	says(s, STRANGE);
-	says(s, answer);
-	asks_address(s, 0);
-	tells_address(s, ADDRESS);
-	comes_up(s, 0, lease, 37713);
+	struct lease *lease = program_holds(s, NATPMP_TCP, 0, 0, 60);
+	client_sends(s, 0, "00 02 00 00 00 00 00 01 00 00 00 3c");
+	gateway_says(s, STRANGE);
+	gateway_says(s, answer);
+	client_asks_address(s, 0);
+	gateway_tells_address(s, ADDRESS);
+	lease_comes_up(s, 0, lease, 37713);
 	ck_assert_uint_eq(lease->internal_port, 37713); /* listen there */
 	return lease;
 }
@@ -30,11 +30,11 @@ START_TEST(vpn_port_0_is_echoed)
 
 	is_up_vpn(&s, ECHOES_0);
 	for (uint64_t at = 30; at <= 300; at += 30) {
-		sends(&s, at * SECOND, "00 02 00 00 00 00 00 01 00 00 00 3c");
-		says(&s, ECHOES_0);
+		client_sends(&s, at * SECOND, "00 02 00 00 00 00 00 01 00 00 00 3c");
+		gateway_says(&s, ECHOES_0);
 		if (at % 60 == 0) {
-			asks_address(&s, at * SECOND);
-			tells_address(&s, ADDRESS);
+			client_asks_address(&s, at * SECOND);
+			gateway_tells_address(&s, ADDRESS);
 		}
 	}
 	story_end(&s);
@@ -45,8 +45,8 @@ START_TEST(vpn_external_port_is_named)
 	struct story s;
 
 	is_up_vpn(&s, NAMES_IT);
-	sends(&s, 30 * SECOND, "00 02 00 00 00 00 00 01 00 00 00 3c");
-	says(&s, NAMES_IT);
+	client_sends(&s, 30 * SECOND, "00 02 00 00 00 00 00 01 00 00 00 3c");
+	gateway_says(&s, NAMES_IT);
 	story_end(&s);
 }
 
@@ -55,9 +55,9 @@ START_TEST(vpn_port_changes)
 	struct story s;
 
 	struct lease *lease = is_up_vpn(&s, ECHOES_0);
-	sends(&s, 30 * SECOND, "00 02 00 00 00 00 00 01 00 00 00 3c");
-	says(&s, ANOTHER_ONE);
-	struct event up = comes_up(&s, 30 * SECOND, lease, 37714);
+	client_sends(&s, 30 * SECOND, "00 02 00 00 00 00 00 01 00 00 00 3c");
+	gateway_says(&s, ANOTHER_ONE);
+	struct event up = lease_comes_up(&s, 30 * SECOND, lease, 37714);
 	ck_assert_uint_eq(up.before.internal_port, 37713);
 	ck_assert_uint_eq(up.now.internal_port, 37714);
 	story_end(&s);
@@ -66,22 +66,21 @@ START_TEST(vpn_port_changes)
 START_TEST(vpn_nothing_is_deleted)
 {
 	struct story s;
-	uint8_t bytes[WIRE_REQUEST_MAX];
 
 	struct lease *lease = is_up_vpn(&s, ECHOES_0);
-	ck_assert_uint_eq(leases_farewell(&s.leases, bytes), 0);
-	releases(&s, lease);
-	ck_assert_uint_eq(s.reaped, 1);
-	quiet_until(&s, HOUR);
+	client_says_farewell(&s);
+	program_releases(&s, lease);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 0));
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 
 	story_begin_with(&s, 1, true); /* nor when it was not answered */
-	lease = holds(&s, NATPMP_TCP, 0, 0, 60);
-	sends(&s, 0, "00 02 00 00 00 00 00 01 00 00 00 3c");
-	ck_assert_uint_eq(leases_farewell(&s.leases, bytes), 0);
-	releases(&s, lease);
-	ck_assert_uint_eq(s.reaped, 1);
-	quiet_until(&s, HOUR);
+	lease = program_holds(&s, NATPMP_TCP, 0, 0, 60);
+	client_sends(&s, 0, "00 02 00 00 00 00 00 01 00 00 00 3c");
+	client_says_farewell(&s);
+	program_releases(&s, lease);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP, 0));
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -90,19 +89,19 @@ START_TEST(vpn_both_protocols_get_the_same_port)
 	struct story s;
 
 	story_begin_with(&s, 1, true);
-	struct lease *lease = holds(&s, NATPMP_TCP_UDP, 0, 0, 60);
-	sends(&s, 0, "00 01 00 00 00 00 00 01 00 00 00 3c");
-	says(&s, UDP_TOO);
-	asks_address(&s, 0);
-	tells_address(&s, ADDRESS);
-	sends(&s, 0, "00 02 00 00 00 00 00 01 00 00 00 3c");
-	says(&s, ECHOES_0);
-	comes_up(&s, 0, lease, 37713);
+	struct lease *lease = program_holds(&s, NATPMP_TCP_UDP, 0, 0, 60);
+	client_sends(&s, 0, "00 01 00 00 00 00 00 01 00 00 00 3c");
+	gateway_says(&s, UDP_TOO);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	client_sends(&s, 0, "00 02 00 00 00 00 00 01 00 00 00 3c");
+	gateway_says(&s, ECHOES_0);
+	lease_comes_up(&s, 0, lease, 37713);
 	s.gateway = NULL;
-	sends(&s, 30 * SECOND, "00 01 00 00 00 00 00 01 00 00 00 3c");
-	says(&s, UDP_TOO);
-	sends(&s, 30 * SECOND, "00 02 00 00 00 00 00 01 00 00 00 3c");
-	says(&s, ECHOES_0);
+	client_sends(&s, 30 * SECOND, "00 01 00 00 00 00 00 01 00 00 00 3c");
+	gateway_says(&s, UDP_TOO);
+	client_sends(&s, 30 * SECOND, "00 02 00 00 00 00 00 01 00 00 00 3c");
+	gateway_says(&s, ECHOES_0);
 	story_end(&s);
 }
 
@@ -111,12 +110,12 @@ START_TEST(vpn_gateway_restarts)
 	struct story s;
 
 	is_up_vpn(&s, ECHOES_0);
-	runs_until(&s, 10 * SECOND);
-	reboots(&s);
-	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
-	struct sent sent = sends_something(&s);
+	clock_runs_until(&s, 10 * SECOND);
+	gateway_reboots(&s);
+	gateway_announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	struct sent sent = client_sends_something(&s);
 	if (sent.len == 2)
-		tells_address(&s, ADDRESS), sent = sends_something(&s);
+		gateway_tells_address(&s, ADDRESS), sent = client_sends_something(&s);
 	ck_assert_mem_eq(sent.bytes, "\0\2\0\0\0\0\0\1\0\0\0\x3c", 12);
 	ck_assert_uint_le(sent.at, 15 * SECOND);
 	story_end(&s);
@@ -126,10 +125,11 @@ START_TEST(vpn_gateway_restarts)
 START_TEST(vpn_one_lease_only)
 {
 	struct story s;
-	struct lease again = {.protocol = NATPMP_TCP};
+	struct lease lease;
+	struct wanted again = {.protocol = NATPMP_TCP, .lifetime = 60};
 
 	is_up_vpn(&s, ECHOES_0);
-	ck_assert_int_eq(leases_add(&s.leases, &again, LEASE_HOLD, s.now), NATPMP_E_HELD);
+	ck_assert_int_eq(client_hold(&s.client, &lease, &again, story_now(&s)), NATPMP_E_HELD);
 	story_end(&s);
 }
 
@@ -139,12 +139,12 @@ START_TEST(N16_strict_without_the_option)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *lease = holds(&s, NATPMP_TCP, 80, 0, 60);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 60);
-	says(&s, ECHOES_0);
-	says(&s, NAMES_IT);
-	ck_assert(!lease_granted(lease));
-	quiet_until(&s, 249);
+	struct lease *lease = program_holds(&s, NATPMP_TCP, 80, 0, 60);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 60);
+	gateway_says(&s, ECHOES_0);
+	gateway_says(&s, NAMES_IT);
+	ck_assert(!lease_is_granted(lease));
+	nothing_happens_until(&s, 249);
 	story_end(&s);
 }
 

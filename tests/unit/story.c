@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "story.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BEGAN 10000000U /* ms: a story's 0 on the clock of the core */
 
 enum {
-	HEX_MAX = 3 * WIRE_REQUEST_MAX + 1,
+	PATIENCE = 7750, /* ms; five sends */
+	HEX_MAX = 3 * REQUEST_MAX + 1,
 	LOOP_MAX = 100, /* wake-ups in a row at one and the same time that is no busy loop yet */
 };
 
@@ -55,7 +58,7 @@ static const char *to_hex(const uint8_t *bytes, size_t len, char text[HEX_MAX])
 
 /* --- the clock --- */
 
-static uint64_t core_now(const struct story *s)
+instant story_now(const struct story *s)
 {
 	return BEGAN + s->now;
 }
@@ -73,7 +76,7 @@ static void *grown(void *array, size_t count, size_t *room, size_t size)
 /* True of whatever is sent in any story. */
 static void check_sent(const struct story *s, const uint8_t *bytes, size_t len)
 {
-	static const uint8_t nothing[WIRE_REQUEST_MAX];
+	static const uint8_t nothing[REQUEST_MAX];
 
 	REQUIRE(bytes[0] == 0 && bytes[1] <= 2, "version %u, opcode %u", bytes[0], bytes[1]);
 	REQUIRE(len == (bytes[1] ? 12 : 2), "%zu bytes", len);
@@ -86,9 +89,26 @@ static void check_sent(const struct story *s, const uint8_t *bytes, size_t len)
 	REQUIRE(s->may_delete_all || memcmp(bytes + 4, nothing, 2) != 0, "everything is deleted");
 }
 
+/* Is it the question for the address after five silent minutes? */
+static bool is_look(const struct story *s, size_t len)
+{
+	instant last = later(s->client.gateway.answered_at, BEGAN + s->asked_address_at);
+
+	return len == 2 && !s->looks_are_told && story_now(s) >= last + SILENCE_MAX;
+}
+
 static void note_sent(struct story *s, const uint8_t *bytes, size_t len)
 {
+	bool looks = is_look(s, len);
+
 	check_sent(s, bytes, len);
+	if (len == 2)
+		s->asked_address_at = s->now;
+	digest_packet(&s->digest, s->now, bytes, len);
+	if (looks && !s->gateway) {
+		gateway_tells_address(s, s->address);
+		return;
+	}
 	s->sent = grown(s->sent, s->sent_count, &s->sent_room, sizeof(*s->sent));
 	struct sent *sent = &s->sent[s->sent_count++];
 	*sent = (struct sent){.at = s->now, .len = len};
@@ -106,10 +126,11 @@ static bool note_events(struct story *s)
 	struct lease *lease;
 	bool any = false;
 
-	while ((lease = leases_event(&s->leases, &before))) {
+	while ((lease = client_event(&s->client, &before))) {
 		s->events = grown(s->events, s->event_count, &s->event_room, sizeof(*s->events));
 		struct event event = {s->now, lease, before, lease->told};
 		s->events[s->event_count++] = event;
+		digest_event(&s->digest, s->now, lease, &before);
 		any = true;
 		if (s->on_event)
 			s->on_event(s, &event);
@@ -120,19 +141,23 @@ static bool note_events(struct story *s)
 /* What the driver of the core does when the time has come, or something came in. */
 static void pump(struct story *s)
 {
-	uint8_t bytes[WIRE_REQUEST_MAX];
-	struct lease *done;
+	uint8_t bytes[REQUEST_MAX];
 	size_t len;
 
+	s->is_stalled = false;
 	do {
-		while ((len = leases_output(&s->leases, core_now(s), bytes)) > 0)
+		while ((len = client_output(&s->client, story_now(s), bytes)) > 0)
 			note_sent(s, bytes, len);
-		while ((done = leases_reap(&s->leases))) {
-			s->close_status = done->close_status;
-			free(done->owner);
-			s->reaped++;
-		}
 	} while (note_events(s));
+}
+
+uint64_t next_deadline(const struct story *s)
+{
+	instant at = client_next_deadline(&s->client, story_now(s));
+
+	if (at == NEVER)
+		return NEVER;
+	return at > story_now(s) ? at - BEGAN : s->now;
 }
 
 /* To the next deadline, or to the limit: then false. */
@@ -141,9 +166,8 @@ static bool wake(struct story *s, uint64_t limit)
 	int rounds = 0;
 
 	for (;;) {
-		uint64_t at = leases_deadline(&s->leases);
+		uint64_t at = next_deadline(s);
 
-		at = at == NEVER ? NEVER : at > core_now(s) ? at - BEGAN : s->now;
 		if (at > limit) {
 			s->now = limit > s->now ? limit : s->now;
 			return false;
@@ -158,23 +182,26 @@ static bool wake(struct story *s, uint64_t limit)
 	}
 }
 
-void runs_until(struct story *s, uint64_t at)
+void clock_runs_until(struct story *s, uint64_t at)
 {
 	while (wake(s, at))
 		;
 }
 
-void sleeps_until(struct story *s, uint64_t at)
+void program_stalls_until(struct story *s, uint64_t at)
 {
+	if (!s->is_stalled)
+		s->read_at = s->now;
+	s->is_stalled = true;
 	s->now = at;
 }
 
-void quiet_until_(struct story *s, int line, uint64_t at)
+void nothing_happens_until_(struct story *s, int line, uint64_t at)
 {
 	size_t sent = s->sent_count, events = s->event_count;
 	char hex[HEX_MAX];
 
-	runs_until(s, at);
+	clock_runs_until(s, at);
 	REQUIRE(s->sent_count == sent, "line %d: sent at %" PRIu64 ": %s", line, s->sent[sent].at,
 		to_hex(s->sent[sent].bytes, s->sent[sent].len, hex));
 	REQUIRE(s->event_count == events, "line %d: event at %" PRIu64 ": %d", line,
@@ -183,14 +210,65 @@ void quiet_until_(struct story *s, int line, uint64_t at)
 
 void story_begin_with(struct story *s, uint64_t seed, bool vpn)
 {
-	*s = (struct story){.clock_at_0 = 86400};
-	leases_init(&s->leases, seed, vpn);
-	leases_relink(&s->leases, core_now(s), NATPMP_OK, OWN);
+	*s = (struct story){.clock_at_0 = 86400,
+			    .gateway_id = GATEWAY,
+			    .patience = PATIENCE,
+			    .address = ADDRESS};
+	digest_begin(&s->digest);
+	list_init(&s->held);
+	list_init(&s->unmaps);
+	REQUIRE(client_init(&s->client, seed, vpn), "out of memory");
+	client_on_link(&s->client, story_now(s), NATPMP_OK, GATEWAY, OWN);
 }
 
 void story_begin(struct story *s)
 {
 	story_begin_with(s, 1, false);
+}
+
+void story_skip(struct story *s)
+{
+	s->sent_told = s->sent_count;
+	s->event_told = s->event_count;
+}
+
+/* Each test is a process of its own: one write, so that lines stay whole. */
+static void append_digest(const struct story *s, const char *file)
+{
+	char line[DIGEST_LINE_MAX];
+	size_t len = digest_line(&s->digest, tcase_name(), line);
+	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+
+	REQUIRE(len > 0, "no line of a digest is that long: %s", tcase_name());
+	REQUIRE(fd >= 0, "STORY_DIGEST=%s: cannot be opened", file);
+	REQUIRE(write(fd, line, len) == (ssize_t)len, "STORY_DIGEST=%s: cannot be written", file);
+	close(fd);
+}
+
+/* What a program holds, and what it waits for to be deleted. */
+struct held {
+	struct list list; /* story.held */
+	struct lease lease;
+};
+
+struct unmap {
+	struct list list; /* story.unmaps */
+	struct closing closing;
+};
+
+static void end_program(struct story *s)
+{
+	while (!list_is_empty(&s->held)) {
+		struct held *held = container_of(s->held.next, struct held, list);
+		list_remove(&held->list);
+		free(held);
+	}
+	while (!list_is_empty(&s->unmaps)) {
+		struct unmap *unmap = container_of(s->unmaps.next, struct unmap, list);
+		client_stop_closing(&s->client, &unmap->closing, story_now(s));
+		list_remove(&unmap->list);
+		free(unmap);
+	}
 }
 
 void story_end_(struct story *s, int line)
@@ -208,97 +286,166 @@ void story_end_(struct story *s, int line)
 			     event->at, event->before.status, event->now.status,
 			     event->now.external_port);
 	}
-	while (s->leases.all) {
-		void *owner = s->leases.all->owner;
-		leases_drop(&s->leases, s->leases.all);
-		free(owner);
-	}
-	leases_free(&s->leases);
+	const char *digests = getenv("STORY_DIGEST");
+	if (digests)
+		append_digest(s, digests);
+	end_program(s);
+	client_free(&s->client);
 	free(s->sent);
 	free(s->events);
 }
 
 /* --- the program --- */
 
-static struct lease *add(struct story *s, const struct lease *wanted, enum lease_goal goal)
+static struct lease *hold(struct story *s, const struct wanted *wanted)
 {
-	struct lease *lease = malloc(sizeof(*lease));
+	struct held *held = malloc(sizeof(*held));
 
-	REQUIRE(lease, "out of memory");
-	*lease = *wanted;
-	lease->owner = lease;
-	if (goal == LEASE_HOLD)
-		lease->patience = s->patience;
-	lease->awaited = s->awaited;
-	ck_assert_int_eq(leases_add(&s->leases, lease, goal, core_now(s)), NATPMP_OK);
+	REQUIRE(held, "out of memory");
+	held->list = (struct list){0};
+	list_append(&s->held, &held->list);
+	int status = client_hold(&s->client, &held->lease, wanted, story_now(s));
+	REQUIRE(status == NATPMP_OK, "port %u is not held: %d", wanted->internal_port, status);
 	if (!s->at_once)
 		pump(s);
-	return lease;
+	return &held->lease;
 }
 
-struct lease *holds(struct story *s, natpmp_protocol protocol, uint16_t internal_port,
-		    uint16_t suggested, uint32_t lifetime)
+static struct wanted wanted_by(const struct story *s, natpmp_protocol protocol,
+			       uint16_t internal_port, uint16_t suggested, uint32_t lifetime)
 {
-	return add(s,
-		   &(struct lease){.protocol = protocol,
-				   .internal_port = internal_port,
-				   .suggested = suggested,
-				   .asked = lifetime},
-		   LEASE_HOLD);
+	return (struct wanted){
+		.protocol = protocol,
+		.internal_port = internal_port,
+		.suggested_port = suggested,
+		.lifetime = lifetime,
+		.is_exact = s->is_exact,
+		.is_awaited = s->is_awaited,
+		.patience = s->patience,
+	};
 }
 
-struct lease *holds_once(struct story *s, natpmp_protocol protocol, uint16_t internal_port,
-			 uint16_t suggested, uint32_t lifetime)
+struct lease *program_holds(struct story *s, natpmp_protocol protocol, uint16_t internal_port,
+			    uint16_t suggested, uint32_t lifetime)
 {
-	return add(s,
-		   &(struct lease){.protocol = protocol,
-				   .internal_port = internal_port,
-				   .suggested = suggested,
-				   .asked = lifetime,
-				   .once = true},
-		   LEASE_HOLD);
+	struct wanted wanted = wanted_by(s, protocol, internal_port,
+					 suggested ? suggested : internal_port, lifetime);
+
+	return hold(s, &wanted);
 }
 
-struct lease *unmaps(struct story *s, natpmp_protocol protocol, uint16_t internal_port)
+struct lease *program_holds_any(struct story *s, natpmp_protocol protocol, uint16_t internal_port,
+				uint32_t lifetime)
 {
-	return add(
-		s,
-		&(struct lease){.protocol = protocol, .internal_port = internal_port, .once = true},
-		LEASE_CLOSE);
+	struct wanted wanted = wanted_by(s, protocol, internal_port, 0, lifetime);
+
+	return hold(s, &wanted);
 }
 
-void releases(struct story *s, struct lease *lease)
+struct lease *program_maps(struct story *s, natpmp_protocol protocol, uint16_t internal_port,
+			   uint16_t suggested, uint32_t lifetime)
 {
-	lease->released = true;
-	leases_close(&s->leases, lease, core_now(s));
+	struct wanted wanted = wanted_by(s, protocol, internal_port,
+					 suggested ? suggested : internal_port, lifetime);
+
+	wanted.is_awaited = true;
+	wanted.patience = NEVER;
+	return hold(s, &wanted);
+}
+
+struct closing *program_unmaps(struct story *s, natpmp_protocol protocol, uint16_t internal_port)
+{
+	struct unmap *unmap = malloc(sizeof(*unmap));
+
+	REQUIRE(unmap, "out of memory");
+	unmap->list = (struct list){0};
+	list_append(&s->unmaps, &unmap->list);
+	int status =
+		client_close(&s->client, &unmap->closing, protocol, internal_port, story_now(s));
+	REQUIRE(status == NATPMP_OK, "port %u is not closed: %d", internal_port, status);
+	pump(s);
+	return &unmap->closing;
+}
+
+static void free_lease(struct lease *lease)
+{
+	struct held *held = container_of(lease, struct held, lease);
+
+	list_remove(&held->list);
+	free(held);
+}
+
+void program_releases(struct story *s, struct lease *lease)
+{
+	client_release(&s->client, lease, story_now(s));
+	free_lease(lease);
+	if (!s->at_once)
+		pump(s);
+}
+
+void program_leaves(struct story *s, struct lease *lease)
+{
+	client_leave(&s->client, lease, story_now(s));
+	free_lease(lease);
 	pump(s);
 }
 
-struct lease *is_up_(struct story *s, int line, natpmp_protocol protocol, uint16_t port,
-		     uint16_t external, uint32_t lifetime)
+void program_retries(struct story *s, struct lease *lease)
+{
+	client_retry(&s->client, lease, story_now(s));
+	pump(s);
+}
+
+void program_asks_address(struct story *s)
+{
+	client_ask_address(&s->client, story_now(s));
+}
+
+void program_stops_asking_address(struct story *s)
+{
+	client_stop_asking_address(&s->client);
+}
+
+bool mapping_is_closed(const struct story *s, natpmp_protocol protocol, uint16_t internal_port)
+{
+	return client_is_closed(&s->client, protocol, internal_port);
+}
+
+int leftover_status(const struct story *s)
+{
+	return client_leftover(&s->client, story_now(s));
+}
+
+bool lease_holds_good(const struct story *s, const struct lease *lease)
+{
+	return lease_is_in_force(lease, &s->client.gateway);
+}
+
+struct lease *lease_is_up_(struct story *s, int line, natpmp_protocol protocol, uint16_t port,
+			   uint16_t external, uint32_t lifetime)
 {
 	uint64_t at = s->now;
 	bool both = protocol == NATPMP_TCP_UDP;
-	bool asks_where = !s->leases.address_settled;
-	struct lease *lease = holds(s, protocol, port, 0, lifetime);
+	bool asks_address = !s->client.external.is_settled;
+	struct lease *lease = program_holds(s, protocol, port, 0, lifetime);
 
-	asks_(s, line, at, both ? NATPMP_UDP : protocol, port, port, lifetime);
-	grants(s, external, lifetime);
-	if (asks_where) {
-		sends_(s, line, at, "00 00");
-		tells_address(s, ADDRESS);
+	client_asks_(s, line, at, both ? NATPMP_UDP : protocol, port, port, lifetime);
+	gateway_grants(s, external, lifetime);
+	if (asks_address) {
+		client_sends_(s, line, at, "00 00");
+		gateway_tells_address(s, ADDRESS);
 	}
 	if (both) {
-		asks_(s, line, at, NATPMP_TCP, port, external, lifetime);
-		grants(s, external, lifetime);
+		client_asks_(s, line, at, NATPMP_TCP, port, external, lifetime);
+		gateway_grants(s, external, lifetime);
 	}
-	happens_(s, line, at, lease, NATPMP_OK, external);
+	lease_tells_(s, line, at, lease, NATPMP_OK, external);
 	return lease;
 }
 
 /* --- what is sent --- */
 
-struct sent sends_something_(struct story *s, int line)
+struct sent client_sends_something_(struct story *s, int line)
 {
 	while (s->sent_told == s->sent_count)
 		REQUIRE(wake(s, s->now + 24 * HOUR), "line %d: nothing more is sent", line);
@@ -307,7 +454,7 @@ struct sent sends_something_(struct story *s, int line)
 
 static void told(struct story *s, int line, uint64_t at, const uint8_t *bytes, size_t len)
 {
-	struct sent sent = sends_something_(s, line);
+	struct sent sent = client_sends_something_(s, line);
 	char wanted[HEX_MAX], is[HEX_MAX];
 
 	REQUIRE(sent.at == at && sent.len == len && memcmp(sent.bytes, bytes, len) == 0,
@@ -315,16 +462,16 @@ static void told(struct story *s, int line, uint64_t at, const uint8_t *bytes, s
 		to_hex(bytes, len, wanted), sent.at, to_hex(sent.bytes, sent.len, is));
 }
 
-void sends_(struct story *s, int line, uint64_t at, const char *hex)
+void client_sends_(struct story *s, int line, uint64_t at, const char *hex)
 {
-	uint8_t bytes[WIRE_REQUEST_MAX];
+	uint8_t bytes[REQUEST_MAX];
 	size_t len = from_hex(hex, 0, bytes, sizeof(bytes));
 
 	told(s, line, at, bytes, len);
 }
 
-void asks_(struct story *s, int line, uint64_t at, natpmp_protocol protocol, uint16_t internal,
-	   uint16_t external, uint32_t lifetime)
+void client_asks_(struct story *s, int line, uint64_t at, natpmp_protocol protocol,
+		  uint16_t internal, uint16_t external, uint32_t lifetime)
 {
 	const uint8_t bytes[12] = {
 		[1] = (uint8_t)protocol,   [4] = (uint8_t)(internal >> 8),
@@ -337,7 +484,7 @@ void asks_(struct story *s, int line, uint64_t at, natpmp_protocol protocol, uin
 	told(s, line, at, bytes, sizeof(bytes));
 }
 
-void repeats_(struct story *s, int line, unsigned count)
+void client_repeats_(struct story *s, int line, unsigned count)
 {
 	struct sent first = s->sent[s->sent_told - 1];
 	uint64_t at = first.at;
@@ -348,22 +495,51 @@ void repeats_(struct story *s, int line, unsigned count)
 	}
 }
 
+uint16_t sent_internal_port(const struct sent *sent)
+{
+	return (uint16_t)(sent->bytes[4] << 8 |
+			  sent->bytes[5]); /* 0 in a question for the address */
+}
+
+uint16_t sent_suggested_port(const struct sent *sent)
+{
+	return (uint16_t)(sent->bytes[6] << 8 | sent->bytes[7]);
+}
+
+uint32_t sent_lifetime(const struct sent *sent)
+{
+	return (uint32_t)sent->bytes[8] << 24 | (uint32_t)sent->bytes[9] << 16 |
+	       (uint32_t)sent->bytes[10] << 8 | sent->bytes[11];
+}
+
+bool sent_is_deletion(const struct sent *sent)
+{
+	return sent->len == 12 && !sent_lifetime(sent);
+}
+
 /* --- the gateway --- */
 
-uint32_t gateway_clock(const struct story *s)
+uint32_t gateway_clock_shows(const struct story *s)
 {
 	return (uint32_t)(s->clock_at_0 + (int64_t)(s->now / 1000));
 }
 
-void reboots(struct story *s)
+void gateway_reboots(struct story *s)
 {
 	s->clock_at_0 = -(int64_t)(s->now / 1000);
 }
 
+/* A program that stalled reads all that waits before it does anything else. */
+static instant earliest_arrival(const struct story *s)
+{
+	return s->is_stalled ? BEGAN + s->read_at : story_now(s);
+}
+
 static void arrives(struct story *s, const uint8_t *bytes, size_t len)
 {
-	leases_input(&s->leases, core_now(s), bytes, len);
-	pump(s);
+	client_on_packet(&s->client, earliest_arrival(s), story_now(s), bytes, len);
+	if (!s->is_stalled)
+		pump(s);
 }
 
 static void put32(uint8_t *at, uint32_t value)
@@ -372,8 +548,8 @@ static void put32(uint8_t *at, uint32_t value)
 		at[i] = (uint8_t)(value >> (24 - 8 * i));
 }
 
-void answers(struct story *s, const struct sent *request, uint16_t result, uint16_t external_port,
-	     uint32_t lifetime)
+void gateway_answers(struct story *s, const struct sent *request, uint16_t result,
+		     uint16_t external_port, uint32_t lifetime)
 {
 	uint8_t bytes[16] = {
 		[1] = request->bytes[1] | 0x80,
@@ -385,7 +561,7 @@ void answers(struct story *s, const struct sent *request, uint16_t result, uint1
 		(uint8_t)external_port,
 	};
 
-	put32(bytes + 4, gateway_clock(s));
+	put32(bytes + 4, gateway_clock_shows(s));
 	put32(bytes + 12, lifetime);
 	arrives(s, bytes, sizeof(bytes));
 }
@@ -396,91 +572,72 @@ static struct sent last_told(const struct story *s)
 	return s->sent[s->sent_told - 1];
 }
 
-void grants(struct story *s, uint16_t external_port, uint32_t lifetime)
+void gateway_grants(struct story *s, uint16_t external_port, uint32_t lifetime)
 {
 	struct sent request = last_told(s);
 
-	answers(s, &request, 0, external_port, lifetime);
+	gateway_answers(s, &request, 0, external_port, lifetime);
 }
 
-void confirms(struct story *s)
+void gateway_confirms(struct story *s)
 {
-	grants(s, 0, 0);
+	gateway_grants(s, 0, 0);
 }
 
 static void answer_address(struct story *s, uint16_t result, uint32_t address)
 {
 	uint8_t bytes[12] = {[1] = 0x80, (uint8_t)(result >> 8), (uint8_t)result};
 
-	put32(bytes + 4, gateway_clock(s));
+	put32(bytes + 4, gateway_clock_shows(s));
 	put32(bytes + 8, address);
 	arrives(s, bytes, sizeof(bytes));
 }
 
-void refuses(struct story *s, uint16_t result)
+void gateway_refuses(struct story *s, uint16_t result)
 {
 	struct sent request = last_told(s);
 
 	if (request.len == 2)
 		answer_address(s, result, 0);
 	else
-		answers(s, &request, result, 0, 0);
+		gateway_answers(s, &request, result, 0, 0);
 }
 
-void tells_address(struct story *s, uint32_t address)
+void gateway_tells_address(struct story *s, uint32_t address)
 {
+	s->address = address;
 	answer_address(s, 0, address);
 }
 
-void says(struct story *s, const char *hex)
+void gateway_says(struct story *s, const char *hex)
 {
-	uint8_t bytes[WIRE_ANSWER_MAX];
+	uint8_t bytes[RESPONSE_MAX];
 
-	arrives(s, bytes, from_hex(hex, gateway_clock(s), bytes, sizeof(bytes)));
+	arrives(s, bytes, from_hex(hex, gateway_clock_shows(s), bytes, sizeof(bytes)));
 }
 
-void announces(struct story *s, const char *hex)
+void gateway_announces(struct story *s, const char *hex)
 {
-	uint8_t bytes[WIRE_ANSWER_MAX];
-	size_t len = from_hex(hex, gateway_clock(s), bytes, sizeof(bytes));
+	uint8_t bytes[RESPONSE_MAX];
+	size_t len = from_hex(hex, gateway_clock_shows(s), bytes, sizeof(bytes));
 
-	leases_announcement(&s->leases, core_now(s), bytes, len);
-	pump(s);
+	client_on_announcement(&s->client, earliest_arrival(s), story_now(s), bytes, len);
+	if (!s->is_stalled)
+		pump(s);
 }
 
-void bounces(struct story *s, int status)
+void gateway_obliges(struct story *s, const struct sent *sent)
 {
-	struct sent request = last_told(s);
-
-	engine_icmp(&s->leases.engine, core_now(s), request.bytes, request.len, status);
-	pump(s);
-}
-
-void links(struct story *s, int status, uint32_t own_address)
-{
-	uint8_t bytes[WIRE_REQUEST_MAX];
-	size_t len;
-
-	while ((len = leases_farewell(&s->leases, bytes)) > 0)
-		note_sent(s, bytes, len);
-	leases_relink(&s->leases, core_now(s), status, own_address);
-	pump(s);
-}
-
-void obliging(struct story *s, const struct sent *sent)
-{
-	uint16_t internal = (uint16_t)(sent->bytes[4] << 8 | sent->bytes[5]);
-	uint16_t suggested = (uint16_t)(sent->bytes[6] << 8 | sent->bytes[7]);
-	uint32_t lifetime = (uint32_t)(sent->bytes[8] << 24 | sent->bytes[9] << 16 |
-				       sent->bytes[10] << 8 | sent->bytes[11]);
+	uint16_t suggested = sent_suggested_port(sent);
+	uint16_t port = suggested ? suggested : sent_internal_port(sent);
 
 	if (sent->len == 2)
-		tells_address(s, ADDRESS);
+		gateway_tells_address(s, ADDRESS);
 	else
-		answers(s, sent, 0, !lifetime ? 0 : suggested ? suggested : internal, lifetime);
+		gateway_answers(s, sent, 0, sent_is_deletion(sent) ? 0 : port, sent_lifetime(sent));
 }
 
-void is_obliging(struct story *s, uint64_t delay, uint64_t until)
+void gateway_obliges_until(struct story *s, uint64_t delay, uint64_t until)
 {
 	while (s->now < until) {
 		if (s->sent_told == s->sent_count) {
@@ -488,15 +645,78 @@ void is_obliging(struct story *s, uint64_t delay, uint64_t until)
 			continue;
 		}
 		struct sent sent = s->sent[s->sent_told++];
-		runs_until(s, s->now + delay);
-		obliging(s, &sent);
+		clock_runs_until(s, s->now + delay);
+		gateway_obliges(s, &sent);
 	}
+}
+
+void gateway_lags_until(struct story *s, uint64_t delay, uint64_t until)
+{
+	while (s->now < until) {
+		bool has_sent = s->sent_told < s->sent_count;
+		uint64_t due = has_sent ? s->sent[s->sent_told].at + delay : until;
+
+		if (due > s->now) {
+			wake(s, due < until ? due : until);
+			continue;
+		}
+		if (!has_sent)
+			break;
+		struct sent sent = s->sent[s->sent_told++];
+		gateway_obliges(s, &sent);
+	}
+}
+
+/* --- the network --- */
+
+void request_bounces(struct story *s, int status)
+{
+	struct sent request = last_told(s);
+
+	client_on_bounce(&s->client, story_now(s), request.bytes, request.len, status);
+	pump(s);
+}
+
+static void send_farewell(void *arg, const uint8_t *bytes, size_t len)
+{
+	note_sent(arg, bytes, len);
+}
+
+void client_says_farewell(struct story *s)
+{
+	client_farewell(&s->client, story_now(s), send_farewell, s);
+}
+
+void link_changes(struct story *s, uint32_t gateway_id, uint32_t own_address)
+{
+	void (*gateway)(struct story * s, const struct sent *sent) = s->gateway;
+
+	s->gateway = NULL; /* the old one is not listened to any more */
+	client_says_farewell(s);
+	if (gateway)
+		s->sent_told = s->sent_count;
+	s->gateway = gateway;
+	s->gateway_id = gateway_id;
+	client_on_link(&s->client, story_now(s), NATPMP_OK, gateway_id, own_address);
+	pump(s);
+}
+
+void link_is_lost(struct story *s)
+{
+	client_on_link(&s->client, story_now(s), NATPMP_E_NO_GATEWAY, 0, 0);
+	pump(s);
+}
+
+void link_returns(struct story *s)
+{
+	client_on_link(&s->client, story_now(s), NATPMP_OK, s->gateway_id, OWN);
+	pump(s);
 }
 
 /* --- events --- */
 
-struct event happens_(struct story *s, int line, uint64_t at, const struct lease *lease, int status,
-		      int port)
+struct event lease_tells_(struct story *s, int line, uint64_t at, const struct lease *lease,
+			  int status, int port)
 {
 	while (s->event_told == s->event_count)
 		REQUIRE(wake(s, s->now + 24 * HOUR), "line %d: nothing more happens", line);

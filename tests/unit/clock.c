@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Has the gateway lost its state? RFC 6886 section 3.6: the 7/8 rule with 2 s of allowance. */
-#include "core/epoch.h"
+#include "core/natpmp.h"
 #include "suite.h"
+
+/* A packet that came at that very instant. */
+static bool has_restarted(struct gateway_clock *clock, uint32_t seconds, instant at)
+{
+	return natpmp_dialect.has_restarted(clock, seconds, at, at);
+}
 
 static bool restarted(uint32_t before, uint32_t now, uint64_t elapsed_ms)
 {
 	const uint64_t at = 123456;
-	struct epoch epoch = {0};
+	struct gateway_clock clock = {0};
 
-	ck_assert(!epoch_restarted(&epoch, before, at));
-	return epoch_restarted(&epoch, now, at + elapsed_ms);
+	ck_assert(!has_restarted(&clock, before, at));
+	return has_restarted(&clock, now, at + elapsed_ms);
 }
 
 START_TEST(N41_table_of_the_seven_eighths_rule)
@@ -40,34 +46,34 @@ START_TEST(N42_first_packet_only_initialises)
 	static const uint32_t clocks[] = {0, 1, 1000, UINT32_MAX};
 
 	for (size_t i = 0; i < 4; i++) {
-		struct epoch epoch = {0};
-		ck_assert(!epoch_restarted(&epoch, clocks[i], 99999999));
-		ck_assert(epoch.known);
+		struct gateway_clock clock = {0};
+		ck_assert(!has_restarted(&clock, clocks[i], 99999999));
+		ck_assert(clock.is_known);
 	}
 	/* forgotten, as for another gateway */
-	struct epoch epoch = {0};
-	epoch_restarted(&epoch, 5000, 1000);
-	epoch = (struct epoch){0};
-	ck_assert(!epoch_restarted(&epoch, 3, 2000));
+	struct gateway_clock clock = {0};
+	has_restarted(&clock, 5000, 1000);
+	clock = (struct gateway_clock){0};
+	ck_assert(!has_restarted(&clock, 3, 2000));
 }
 
 /* The estimate grows from what was heard last, whether that was an alarm or not. */
 START_TEST(N41_every_packet_is_stored)
 {
-	struct epoch epoch = {0};
+	struct gateway_clock clock = {0};
 
-	ck_assert(!epoch_restarted(&epoch, 1000, 0));
-	ck_assert(epoch_restarted(&epoch, 0, 10000));
-	ck_assert(!epoch_restarted(&epoch, 1, 11000));
-	ck_assert(!epoch_restarted(&epoch, 101, 111000));
-	ck_assert(epoch_restarted(&epoch, 50, 111000));
+	ck_assert(!has_restarted(&clock, 1000, 0));
+	ck_assert(has_restarted(&clock, 0, 10000));
+	ck_assert(!has_restarted(&clock, 1, 11000));
+	ck_assert(!has_restarted(&clock, 101, 111000));
+	ck_assert(has_restarted(&clock, 50, 111000));
 	/* One that runs slow by an eighth, for ten years, never is one. */
 	uint64_t now = 111000;
-	double clock = 50;
+	double seconds = 50;
 	for (int i = 0; i < 3652; i++) {
 		now += 86400000;
-		clock += 86400 * 0.875;
-		ck_assert(!epoch_restarted(&epoch, (uint32_t)clock, now));
+		seconds += 86400 * 0.875;
+		ck_assert(!has_restarted(&clock, (uint32_t)seconds, now));
 	}
 }
 
@@ -101,9 +107,50 @@ START_TEST(N41_long_suspend)
 	ck_assert(restarted(0, UINT32_MAX, UINT64_MAX / 2));
 }
 
+/* Read late: it may have come at any time since the socket was last empty, and only what the
+ * earliest of them shows is a restart. */
+START_TEST(H16_a_packet_read_late)
+{
+	static const struct {
+		uint32_t seconds;
+		instant at_earliest, at_latest; /* ms after the packet before, which showed 1000 */
+		bool restart;
+	} table[] = {
+		{1000, 10, 3000, false},    /* came at once, read 3 s later */
+		{1000, 10, 3000000, false}, /* or 50 min */
+		{1000, 2286, 3000, true},   /* it cannot have come that early */
+		{998, 0, 3000, false},      {997, 0, 3000, true},
+		{1010, 0, 10800000, false}, {3, 0, 10800000, true},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct gateway_clock clock = {0};
+		instant at = 500000;
+		ck_assert(!has_restarted(&clock, 1000, at));
+		ck_assert_msg(natpmp_dialect.has_restarted(
+				      &clock, table[i].seconds, at + table[i].at_earliest,
+				      at + table[i].at_latest) == table[i].restart,
+			      "row %zu", i);
+	}
+}
+
+/* The packet before was read late: it may have come that late. */
+START_TEST(H16_a_packet_after_one_read_late)
+{
+	struct gateway_clock clock = {0};
+
+	natpmp_dialect.has_restarted(&clock, 1000, 500000, 500000);
+	ck_assert(!natpmp_dialect.has_restarted(&clock, 1000, 500000, 600000));
+	ck_assert(!has_restarted(&clock, 1001, 601000)); /* as if it had come at 600000 */
+	ck_assert(!natpmp_dialect.has_restarted(&clock, 1001, 500000, 602000));
+	ck_assert(!has_restarted(&clock, 1001, 601500)); /* times that overlap */
+	ck_assert(has_restarted(&clock, 998, 601500));
+}
+
 int main(void)
 {
-	return RUN_TESTS("epoch", N41_table_of_the_seven_eighths_rule,
+	return RUN_TESTS("clock", N41_table_of_the_seven_eighths_rule,
 			 N42_first_packet_only_initialises, N41_every_packet_is_stored,
-			 N41_edges_of_32_bits, N41_long_suspend);
+			 N41_edges_of_32_bits, N41_long_suspend, H16_a_packet_read_late,
+			 H16_a_packet_after_one_read_late);
 }

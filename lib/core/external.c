@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The address is not settled until the question for it was answered or had its turn; what comes
+ * up waits for that, but not for longer than ADDRESS_PATIENCE. An address is believed only as the
+ * answer to a question of ours. What is announced makes us ask, once in SUSPICION_WINDOW at most.
+ */
+#include "core/external.h"
+
+#include "core/address.h"
+#include "core/status.h"
+
+void external_init(struct external *external)
+{
+	*external = (struct external){
+		.question.message.kind = ASK_ADDRESS, .settle_at = NEVER, .retry_at = NEVER};
+}
+
+void external_forget(struct external *external)
+{
+	external->address = 0;
+	external->is_settled = external->is_doubted = false;
+	external->failures = 0;
+	external->hint_until = 0;
+	external->settle_at = external->retry_at = NEVER;
+}
+
+/* All that come up wait for this small question, so it goes first. After a failure they do not. */
+static instant external_rank(const struct external *external, instant now)
+{
+	return external->failures ? now + RANK_MARGIN : 0;
+}
+
+void external_ask(struct external *external, struct gateway *gateway, bool is_blocking,
+		  instant now)
+{
+	bool blocks = is_blocking || external->callers;
+
+	external->retry_at = NEVER;
+	if (external->settle_at == NEVER)
+		external->settle_at = now + ADDRESS_PATIENCE;
+	if (external->question.state == QUESTION_WAITING && blocks)
+		gateway_withdraw(gateway, &external->question);
+	if (external->question.state == QUESTION_IDLE) {
+		external->asked_at = now;
+		external->is_doubted = false;
+		gateway_submit(gateway, &external->question,
+			       blocks ? LANE_AT_ONCE : LANE_AFTER_BOTH,
+			       external_rank(external, now));
+	} else if (is_blocking) {
+		gateway_restart_series(gateway, &external->question, now);
+	}
+}
+
+void external_wait(struct external *external, struct gateway *gateway, instant now)
+{
+	external->callers++;
+	external_ask(external, gateway, true, now);
+}
+
+void external_stop_waiting(struct external *external)
+{
+	external->callers--;
+}
+
+void external_stop(struct external *external, struct gateway *gateway)
+{
+	external->settle_at = external->retry_at = NEVER;
+	if (!external->callers)
+		gateway_withdraw(gateway, &external->question);
+}
+
+bool external_is_stale(const struct external *external, instant now)
+{
+	return !external->is_settled || external->is_doubted ||
+	       now - external->asked_at >= ADDRESS_STALE;
+}
+
+static bool settle(struct external *external, uint32_t address)
+{
+	bool is_news = !external->is_settled || external->address != address;
+
+	external->is_settled = true;
+	external->address = address;
+	external->settle_at = NEVER;
+	return is_news;
+}
+
+static bool end_question(struct external *external, int status, uint32_t address, bool is_held,
+			 instant now)
+{
+	external->status = status;
+	external->answers++;
+	external->failures = address ? 0 : external->failures + 1;
+	external->retry_at = NEVER;
+	if (!address && is_held)
+		external->retry_at = now + status_retry_delay(NATPMP_E_NO_RESOURCES,
+							      external->failures - 1, false);
+	return settle(external, address);
+}
+
+bool external_on_response(struct external *external, const struct response *response,
+			  bool is_held, instant now)
+{
+	bool is_usable = response->status == NATPMP_OK && address_is_usable(response->address);
+
+	return end_question(external, response->status, is_usable ? response->address : 0, is_held,
+			    now);
+}
+
+bool external_on_failed(struct external *external, int status, bool is_held, instant now)
+{
+	external->question.hint = 0;
+	return end_question(external, status, external->address, is_held, now);
+}
+
+bool external_on_time(struct external *external, instant now)
+{
+	if (external->settle_at > now)
+		return false;
+	external->settle_at = NEVER;
+	return !external->is_settled && settle(external, external->address);
+}
+
+void external_on_hint(struct external *external, instant now)
+{
+	external->retry_at = earlier(external->retry_at, later(now, external->hint_until));
+	external->hint_until = later(external->hint_until, now + SUSPICION_WINDOW);
+}
+
+instant external_next_deadline(const struct external *external)
+{
+	return earlier(external->settle_at, external->retry_at);
+}

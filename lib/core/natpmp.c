@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * NAT-PMP on the wire, RFC 6886 section 3. All numbers are big-endian; there is no transaction id
+ * and no authentication.
+ *
+ *    0       1       2       3       4               8       10      12
+ *   +-------+-------+---------------+---------------+-------+-------+---------------+
+ *   |vers. 0|opcode |  result code  |seconds since  |intern.|extern.|   lifetime    |  response to a
+ *   |       |128 + q|               |start of epoch | port  | port  |      s        |  map request
+ *   +-------+-------+---------------+---------------+-------+-------+---------------+
+ *   |   0   |   q   |   reserved    |intern.|extern.|   lifetime    |     map request, 12 bytes
+ *   +-------+-------+---------------+-------+-------+---------------+
+ *   An address request is the first two bytes. Its response ends with the address at 8.
+ */
+#include "core/natpmp.h"
+
+#include <string.h>
+
+enum {
+	OPCODE_ADDRESS = 0,
+	OPCODE_UDP = 1,
+	OPCODE_TCP = 2,
+	RESPONSE_BIT = 0x80,
+
+	RESULT_VERSION = 1,
+	RESULT_OPCODE = 5,
+
+	LENGTH_RESULT = 4, /* of the shortest packet that has a result code */
+	LENGTH_CLOCK = 8,
+	LENGTH_PORT = 10, /* ... that names the internal port */
+	LENGTH_ADDRESS = 12,
+	LENGTH_REQUEST = 12,
+	LENGTH_MAPPING = 16,
+
+	PCP_VERSION = 2,
+	PCP_LENGTH_MIN = 24,
+	PCP_LENGTH_MAX = 1100,
+};
+
+static uint16_t get16(const uint8_t *bytes)
+{
+	return (uint16_t)((unsigned)bytes[0] << 8 | bytes[1]);
+}
+
+static uint32_t get32(const uint8_t *bytes)
+{
+	return (uint32_t)get16(bytes) << 16 | get16(bytes + 2);
+}
+
+static void put16(uint8_t *bytes, uint16_t value)
+{
+	bytes[0] = (uint8_t)(value >> 8);
+	bytes[1] = (uint8_t)value;
+}
+
+static void put32(uint8_t *bytes, uint32_t value)
+{
+	put16(bytes, (uint16_t)(value >> 16));
+	put16(bytes + 2, (uint16_t)value);
+}
+
+/* --- requests --- */
+
+/* RFC 6887 section 7.1: version 2, opcode 0, our own address as ::ffff:a.b.c.d */
+static size_t encode_pcp_question(uint32_t own_address, uint8_t *bytes)
+{
+	bytes[0] = PCP_VERSION;
+	bytes[18] = bytes[19] = 0xff;
+	put32(bytes + 20, own_address);
+	return PCP_LENGTH_MIN;
+}
+
+static size_t encode(const struct message *message, uint32_t own_address,
+		     uint8_t bytes[REQUEST_MAX])
+{
+	memset(bytes, 0, REQUEST_MAX);
+	if (message->kind == ASK_PCP)
+		return encode_pcp_question(own_address, bytes);
+	if (message->kind == ASK_ADDRESS)
+		return 2;
+	bytes[1] = message->protocol == NATPMP_UDP ? OPCODE_UDP : OPCODE_TCP;
+	put16(bytes + 4, message->internal_port);
+	/* A deletion must suggest port 0: RFC 6886 section 3.4. */
+	if (message->kind == ASK_CREATE) {
+		put16(bytes + 6, message->suggested_port);
+		put32(bytes + 8, message->lifetime);
+		/* What such gateways are known to understand, renewals too. */
+		if (message->vpn)
+			put32(bytes + 4, 1);
+	}
+	return LENGTH_REQUEST;
+}
+
+/* --- responses --- */
+
+static int status_of_result(uint16_t result)
+{
+	static const int statuses[] = {
+		NATPMP_OK,
+		NATPMP_E_VERSION,
+		NATPMP_E_NOT_AUTHORIZED,
+		NATPMP_E_NETWORK_FAILURE,
+		NATPMP_E_NO_RESOURCES,
+		NATPMP_E_OPCODE,
+	};
+
+	return result < sizeof(statuses) / sizeof(statuses[0]) ? statuses[result] : NATPMP_E_RESULT;
+}
+
+static struct response decode_pcp(const uint8_t *bytes, size_t len)
+{
+	struct response r = {.kind = RESPONSE_JUNK};
+
+	if (!(bytes[1] & RESPONSE_BIT))
+		return r;
+	/* RFC 6887 section 8.2: our request copied, so of any length and any opcode. Its bytes 4
+	 * to 7 are an error's lifetime and no clock. PCP's own clock has other rules than ours. */
+	if (bytes[3] == RESULT_VERSION) {
+		r.kind = RESPONSE_PCP_ONLY;
+		r.status = NATPMP_E_VERSION;
+		r.result = RESULT_VERSION;
+	} else if (len >= PCP_LENGTH_MIN && len <= PCP_LENGTH_MAX && len % 4 == 0 &&
+		   bytes[1] == RESPONSE_BIT && bytes[3] == 0) {
+		r.kind = RESPONSE_PCP_ANNOUNCED;
+	}
+	return r;
+}
+
+static void decode_clock(const uint8_t *bytes, size_t len, struct response *r)
+{
+	if (len >= LENGTH_CLOCK) {
+		r->has_clock = true;
+		r->clock = get32(bytes + 4);
+	}
+}
+
+/* Some servers refuse in the layout of the request: the internal port stands where the clock
+ * should. Only beside the request can that be told. */
+static bool is_request_layout(const uint8_t *bytes, size_t len, const struct message *asked)
+{
+	return len == LENGTH_REQUEST && asked && asked->kind != ASK_ADDRESS &&
+	       get16(bytes + 4) == asked->internal_port && asked->internal_port;
+}
+
+/* Port and lifetime of an error mean nothing: RFC 6886 section 3.5. Refusals are cut short by
+ * some servers, to 4, 8 or 12 bytes. */
+static void decode_refused_mapping(const uint8_t *bytes, size_t len, const struct message *asked,
+				   struct response *r)
+{
+	if (is_request_layout(bytes, len, asked)) {
+		r->internal_port = asked->internal_port;
+		return;
+	}
+	decode_clock(bytes, len, r);
+	if (len >= LENGTH_PORT)
+		r->internal_port = get16(bytes + 8);
+	else
+		r->kind = RESPONSE_UNNAMED;
+}
+
+static void decode_mapping(const uint8_t *bytes, size_t len, struct response *r)
+{
+	if (len < LENGTH_MAPPING) {
+		r->kind = RESPONSE_JUNK;
+		return;
+	}
+	decode_clock(bytes, len, r);
+	r->internal_port = get16(bytes + 8);
+	r->external_port = get16(bytes + 10);
+	r->lifetime = get32(bytes + 12);
+}
+
+static void decode_address(const uint8_t *bytes, size_t len, struct response *r)
+{
+	if (r->status == NATPMP_OK && len < LENGTH_ADDRESS) {
+		r->kind = RESPONSE_JUNK;
+		return;
+	}
+	decode_clock(bytes, len, r);
+	if (r->status == NATPMP_OK)
+		r->address = get32(bytes + 8);
+}
+
+static struct response decode(const uint8_t *bytes, size_t len, const struct message *asked)
+{
+	const struct response junk = {.kind = RESPONSE_JUNK};
+	struct response r = {.kind = RESPONSE_MAPPING};
+
+	if (len < LENGTH_RESULT)
+		return junk;
+	if (bytes[0] == PCP_VERSION)
+		return decode_pcp(bytes, len);
+	if (bytes[0] != 0) /* version 1 is a vendor's (RFC 6886 section 1.1) */
+		return junk;
+	uint8_t opcode = bytes[1] & (RESPONSE_BIT - 1);
+	r.result = get16(bytes + 2);
+	r.status = status_of_result(r.result);
+	/* Result 1 comes with any opcode, the response bit forgotten too (erratum 3618). */
+	if (r.result == RESULT_VERSION) {
+		r.kind = RESPONSE_BAD_VERSION;
+		decode_clock(bytes, len, &r);
+		return r;
+	}
+	if (!(bytes[1] & RESPONSE_BIT) || opcode > OPCODE_TCP)
+		return junk;
+	if (opcode == OPCODE_ADDRESS)
+		r.kind = RESPONSE_ADDRESS;
+	else
+		r.protocol = opcode == OPCODE_UDP ? NATPMP_UDP : NATPMP_TCP;
+	if (r.result == RESULT_OPCODE) { /* bytes from 4 on may be the request's: no clock */
+		r.kind = r.kind == RESPONSE_ADDRESS ? RESPONSE_ADDRESS : RESPONSE_UNNAMED;
+		return r;
+	}
+	if (r.kind == RESPONSE_ADDRESS)
+		decode_address(bytes, len, &r);
+	else if (r.status == NATPMP_OK)
+		decode_mapping(bytes, len, &r);
+	else
+		decode_refused_mapping(bytes, len, asked, &r);
+	return r.kind == RESPONSE_JUNK ? junk : r;
+}
+
+/* --- time --- */
+
+/* 0, 250, 750, 1750, ... 63750 ms after the first; over at 127750 (RFC 6886 section 3.1). */
+static duration send_delay(unsigned n)
+{
+	return (duration)NATPMP_FIRST_WAIT * ((1U << n) - 1);
+}
+
+/* RFC 6886 section 3.6. The gateway's clock may run slow by an eighth, and 2 s are allowed for:
+ * an alarm if seconds < expected - 2, where expected = old + 7/8 of the elapsed time. One-sided:
+ * a clock that runs ahead is no alarm. In 1/8000 s, signed. */
+static bool has_restarted(struct gateway_clock *clock, uint32_t seconds, instant at_earliest,
+			  instant at_latest)
+{
+	bool restarted = false;
+
+	if (clock->is_known) {
+		int64_t back = (int64_t)clock->seconds - (int64_t)seconds;
+		duration elapsed =
+			at_earliest > clock->at_latest ? at_earliest - clock->at_latest : 0;
+		int64_t ms = (int64_t)earlier(elapsed, (duration)INT64_MAX / 16);
+
+		restarted = 8000 * back + 7 * ms > 16000;
+	}
+	*clock = (struct gateway_clock){
+		.is_known = true, .seconds = seconds, .at_latest = at_latest};
+	return restarted;
+}
+
+/* At half the lifetime (RFC 6886 section 3.3), then at 3/4, 7/8 and so on, as PCP has it
+ * (RFC 6887 section 11.2.1); the last tries are as far apart as two may come. */
+static duration renewal_delay(duration lifetime, unsigned tries)
+{
+	duration rest = tries < 63 ? lifetime >> (tries + 1) : 0;
+
+	return tries && rest < NATPMP_RENEWAL_GAP ? NEVER : lifetime - rest;
+}
+
+const struct dialect natpmp_dialect = {
+	.encode = encode,
+	.decode = decode,
+	.send_delay = send_delay,
+	.sends = NATPMP_SENDS,
+	.patience = NATPMP_PATIENCE,
+	.has_restarted = has_restarted,
+	.renewal_delay = renewal_delay,
+	.renewal_gap = NATPMP_RENEWAL_GAP,
+};
