@@ -152,7 +152,7 @@ static void try_mapping(natpmp_ctx *ctx, struct output *output, struct findings 
 
 /* --------------------------------------------------------------- judging -- */
 
-static bool is_silence(int status)
+static bool is_quiet(int status)
 {
 	return status == NATPMP_E_TIMEOUT || status == NATPMP_E_NO_SERVICE;
 }
@@ -168,14 +168,14 @@ static struct verdict of_status(int status, const struct findings *found, struct
 	snprintf(verdict.advice, sizeof(verdict.advice), "%s", explanation.advice);
 	snprintf(verdict.message, sizeof(verdict.message), "%s%s", explanation.message,
 		 found->link_status ? place : ""); /* else it was shown */
-	if (is_silence(status) && !speaks_natpmp(found))
+	if (is_quiet(status) && !speaks_natpmp(found) && !*output->stranger)
 		snprintf(verdict.advice, sizeof(verdict.advice),
 			 "%s, and see that no firewall here drops UDP from port %u",
 			 explanation.advice, found->link.gateway_port);
-	else if (is_silence(status))
+	else if (is_quiet(status) && speaks_natpmp(found))
 		snprintf(verdict.message, sizeof(verdict.message),
 			 "the gateway speaks NAT-PMP, but does not answer requests for mappings");
-	if (is_silence(status) && speaks_natpmp(found))
+	if (is_quiet(status) && speaks_natpmp(found))
 		snprintf(verdict.advice, sizeof(verdict.advice),
 			 "see that port mapping is allowed in the router, and look into its log");
 	return verdict;

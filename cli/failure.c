@@ -26,11 +26,15 @@ static const struct failure failures[] = {
 	 "the VPN provider tells its address, often 10.2.0.1: give that with -g"},
 	{NATPMP_E_NO_ROUTE, STATUS_NO_GATEWAY, "no_route",
 	 "look at the address after -g, and whether the network is up"},
+	{NATPMP_E_NETLINK, STATUS_NO_GATEWAY, "netlink",
+	 "name the gateway with -g; the system does not let natpmp look it up"},
 	{NATPMP_E_NO_PORT, STATUS_OTHER, "no_port", "name one with -p"},
 	{NATPMP_E_TIMEOUT, STATUS_NO_ANSWER, "timeout", SWITCH_ON "; " CHECK_PCP},
 	{NATPMP_E_NO_SERVICE, STATUS_NO_ANSWER, "no_service", SWITCH_ON "; " CHECK_PCP},
 	{NATPMP_E_UNREACHABLE, STATUS_NO_ANSWER, "unreachable", LOOK_AT_CABLE "; " CHECK},
 	{NATPMP_E_REFUSED, STATUS_REFUSED, "refused", SWITCH_ON "; " CHECK},
+	{NATPMP_E_FIREWALL, STATUS_NO_ANSWER, "firewall",
+	 "let UDP to the gateway's port 5351 out: \"nft list ruleset\" shows this host's rules"},
 	{NATPMP_E_BAD_ANSWER, STATUS_GATEWAY_NO, "bad_answer",
 	 "restart the router, or update its software"},
 	{NATPMP_E_VERSION, STATUS_GATEWAY_NO, "version",
@@ -45,6 +49,7 @@ static const struct failure failures[] = {
 	{NATPMP_E_RESULT, STATUS_GATEWAY_NO, "result", ROUTER_LOG "; " VERBOSE},
 	{NATPMP_E_PORTS_DIFFER, STATUS_GATEWAY_NO, "ports_differ",
 	 "try another port, or open one each: -p PORT/tcp -p PORT/udp"},
+	{NATPMP_E_OTHER_PORT, STATUS_GATEWAY_NO, "other_port", "try another port"},
 };
 
 static const struct failure unknown = {0, STATUS_OTHER, "unknown", VERBOSE};
@@ -58,7 +63,7 @@ const struct failure *failure_find(int status)
 	return &unknown;
 }
 
-static bool is_silence(int status)
+bool is_silence(int status)
 {
 	return status <= NATPMP_E_TIMEOUT && status >= NATPMP_E_REFUSED;
 }

@@ -4,6 +4,7 @@
 #define CLI_FAILURE_H
 
 #include <natpmpc.h>
+#include <stdbool.h>
 
 #include "options.h"
 
@@ -30,6 +31,9 @@ struct failure {
 
 /* Never NULL; one that fits all for a status not known. */
 const struct failure *failure_find(int status);
+
+/* Nothing was heard of the gateway, or only that nobody is there. */
+bool is_silence(int status);
 
 /* What happened, and what to do next. */
 struct explanation {

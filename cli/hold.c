@@ -10,6 +10,7 @@
 
 #include "child.h"
 #include "clock.h"
+#include "failure.h"
 #include "json.h"
 #include "notify.h"
 
@@ -39,6 +40,13 @@ static void say_down(struct hold *hold, const natpmp_state *before)
 	output_event(output, "down", &hold->now.mapping, status);
 	if (!news(hold, status))
 		return;
+	if (hold->all->slept && is_silence(status) && before->status == NATPMP_OK) {
+		output_error(output,
+			     "%s: its lifetime ended while this host slept, or natpmp was "
+			     "stopped; it is asked for again",
+			     output_name(&hold->now.mapping, name));
+		return;
+	}
 	snprintf(what, sizeof(what), "%s is %s", output_name(&hold->now.mapping, name),
 		 is_granted(&hold->now.mapping) ? "down" : "not open yet");
 	output_down(output, what, status);
@@ -56,6 +64,12 @@ static const char *outage_text(const struct hold *hold, char *text, size_t size)
 	else
 		snprintf(text, size, "less than a second");
 	return text;
+}
+
+/* 0: it is not up. */
+static time_t expires(const natpmp_state *now)
+{
+	return now->status == NATPMP_OK ? time(NULL) + (time_t)(now->expires_in / 1000) : 0;
 }
 
 static void say_up(struct hold *hold, const natpmp_state *before)
@@ -76,7 +90,8 @@ static void say_up(struct hold *hold, const natpmp_state *before)
 	output_name(now, name);
 	/* stdout is the command's, unless a line of ours was asked for. */
 	if (!options->command || options->print || options->json)
-		output_mapping(output, before->status == NATPMP_OK ? "changed" : "up", now);
+		output_mapping(output, before->status == NATPMP_OK ? "changed" : "up", now,
+			       expires(&hold->now));
 	if (outage)
 		output_note(output, "%s is up%s: %s:%u, after %s", name,
 			    is_granted(&before->mapping) ? " again" : "", output_address(now),
@@ -131,8 +146,11 @@ static char *port_text(const struct holds *holds)
 static struct record_line record_line(const struct hold *hold)
 {
 	struct record_line line = {.mapping = hold->now.mapping, .since = hold->since};
+	natpmp_state now;
 	natpmp_link link;
 
+	if (natpmp_lease_state(hold->lease, &now) == NATPMP_OK)
+		line.until = expires(&now);
 	line.up = hold->now.status == NATPMP_OK;
 	if (natpmp_get_link(hold->all->ctx, &link) == NATPMP_OK)
 		memcpy(line.gateway, link.gateway, sizeof(line.gateway));
@@ -185,10 +203,10 @@ void holds_work(struct holds *holds)
 		if (!holds->options->command && holds->output->terminal)
 			output_note(holds->output, "held until Ctrl-C");
 	}
+	record(holds);
 	if (holds->changed) {
 		notify_status(holds, first_ready && !holds->options->command);
 		/* The ports as last granted: through an outage, too. */
-		record(holds);
 		if (holds->portfile.path && holds->ready)
 			portfile_set(&holds->portfile, port_text(holds));
 		holds->changed = false;

@@ -41,6 +41,7 @@ struct holds {
 	size_t count;
 	bool changed; /* since the last holds_work() */
 	bool ready;   /* all were up at once, some time */
+	bool slept;   /* what is due now was due long ago */
 	struct portfile portfile;
 	struct record record;
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "diagnose.h"
@@ -18,6 +19,7 @@
 #include "output.h"
 #include "record.h"
 #include "run.h"
+#include "trace.h"
 
 /* A socket must not become what we, or a child, take for stdout. The stand-in takes no output,
  * so that it is noticed, and is gone in a child, which then sees what we saw. */
@@ -32,9 +34,15 @@ static void fill_standard_fds(void)
 		close(fd);
 }
 
-static void log_line(void *output, const char *line)
+/* With the context locked: nothing of the library may be called. */
+static void log_line(void *arg, const char *line)
 {
-	output_debug(output, "%s", line);
+	struct output *output = arg;
+	char text[400];
+
+	(void)sscanf(line, "ignored, for it came from %45s", output->stranger);
+	trace_line(line, text, sizeof(text));
+	output_debug(output, "%s", text);
 }
 
 /* The gateway said no to this one; anything else is the end for all. */
@@ -88,7 +96,7 @@ static int map_one(natpmp_ctx *ctx, struct output *output, natpmp_mapping *mappi
 	int status = natpmp_map(ctx, mapping);
 
 	if (status == NATPMP_OK) {
-		output_mapping(output, "mapped", mapping);
+		output_mapping(output, "mapped", mapping, time(NULL) + mapping->lifetime);
 		output_warn_port(output, &wanted, mapping);
 		output_warn_silent(output, &wanted);
 		note_picked(output, &wanted, mapping);
@@ -169,7 +177,7 @@ static int address(natpmp_ctx *ctx, struct output *output)
 		strcpy(here.internal_address, link.internal_address);
 	snprintf(line, sizeof(line), "%s\n", here.external_address);
 	if (output->options->json || output->options->print)
-		output_mapping(output, "address", &here);
+		output_mapping(output, "address", &here, 0);
 	else
 		output_text(output, line);
 	output_warn_address(output, here.external_address);
@@ -231,10 +239,8 @@ static int work(struct options *options, struct output *output)
 		return exit_status;
 	if (!find_gateway(options, output))
 		return options->command ? STATUS_NOT_RUN : STATUS_NO_GATEWAY;
-	if (options->verbose) {
-		options->library.log = log_line;
-		options->library.log_arg = output;
-	}
+	options->library.log = log_line;
+	options->library.log_arg = output;
 	status = natpmp_new(&ctx, &options->library);
 	if (status != NATPMP_OK)
 		return cannot_begin(output, status);

@@ -219,21 +219,20 @@ static void print_line(struct output *output, const natpmp_mapping *mapping)
 }
 
 static void put_event(struct output *output, const char *event, const natpmp_mapping *mapping,
-		      bool fresh, int status)
+		      time_t expires, int status)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
-	time_t now = time(NULL);
 
 	if (!out)
 		return;
 	if (output->ctx)
 		(void)natpmp_get_link(output->ctx, &output->link); /* what there is of it */
-	json_begin(out, event, now);
+	json_begin(out, event, time(NULL));
 	if (mapping) {
 		json_mapping(out, mapping);
-		json_time(out, "expires", fresh && mapping->lifetime ? now + mapping->lifetime : 0);
+		json_time(out, "expires", expires);
 	}
 	json_string(out, "gateway", output->link.gateway);
 	json_error(out, "error", status);
@@ -247,13 +246,14 @@ void output_event(struct output *output, const char *event, const natpmp_mapping
 		  int status)
 {
 	if (output->options->json)
-		put_event(output, event, mapping, false, status);
+		put_event(output, event, mapping, 0, status);
 }
 
-void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping)
+void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping,
+		    time_t expires)
 {
 	if (output->options->json)
-		put_event(output, event, mapping, true, NATPMP_OK);
+		put_event(output, event, mapping, expires, NATPMP_OK);
 	else if (output->options->print)
 		print_template(output, mapping);
 	else if (!output->options->quiet)
@@ -334,6 +334,10 @@ void output_explain(struct output *output, int status, struct explanation *expla
 	if (output->ctx && status == NATPMP_E_NETWORK_FAILURE)
 		(void)natpmp_external_address(output->ctx, address); /* BUSY within an event */
 	failure_explain(explanation, status, output->options, &link, address);
+	if (is_silence(status) && *output->stranger)
+		snprintf(explanation->advice, sizeof(explanation->advice),
+			 "%s answered, which was not asked: try -g %s", output->stranger,
+			 output->stranger);
 	where(output, status, &link, place);
 }
 

@@ -15,6 +15,7 @@
 
 #include <natpmpc.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "options.h"
 #include "progress.h"
@@ -23,6 +24,7 @@ struct output {
 	const struct options *options;
 	natpmp_ctx *ctx;  /* for the gateway's name; NULL: none yet, or gone */
 	natpmp_link link; /* the gateway as last seen */
+	char stranger[NATPMP_ADDRESS_LEN]; /* who answered, and was not asked; "" = nobody */
 	bool holding;     /* rather lose a line than let a reader stop the renewals */
 	bool colour, colour_stderr;
 	bool terminal, terminal_stderr;
@@ -50,7 +52,8 @@ __attribute__((format(printf, 2, 3))) void output_debug(struct output *output, c
 							...);
 
 /* What came to a mapping, by --print's, --json's or the usual line. event is JSON's. */
-void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping);
+void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping,
+		    time_t expires);
 /* The event, for --json only. mapping may be NULL: then that of the gateway as a whole. */
 void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
 		  int status);

@@ -16,6 +16,8 @@
 #include "notify.h"
 #include "signals.h"
 
+enum { OVERSLEPT = 1000 }; /* ms; a machine that is busy is not late by so much */
+
 struct run {
 	natpmp_ctx *ctx;
 	const struct options *options;
@@ -141,6 +143,17 @@ static int timeout(struct run *run)
 	return sooner(natpmp_timeout(run->ctx), own);
 }
 
+/* poll(), which notices when it comes back far too late. */
+static int wait_for(struct run *run, struct pollfd *ready, nfds_t count)
+{
+	int ms = timeout(run), found;
+	uint64_t then = now_awake_or_not_ms();
+
+	found = poll(ready, count, ms);
+	run->holds.slept = ms >= 0 && now_awake_or_not_ms() - then > (uint64_t)ms + OVERSLEPT;
+	return found;
+}
+
 static void loop(struct run *run)
 {
 	struct pollfd ready[] = {{.fd = natpmp_fd(run->ctx), .events = POLLIN},
@@ -162,7 +175,7 @@ static void loop(struct run *run)
 		if (holds_settled(&run->holds) && run->options->command && !run->command.pid &&
 		    !run->over)
 			start_command(run);
-		if (run->over || poll(ready, 4, timeout(run)) <= 0)
+		if (run->over || wait_for(run, ready, 4) <= 0)
 			continue;
 		if (ready[1].revents)
 			take_signals(run);

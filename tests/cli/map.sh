@@ -76,10 +76,25 @@ expect_empty err
 run -q -p 1240 --print '%p'
 expect_line out 1240
 
-step "-v: what goes on, on stderr"
-run -v -p 1240
+step "-v: what goes on, on stderr, in words"
+run -v -p 1240 -P 1250
 expect_lines out 1
-expect test -s "$work/err"
+expect_text err 'natpmp: sent: map TCP 1240 to 1250 for 7200 s (00 02 '
+expect_text err 'natpmp: received: answer: TCP 1240 is external port 1250 for 7200 s; gateway up for '
+expect_text err 'natpmp: sent: ask for the external address (00 00)'
+expect_text err 'natpmp: received: answer: external address 11.22.33.44; gateway up for '
+run -v --close -p 1240
+expect_text err 'natpmp: sent: close TCP 1240 ('
+run -v --close-all -t udp
+expect_text err 'natpmp: sent: close every UDP mapping ('
+tell result 4
+run -v -p 1240
+expect_text err 'natpmp: received: answer: result 4, out of resources; gateway up for '
+tell result off
+tell truncate 5
+run -v -p 1240 --timeout 0.3
+expect_text err 'natpmp: received, 5 bytes: 00 82 00'
+tell reset
 
 step "no external address: mapped all the same, and said"
 tell address none

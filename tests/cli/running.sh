@@ -39,10 +39,22 @@ wait_for 5 has_mappings 4
 wait_for 5 sh -c "[ \$('$NATPMP' --status | grep -c ' up, since 2') = 3 ]"
 shows held
 expect_lines held 3
-expect_line held "11\\.22\\.33\\.44:2101 -> 127\\.0\\.0\\.1:1101 both up, since 20[-0-9]+ [0-9:]+, until .*, process $hold"
+expect_line held "11\\.22\\.33\\.44:2101 -> 127\\.0\\.0\\.1:1101 both up, since 20[-0-9]+ [0-9:]+, until 20[-0-9]+ [0-9:]+, process $hold"
 expect_json held.json ".event == \"status\" and .internal_port == 1102 and .protocol == \"udp\" and .up and
-	.process == $command and (.since - now | fabs) < 10 and .gateway == \"$gateway_address\""
+	.process == $command and (.since - now | fabs) < 10 and
+	(.expires - .since - 7200 | fabs) < 10 and .gateway == \"$gateway_address\""
 expect test "$(stat -c %a "$XDG_RUNTIME_DIR/natpmp")" = 700
+
+step "until when follows the renewals"
+start renewed -p 1104 --ttl 4 --hold
+until_when() { "$NATPMP" --status --json | jq 'select(.internal_port == 1104).expires'; }
+wait_for 5 sh -c "'$NATPMP' --status | grep -q ':1104 tcp up'"
+first=$(until_when)
+wait_for 6 seen 2 'request map tcp internal 1104'
+later() { [ "$(until_when)" -gt "$first" ]; }
+wait_for 3 later
+kill -s TERM "$pid"
+finish "$pid"
 
 step "a second one for the same port is told what its end would do"
 start second -p 1100 --hold

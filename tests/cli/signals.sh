@@ -167,8 +167,11 @@ start stopped -p 1507 --ttl 2 --hold
 wait_for 5 has_text stopped.out :1507
 kill -s STOP "$pid"
 wait_for 5 has_mappings 0
+sleep 1 # the lifetime by its own clock, too, which is a little later
 kill -s CONT "$pid"
 wait_for 10 has_mappings 1
+wait_for 5 has_text stopped.err '1507/tcp: its lifetime ended while this host slept, or natpmp was stopped; it is asked for again'
+expect_not has_text stopped.err 'no answer'
 kill -s TERM "$pid"
 finish "$pid"
 expect has_mappings 0

@@ -175,7 +175,7 @@ step "1: the rest: no descriptor left but one, for the loader"
 free=3
 while [ -e "/proc/$$/fd/$free" ]; do free=$((free + 1)); done
 status=0
-prlimit --nofile=$((free + 1)) "$NATPMP" -g "$gateway" -p 1000 >"$work/out" 2>"$work/err" ||
+prlimit --nofile=$((free + 1)) "$NATPMP" -g "$gateway" -p 1000 --hold >"$work/out" 2>"$work/err" ||
 	status=$?
 expect_status 1
 expect test -s "$work/err"
