@@ -168,7 +168,7 @@ static struct verdict of_status(int status, const struct findings *found, struct
 	snprintf(verdict.advice, sizeof(verdict.advice), "%s", explanation.advice);
 	snprintf(verdict.message, sizeof(verdict.message), "%s%s", explanation.message,
 		 found->link_status ? place : ""); /* else it was shown */
-	if (is_quiet(status) && !speaks_natpmp(found) && !*output->stranger)
+	if (is_quiet(status) && !speaks_natpmp(found))
 		snprintf(verdict.advice, sizeof(verdict.advice),
 			 "%s, and see that no firewall here drops UDP from port %u",
 			 explanation.advice, found->link.gateway_port);

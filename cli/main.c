@@ -37,12 +37,10 @@ static void fill_standard_fds(void)
 /* With the context locked: nothing of the library may be called. */
 static void log_line(void *arg, const char *line)
 {
-	struct output *output = arg;
 	char text[400];
 
-	(void)sscanf(line, "ignored, for it came from %45s", output->stranger);
 	trace_line(line, text, sizeof(text));
-	output_debug(output, "%s", text);
+	output_debug(arg, "%s", text);
 }
 
 /* The gateway said no to this one; anything else is the end for all. */
@@ -239,8 +237,10 @@ static int work(struct options *options, struct output *output)
 		return exit_status;
 	if (!find_gateway(options, output))
 		return options->command ? STATUS_NOT_RUN : STATUS_NO_GATEWAY;
-	options->library.log = log_line;
-	options->library.log_arg = output;
+	if (options->verbose) {
+		options->library.log = log_line;
+		options->library.log_arg = output;
+	}
 	status = natpmp_new(&ctx, &options->library);
 	if (status != NATPMP_OK)
 		return cannot_begin(output, status);

@@ -334,10 +334,6 @@ void output_explain(struct output *output, int status, struct explanation *expla
 	if (output->ctx && status == NATPMP_E_NETWORK_FAILURE)
 		(void)natpmp_external_address(output->ctx, address); /* BUSY within an event */
 	failure_explain(explanation, status, output->options, &link, address);
-	if (is_silence(status) && *output->stranger)
-		snprintf(explanation->advice, sizeof(explanation->advice),
-			 "%s answered, which was not asked: try -g %s", output->stranger,
-			 output->stranger);
 	where(output, status, &link, place);
 }
 

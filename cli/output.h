@@ -24,7 +24,6 @@ struct output {
 	const struct options *options;
 	natpmp_ctx *ctx;  /* for the gateway's name; NULL: none yet, or gone */
 	natpmp_link link; /* the gateway as last seen */
-	char stranger[NATPMP_ADDRESS_LEN]; /* who answered, and was not asked; "" = nobody */
 	bool holding;     /* rather lose a line than let a reader stop the renewals */
 	bool colour, colour_stderr;
 	bool terminal, terminal_stderr;

@@ -117,14 +117,6 @@ check 7 network_failure
 expect_text people 'its address 192.168.9.9 is a private one: there is a second NAT'
 tell reset
 
-step "somebody else answers: who, and that it may be the one to ask"
-tell answer-from 127.0.0.77
-check 4 timeout
-expect_line people 'verdict: .*; 127\.0\.0\.77 answered, which was not asked: try -g 127\.0\.0\.77'
-run -p 1000 --timeout 0.5
-expect_text err '127.0.0.77 answered, which was not asked: try -g 127.0.0.77'
-tell reset
-
 step "it tells its address, and does not answer mappings"
 python3 -c '
 import socket
