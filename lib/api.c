@@ -68,7 +68,7 @@ static int init_context(natpmp_ctx *ctx, const natpmp_options *options)
 {
 	int status;
 
-	ctx->waiter = (struct waiter){NO_HANDLE, NO_HANDLE, NO_HANDLE};
+	ctx->waiter = (struct waiter){NO_HANDLE, NO_HANDLE, NO_HANDLE, NO_HANDLE, NEVER};
 	link_init(&ctx->link);
 	drive_init(&ctx->drive);
 	list_init(&ctx->unmaps);
@@ -111,31 +111,14 @@ int natpmp_new(natpmp_ctx **result, const natpmp_options *given)
 	return NATPMP_OK;
 }
 
-static natpmp_lease *any_lease(natpmp_ctx *ctx)
+static void free_lease(struct lease *core)
 {
-	struct lease *core = client_any_lease(&ctx->client);
-
-	return core ? container_of(core, natpmp_lease, core) : NULL;
-}
-
-static void release_all(natpmp_ctx *ctx, instant now)
-{
-	natpmp_lease *lease;
-
-	while ((lease = any_lease(ctx))) {
-		client_release(&ctx->client, &lease->core, now);
-		free(lease);
-	}
+	free(container_of(core, natpmp_lease, core));
 }
 
 static void tear_down(natpmp_ctx *ctx)
 {
-	natpmp_lease *lease;
-
-	while ((lease = any_lease(ctx))) {
-		client_leave(&ctx->client, &lease->core, 0);
-		free(lease);
-	}
+	client_release_all(&ctx->client, 0, free_lease);
 	notify_forget(ctx);
 	client_free(&ctx->client);
 	free(ctx);
@@ -170,7 +153,7 @@ static int close_all(natpmp_ctx *ctx)
 	size_t count = ctx->client.registry.count;
 
 	notify_forget(ctx);
-	release_all(ctx, now);
+	client_release_all(&ctx->client, now, free_lease);
 	if (!seems_away)
 		drive_wait(ctx, is_empty, NULL,
 			   now + CLOSE_MS - earlier(count / FAREWELLS_PER_MS, CLOSE_MS / 2));
@@ -325,7 +308,7 @@ static int ask_address(natpmp_ctx *ctx)
 	client_ask_address(&ctx->client, now);
 	drive_wait(ctx, is_answered, &count, now + ctx->deadline);
 	int hint = external->question.hint;
-	client_stop_asking_address(&ctx->client, clock_ms());
+	client_stop_asking_address(&ctx->client);
 	drive_pump(ctx); /* the next one's turn */
 	if (ctx->link.status != NATPMP_OK)
 		return ctx->link.status;
@@ -438,10 +421,12 @@ int natpmp_fd(natpmp_ctx *ctx)
 	if (status)
 		return status;
 	ctx->drive.has_loop = true;
+	ctx->drive.needs_timer = !ctx->drive.knows_timeouts;
 	if (drive_open_waiter(ctx) != OS_OK)
 		status = NATPMP_E_SYSTEM;
 	else
 		status = ctx->waiter.handle;
+	drive_pump(ctx);
 	context_leave(ctx, cancel);
 	return status;
 }
@@ -455,7 +440,10 @@ int natpmp_timeout(natpmp_ctx *ctx)
 		return -1;
 	at = drive_next_deadline(ctx);
 	now = clock_ms();
-	ctx->drive.has_loop = true;
+	ctx->drive.has_loop = ctx->drive.knows_timeouts = true;
+	if (ctx->drive.needs_timer && ctx->waiter.handle != NO_HANDLE)
+		(void)waiter_arm(&ctx->waiter, NEVER);
+	ctx->drive.needs_timer = false;
 	ctx->drive.loop_told = at ? at : 1;
 	context_leave(ctx, cancel);
 	if (at == NEVER)

@@ -205,7 +205,7 @@ int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
 /* When the next try comes, ms from now. */
 static uint64_t retry_in(const struct lease *core, instant now)
 {
-	instant at = core->move_at;
+	instant at = core->moves.next_at;
 
 	for (unsigned i = 0; i < core->count; i++) {
 		const struct grant *grant = core->grants[i];

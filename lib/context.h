@@ -59,6 +59,8 @@ struct drive {
 	instant driver_told; /* when that thread will look by itself */
 	instant loop_told;   /* when a program's loop will, by natpmp_timeout(); 0: it was not told */
 	bool has_loop;       /* a program drives, too, by natpmp_process() */
+	bool knows_timeouts; /* ... and calls natpmp_timeout() */
+	bool needs_timer;    /* ... or waits by natpmp_fd() alone */
 	bool in_callback;    /* seen with the lock held: by this thread */
 	instant empty_at;    /* when the request socket was seen to be empty */
 	instant groups_empty_at;

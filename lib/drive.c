@@ -148,6 +148,13 @@ instant drive_next_deadline(natpmp_ctx *ctx)
 	return at;
 }
 
+/* A loop that knows no time-outs is told by the descriptor. */
+static void arm_timer(natpmp_ctx *ctx)
+{
+	if (ctx->waiter.handle != NO_HANDLE && ctx->drive.needs_timer)
+		(void)waiter_arm(&ctx->waiter, drive_next_deadline(ctx));
+}
+
 /* Those who sleep were told to look at some time. If that is too late by now, wake them up. */
 static void wake_sleepers(natpmp_ctx *ctx)
 {
@@ -171,6 +178,7 @@ void drive_pump(natpmp_ctx *ctx)
 	ctx->drive.sent_at = clock_ms();
 	if (ctx->link.is_watched && client_is_empty(&ctx->client) && !ctx->watch.on_change)
 		link_unwatch(ctx);
+	arm_timer(ctx);
 	wake_sleepers(ctx);
 }
 

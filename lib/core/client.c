@@ -7,8 +7,8 @@
  *
  * What always holds:
  *   - one record for each (protocol, internal port), wanted by one lease at most;
- *   - a record that is granted and wanted is in client.granted, in the order of granted_at, and
- *     the doubted ones are the first of them; every other record is in client.others;
+ *   - a record that is granted is in client.granted, in the order of granted_at, and the doubted
+ *     ones are the first of them;
  *   - no call steps through all records, but for those that ask or tell something about each of
  *     them: a recovery, another link, another external address, the farewell.
  */
@@ -28,7 +28,6 @@ bool client_init(struct client *client, uint64_t seed, bool is_vpn)
 	gateway_init(&client->gateway, &natpmp_dialect, seed);
 	external_init(&client->external);
 	list_init(&client->granted);
-	list_init(&client->others);
 	list_init(&client->changed);
 	list_init(&client->closings);
 	return gateway_reserve(&client->gateway, 2); /* the questions that are of no grant */
@@ -61,20 +60,14 @@ static void forget_grant(struct client *client, struct grant *grant)
 	free(grant);
 }
 
-static void free_grants(struct list *list)
-{
-	struct list *next;
-
-	for (struct list *node = list->next; node != list; node = next) {
-		next = node->next;
-		free(grant_of_list(node));
-	}
-}
-
 void client_free(struct client *client)
 {
-	free_grants(&client->granted);
-	free_grants(&client->others);
+	struct grant *next;
+
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant; grant = next) {
+		next = registry_next(&client->registry, grant);
+		free(grant);
+	}
 	registry_free(&client->registry);
 	heap_free(&client->timers);
 	gateway_free(&client->gateway);
@@ -98,17 +91,7 @@ static struct grant *make_grant(struct client *client, unsigned protocol, uint16
 	grant->question.message.internal_port = internal_port;
 	grant->act_at = NEVER;
 	registry_add(&client->registry, grant);
-	list_append(&client->others, &grant->list);
 	return grant;
-}
-
-/* Granted records keep their place, unless they are granted again. */
-static void move_to_list(struct client *client, struct grant *grant, bool is_granted_anew)
-{
-	if (is_granted_anew && grant->wanted_by)
-		list_append(&client->granted, &grant->list);
-	else if (!grant->is_granted)
-		list_append(&client->others, &grant->list);
 }
 
 static bool is_first_doubted(const struct client *client)
@@ -130,11 +113,16 @@ static bool somebody_waits_for_deletion(const struct client *client, const struc
 	return false;
 }
 
+static bool is_awaited(const struct grant *grant)
+{
+	return grant->wanted_by && grant->wanted_by->is_awaited;
+}
+
 static bool is_blocking(const struct client *client, const struct grant *grant)
 {
 	if (grant->question.message.kind == ASK_DELETE)
 		return somebody_waits_for_deletion(client, &grant->question.message);
-	return grant->wanted_by && grant->wanted_by->is_awaited;
+	return is_awaited(grant);
 }
 
 static void submit_grant(struct client *client, struct grant *grant, instant now)
@@ -152,7 +140,7 @@ static void ask_to_create(struct client *client, struct grant *grant, instant no
 	struct message *message = &grant->question.message;
 	bool is_new = !grant->external_port && !grant->retries.count;
 
-	message->kind = ASK_CREATE;
+	grant_on_turned(grant, ASK_CREATE);
 	message->vpn = client->is_vpn;
 	message->suggested_port = lease_suggestion(grant->wanted_by, grant, &client->gateway);
 	message->lifetime = grant->wanted_by->lifetime;
@@ -177,8 +165,7 @@ static void end_closings(struct client *client, const struct grant *grant, int s
 	}
 }
 
-static void note_leftover(struct client *client, const struct grant *grant, int status,
-			  instant now)
+static void note_leftover(struct client *client, const struct grant *grant, int status, instant now)
 {
 	struct leftover *leftover = &client->leftover;
 
@@ -204,7 +191,7 @@ static void deletion_ended(struct client *client, struct grant *grant, int statu
 
 static void ask_to_delete(struct client *client, struct grant *grant, instant now)
 {
-	grant_on_deleting(grant);
+	grant_on_turned(grant, ASK_DELETE);
 	/* To delete all would take along what is held by now. */
 	if (!grant->question.message.internal_port && client->holds)
 		deletion_ended(client, grant, NATPMP_E_HELD, now);
@@ -222,7 +209,7 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 	const struct gateway *gateway = &client->gateway;
 
 	for (;;) {
-		switch (grant_next_action(grant, gateway, now)) {
+		switch (grant_next_action(grant, gateway, is_awaited(grant), now)) {
 		case GRANT_ASK:
 			if (lease_lets_ask(grant->wanted_by, grant, gateway))
 				ask_to_create(client, grant, now);
@@ -290,11 +277,11 @@ static void note_news(struct client *client, struct lease *lease)
 }
 
 /* The caller who was blocked by the lease does not wait for the address any more. */
-static void stop_asking_for(struct client *client, struct lease *lease, instant now)
+static void stop_asking_for(struct client *client, struct lease *lease)
 {
 	if (lease->asks_address) {
 		lease->asks_address = false;
-		client_stop_asking_address(client, now);
+		client_stop_asking_address(client);
 	}
 }
 
@@ -305,9 +292,12 @@ static void settle(struct client *client, struct grant *grant, instant now)
 	/* A verdict comes first: nobody is blocked after it. */
 	if (lease && lease_judge(lease, &client->gateway, &client->external, now))
 		note_news(client, lease);
+	if (lease && lease->status != NATPMP_PENDING)
+		stop_asking_for(client, lease);
 	if (!act_on_grant(client, grant, now))
 		return;
-	move_to_list(client, grant, false);
+	if (!grant->is_granted)
+		list_remove(&grant->list);
 	set_timer(client, grant);
 }
 
@@ -343,13 +333,12 @@ static void address_changed(struct client *client, instant now)
 /* The gateway has an external address again: try what failed for the lack of one. */
 static void retry_network_failures(struct client *client, instant now)
 {
-	struct list *next;
+	struct grant *next;
 
-	for (struct list *node = client->others.next; node != &client->others; node = next) {
-		struct grant *grant = grant_of_list(node);
-		next = node->next;
-		if (!grant->wanted_by || grant->retries.status != NATPMP_E_NETWORK_FAILURE ||
-		    grant->act_at == NEVER)
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant; grant = next) {
+		next = registry_next(&client->registry, grant);
+		if (!grant->wanted_by || grant->is_granted ||
+		    grant->retries.status != NATPMP_E_NETWORK_FAILURE || grant->act_at == NEVER)
 			continue;
 		grant->act_at = now;
 		settle(client, grant, now);
@@ -366,17 +355,19 @@ static void address_answered(struct client *client, const struct response *respo
 		retry_network_failures(client, now);
 }
 
-/* A caller who is blocked is told the address as it is now; others take one that is not stale. */
+/* A caller who is blocked is told the address as it is when all else is done; others take one
+ * that is not stale. */
 static void refresh_address(struct client *client, struct lease *lease, instant now)
 {
 	struct external *external = &client->external;
 
-	if (lease->is_awaited && !lease->asks_address) {
+	if (!lease->is_awaited) {
+		if (external_is_stale(external, now))
+			external_ask(external, &client->gateway, false, now);
+	} else if (!lease->asks_address && lease_is_in_force(lease, &client->gateway)) {
 		lease->asks_address = true;
 		external->is_settled = false;
 		external_wait(external, &client->gateway, now);
-	} else if (external_is_stale(external, now)) {
-		external_ask(external, &client->gateway, false, now);
 	}
 }
 
@@ -389,7 +380,7 @@ static void grant_granted(struct client *client, struct grant *grant,
 	bool was_up = lease && lease->status == NATPMP_OK;
 
 	if (grant_on_granted(grant, &client->gateway, response, now)) {
-		move_to_list(client, grant, true);
+		list_append(&client->granted, &grant->list);
 		if (lease) {
 			lease_on_granted(lease, grant, &client->gateway, was_up, now);
 			refresh_address(client, lease, now);
@@ -407,8 +398,8 @@ static void grant_failed(struct client *client, struct grant *grant, int status,
 	settle_all_of(client, grant, now);
 }
 
-static void deletion_failed(struct client *client, struct grant *grant, int status,
-			    bool is_unheard, instant now)
+static void deletion_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
+			    instant now)
 {
 	bool is_final = !grant->deletion_is_owed && !grant->is_moving;
 
@@ -620,8 +611,8 @@ static void response_received(struct client *client, const struct response *resp
 		hint_received(client, response, now);
 }
 
-void client_on_packet(struct client *client, instant at_earliest, instant now,
-		      const uint8_t *bytes, size_t len)
+void client_on_packet(struct client *client, instant at_earliest, instant now, const uint8_t *bytes,
+		      size_t len)
 {
 	struct response response = gateway_read(&client->gateway, bytes, len);
 
@@ -650,13 +641,12 @@ void client_on_bounce(struct client *client, instant now, const uint8_t *bytes, 
 
 /* --- the link --- */
 
-static void lose_link(struct client *client, struct list *list, int status, instant now)
+static void lose_link(struct client *client, int status, instant now)
 {
-	struct list *next;
+	struct grant *next;
 
-	for (struct list *node = list->next; node != list; node = next) {
-		struct grant *grant = grant_of_list(node);
-		next = node->next;
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant; grant = next) {
+		next = registry_next(&client->registry, grant);
 		if (!grant->wanted_by)
 			continue;
 		grant_on_lost(grant, status, now);
@@ -665,16 +655,17 @@ static void lose_link(struct client *client, struct list *list, int status, inst
 }
 
 /* On another link no old verdict counts. */
-static void try_link(struct client *client, struct list *list, instant now)
+static void try_link(struct client *client, instant now)
 {
-	struct list *next;
+	struct grant *next;
 
-	for (struct list *node = list->next; node != list; node = next) {
-		struct grant *grant = grant_of_list(node);
-		next = node->next;
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant; grant = next) {
+		next = registry_next(&client->registry, grant);
+		if (grant->is_granted)
+			continue; /* it waits for the recovery */
 		grant->retries.count = 0;
 		grant->act_at = earlier(grant->act_at, now);
-		settle_all_of(client, grant, now);
+		settle(client, grant, now);
 	}
 }
 
@@ -687,48 +678,42 @@ void client_on_link(struct client *client, instant now, int status, uint32_t gat
 	client->reach = client->gateway.reach;
 	external_forget(&client->external);
 	if (status != NATPMP_OK) {
-		lose_link(client, &client->granted, status, now);
-		lose_link(client, &client->others, status, now);
+		lose_link(client, status, now);
 		return;
 	}
 	client->gateway_id = gateway_id;
-	try_link(client, &client->others, now);
+	try_link(client, now);
 	if (client->external.callers || client->is_watched)
 		external_ask(&client->external, &client->gateway, client->external.callers, now);
 }
 
-static void say_farewell(struct client *client, struct list *list, instant now,
-			 client_send_fn *send, void *arg)
+/* May the gateway have it, and is it ours to delete? */
+static bool may_be_left(const struct client *client, const struct grant *grant)
 {
-	struct gateway *gateway = &client->gateway;
-	uint8_t bytes[REQUEST_MAX];
-	struct list *next;
+	/* To delete all would take along what is not ours. */
+	bool is_one = !client->is_vpn && grant->question.message.internal_port;
 
-	for (struct list *node = list->next; node != list; node = next) {
-		struct grant *grant = grant_of_list(node);
-		struct message deletion = grant->question.message;
-
-		next = node->next;
-		if ((!grant->is_granted && !grant->is_possible) || client->is_vpn)
-			continue;
-		if (!deletion.internal_port)
-			continue; /* what that would delete is not ours alone */
-		deletion.kind = ASK_DELETE;
-		send(arg, bytes, gateway->dialect->encode(&deletion, gateway->own_address, bytes));
-		grant->deletion_is_owed = true;
-		note_leftover(client, grant, gateway_is_away(gateway) ? gateway->reach
-								      : NATPMP_E_TIMEOUT, now);
-		grant->is_granted = grant->is_possible = grant->deletion_is_owed = false;
-		grant->gateway_expires_at = 0;
-		grant->act_at = earlier(grant->act_at, now);
-		list_append(&client->others, &grant->list);
-	}
+	return is_one && grant->is_possible;
 }
 
 void client_farewell(struct client *client, instant now, client_send_fn *send, void *arg)
 {
-	say_farewell(client, &client->others, now, send, arg);
-	say_farewell(client, &client->granted, now, send, arg);
+	struct gateway *gateway = &client->gateway;
+	uint8_t bytes[REQUEST_MAX];
+	struct grant *grant = NULL;
+
+	while ((grant = registry_next(&client->registry, grant))) {
+		struct message deletion = grant->question.message;
+
+		if (!may_be_left(client, grant))
+			continue;
+		deletion.kind = ASK_DELETE;
+		send(arg, bytes, gateway->dialect->encode(&deletion, gateway->own_address, bytes));
+		grant->deletion_is_owed = true;
+		note_leftover(client, grant,
+			      gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT, now);
+		grant_on_farewell(grant, now);
+	}
 	client->gateway_id = 0;
 }
 
@@ -822,12 +807,16 @@ static void run_timers(struct client *client, instant now)
 	on_external_time(client, now);
 }
 
-static void request_sent(struct client *client, struct question *question)
+static void request_sent(struct question *question)
 {
+	struct grant *grant;
+
 	if (question->message.kind != ASK_CREATE && question->message.kind != ASK_DELETE)
 		return;
-	grant_on_sent(grant_of_question(question));
-	move_to_list(client, grant_of_question(question), false);
+	grant = grant_of_question(question);
+	grant_on_sent(grant);
+	if (!grant->is_granted)
+		list_remove(&grant->list);
 }
 
 size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_MAX])
@@ -842,7 +831,7 @@ size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_M
 			return 0;
 		case GATEWAY_SEND:
 			len = gateway_send(gateway, now, bytes);
-			request_sent(client, gateway->in_flight);
+			request_sent(gateway->in_flight);
 			return len;
 		case GATEWAY_YIELD:
 			put_away(client, true, now);
@@ -872,8 +861,7 @@ instant client_next_deadline(const struct client *client, instant now)
 struct lease *client_event(struct client *client, struct lease_view *before)
 {
 	while (!list_is_empty(&client->changed)) {
-		struct lease *lease =
-			container_of(client->changed.next, struct lease, changed);
+		struct lease *lease = container_of(client->changed.next, struct lease, changed);
 		struct lease_view view = lease_view(lease, &client->gateway, &client->external);
 
 		list_remove(&lease->changed);
@@ -921,8 +909,7 @@ static bool make_grants(struct client *client, struct lease *lease, unsigned pro
 		struct grant *grant = make_grant(client, bit, lease->internal_port);
 		if (!grant) {
 			for (unsigned i = 0; i < lease->count; i++)
-				if (!lease->grants[i]->is_granted &&
-				    !lease->grants[i]->is_possible)
+				if (!lease->grants[i]->is_granted && !lease->grants[i]->is_possible)
 					forget_grant(client, lease->grants[i]);
 			return false;
 		}
@@ -956,14 +943,12 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 static void end_lease(struct client *client, struct lease *lease, instant now)
 {
 	client->holds--;
-	stop_asking_for(client, lease, now);
+	stop_asking_for(client, lease);
 	list_remove(&lease->changed);
 	if (!is_kept(client))
 		external_stop(&client->external, &client->gateway);
-	for (unsigned i = 0; i < lease->count; i++) {
-		list_append(&client->others, &lease->grants[i]->list);
+	for (unsigned i = 0; i < lease->count; i++)
 		settle(client, lease->grants[i], now);
-	}
 }
 
 void client_release(struct client *client, struct lease *lease, instant now)
@@ -981,6 +966,22 @@ void client_leave(struct client *client, struct lease *lease, instant now)
 	for (unsigned i = 0; i < lease->count; i++)
 		grant_on_left(lease->grants[i], now);
 	end_lease(client, lease, now);
+}
+
+void client_release_all(struct client *client, instant now, client_ended_fn *ended)
+{
+	struct list leases;
+
+	list_init(&leases);
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant;
+	     grant = registry_next(&client->registry, grant))
+		if (grant->wanted_by && grant == grant->wanted_by->grants[0])
+			list_append(&leases, &grant->wanted_by->changed);
+	while (!list_is_empty(&leases)) {
+		struct lease *lease = container_of(leases.next, struct lease, changed);
+		client_release(client, lease, now);
+		ended(lease);
+	}
 }
 
 void client_stop_waiting(struct lease *lease)
@@ -1032,10 +1033,9 @@ void client_stop_closing(struct client *client, struct closing *closing, instant
 {
 	list_remove(&closing->list);
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
-		struct grant *grant =
-			closing->left & bit
-				? registry_find(&client->registry, bit, closing->internal_port)
-				: NULL;
+		struct grant *grant = closing->left & bit ? registry_find(&client->registry, bit,
+									  closing->internal_port)
+							  : NULL;
 		if (!grant || grant->wanted_by || grant->deletion_is_owed ||
 		    somebody_waits_for_deletion(client, &grant->question.message))
 			continue;
@@ -1066,21 +1066,16 @@ void client_ask_address(struct client *client, instant now)
 	external_wait(&client->external, &client->gateway, now);
 }
 
-void client_stop_asking_address(struct client *client, instant now)
+void client_stop_asking_address(struct client *client)
 {
 	struct external *external = &client->external;
-	bool was_blocking = external->question.lane == LANE_AT_ONCE;
 
 	external_stop_waiting(external);
-	if (external->callers)
-		return;
-	if (!is_kept(client)) {
-		external_stop(external, &client->gateway);
-	} else if (external->question.state != QUESTION_IDLE && was_blocking) {
-		/* What is held can wait for the address; others shall not wait for the question. */
-		gateway_withdraw(&client->gateway, &external->question);
-		question_failed(client, &external->question, NATPMP_E_TIMEOUT, true, now);
-	}
+	if (is_kept(client) && !external->address)
+		return; /* they want to know it, too */
+	if (is_kept(client) && !external->callers)
+		external->is_doubted = true; /* the next that is granted asks again */
+	external_stop(external, &client->gateway);
 }
 
 void client_ask_pcp(struct client *client, instant now)
@@ -1105,25 +1100,6 @@ void client_watch(struct client *client, bool is_watched, instant now)
 		external_stop(&client->external, &client->gateway);
 }
 
-static struct lease *any_lease_of(struct list *list)
-{
-	for (struct list *node = list->next; node != list; node = node->next)
-		if (grant_of_list(node)->wanted_by)
-			return grant_of_list(node)->wanted_by;
-	return NULL;
-}
-
-struct lease *client_any_lease(struct client *client)
-{
-	struct lease *lease;
-
-	if (!client->holds)
-		return NULL;
-	lease = any_lease_of(&client->granted);
-	/* Those that nobody wants any more are the last of the others. */
-	return lease ? lease : any_lease_of(&client->others);
-}
-
 int client_excuse(const struct client *client, const struct closing *closing)
 {
 	const struct gateway *gateway = &client->gateway;
@@ -1131,10 +1107,10 @@ int client_excuse(const struct client *client, const struct closing *closing)
 	if (gateway->link_status < NATPMP_OK)
 		return gateway->link_status;
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
-		const struct grant *grant =
-			closing->left & bit
-				? registry_find(&client->registry, bit, closing->internal_port)
-				: NULL;
+		const struct grant *grant = closing->left & bit
+						    ? registry_find(&client->registry, bit,
+								    closing->internal_port)
+						    : NULL;
 		if (grant && grant->question.hint)
 			return grant->question.hint;
 	}

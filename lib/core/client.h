@@ -14,10 +14,10 @@
 
 /* A caller that waits for deletions. */
 struct closing {
-	struct list list;        /* client.closings */
+	struct list list; /* client.closings */
 	uint16_t internal_port;
-	uint8_t left;            /* natpmp_protocol bits that have not come to an end */
-	int status;              /* the first failure of those that have */
+	uint8_t left; /* natpmp_protocol bits that have not come to an end */
+	int status;   /* the first failure of those that have */
 };
 
 /* The question whether PCP is spoken. */
@@ -40,16 +40,15 @@ struct client {
 	struct pcp_probe pcp;
 	struct registry registry;
 	struct heap timers;
-	struct list granted;  /* grants that were granted and not lost since, oldest first */
-	struct list others;   /* all other grants */
-	struct list changed;  /* leases with news */
+	struct list granted; /* grants that were granted and not lost since, oldest first */
+	struct list changed; /* leases with news */
 	struct list closings;
 	struct leftover leftover;
-	size_t holds;         /* leases */
-	int reach;            /* the gateway's, as seen so far */
-	uint32_t gateway_id;  /* that the grants are of; 0: none */
-	bool is_vpn;          /* natpmp_options.vpn_ports */
-	bool is_watched;      /* somebody wants to hear how the gateway is, without a mapping */
+	size_t holds;        /* leases */
+	int reach;           /* the gateway's, as seen so far */
+	uint32_t gateway_id; /* that the grants are of; 0: none */
+	bool is_vpn;         /* natpmp_options.vpn_ports */
+	bool is_watched;     /* somebody wants to hear how the gateway is, without a mapping */
 };
 
 bool client_init(struct client *client, uint64_t seed, bool is_vpn); /* false: out of memory */
@@ -69,8 +68,9 @@ void client_leave(struct client *client, struct lease *lease, instant now);
 void client_stop_waiting(struct lease *lease);
 /* Try again now what waits for its next try. */
 void client_retry(struct client *client, struct lease *lease, instant now);
-/* One of the leases, NULL if there is none: to end them all. */
-struct lease *client_any_lease(struct client *client);
+/* Release all leases. Each is told to ended(), which may free it. */
+typedef void client_ended_fn(struct lease *lease);
+void client_release_all(struct client *client, instant now, client_ended_fn *ended);
 /* Has the program, by any lease, that protocol and port? Port 0: any at all. */
 bool client_is_held(const struct client *client, unsigned protocol, uint16_t internal_port);
 
@@ -89,7 +89,7 @@ bool client_is_closed(const struct client *client, unsigned protocol, uint16_t i
 
 /* A caller is blocked until external.answers moves on, or client_stop_asking_address(). */
 void client_ask_address(struct client *client, instant now);
-void client_stop_asking_address(struct client *client, instant now);
+void client_stop_asking_address(struct client *client);
 /* The same with pcp.answers. */
 void client_ask_pcp(struct client *client, instant now);
 void client_stop_asking_pcp(struct client *client);
@@ -100,8 +100,8 @@ void client_watch(struct client *client, bool is_watched, instant now);
 /* --- the network --- */
 
 /* A datagram from the gateway's address and port. It came at some time from at_earliest on. */
-void client_on_packet(struct client *client, instant at_earliest, instant now,
-		      const uint8_t *bytes, size_t len);
+void client_on_packet(struct client *client, instant at_earliest, instant now, const uint8_t *bytes,
+		      size_t len);
 /* A datagram from the gateway to an announcement group. */
 void client_on_announcement(struct client *client, instant at_earliest, instant now,
 			    const uint8_t *bytes, size_t len);

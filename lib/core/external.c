@@ -30,10 +30,11 @@ static instant external_rank(const struct external *external, instant now)
 	return external->failures ? now + RANK_MARGIN : 0;
 }
 
-void external_ask(struct external *external, struct gateway *gateway, bool is_blocking,
-		  instant now)
+void external_ask(struct external *external, struct gateway *gateway, bool is_blocking, instant now)
 {
 	bool blocks = is_blocking || external->callers;
+	/* What is new waits for the address, and does not wait for a recovery. */
+	enum lane lane = external->is_settled ? LANE_AFTER_BOTH : LANE_AFTER_BACKOFF;
 
 	external->retry_at = NEVER;
 	if (external->settle_at == NEVER)
@@ -43,8 +44,7 @@ void external_ask(struct external *external, struct gateway *gateway, bool is_bl
 	if (external->question.state == QUESTION_IDLE) {
 		external->asked_at = now;
 		external->is_doubted = false;
-		gateway_submit(gateway, &external->question,
-			       blocks ? LANE_AT_ONCE : LANE_AFTER_BOTH,
+		gateway_submit(gateway, &external->question, blocks ? LANE_AT_ONCE : lane,
 			       external_rank(external, now));
 	} else if (is_blocking) {
 		gateway_restart_series(gateway, &external->question, now);
@@ -98,8 +98,8 @@ static bool end_question(struct external *external, int status, uint32_t address
 	return settle(external, address);
 }
 
-bool external_on_response(struct external *external, const struct response *response,
-			  bool is_held, instant now)
+bool external_on_response(struct external *external, const struct response *response, bool is_held,
+			  instant now)
 {
 	bool is_usable = response->status == NATPMP_OK && address_is_usable(response->address);
 

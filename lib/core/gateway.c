@@ -152,9 +152,8 @@ static bool backoff_follows(const struct gateway *gateway)
 static instant other_may_start_at(const struct gateway *gateway)
 {
 	bool is_blocking = gateway->in_flight->lane == LANE_AT_ONCE;
-	bool will_be_stopped =
-		is_blocking && backoff_follows(gateway) && !gateway->backoff.is_cut;
-	instant at = NEVER;
+	bool will_be_stopped = is_blocking && backoff_follows(gateway) && !gateway->backoff.is_cut;
+	instant at = gateway->in_flight->is_superseded ? 0 : NEVER;
 
 	for (enum lane lane = 0; lane < LANES; lane++) {
 		bool is_stopped = will_be_stopped && lane_waits_for_backoff(lane);
@@ -176,6 +175,7 @@ void gateway_submit(struct gateway *gateway, struct question *question, enum lan
 		    instant rank)
 {
 	question->lane = (uint8_t)lane;
+	question->is_superseded = false;
 	question->is_starting = true;
 	question->zero_grants = 0;
 	lane_enter(gateway, question, rank);
@@ -452,8 +452,8 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 			gateway->hearing_until = now + SUSPICION_WINDOW;
 		hear(gateway, now);
 	}
-	if (response->has_clock && gateway->dialect->has_restarted(&gateway->clock, response->clock,
-								   at_earliest, now))
+	if (response->has_clock &&
+	    gateway->dialect->has_restarted(&gateway->clock, response->clock, at_earliest, now))
 		suspect_reboot(gateway, now);
 }
 

@@ -46,6 +46,7 @@ struct question {
 	uint8_t state;       /* enum question_state */
 	uint8_t lane;        /* enum lane */
 	bool is_answered;    /* since it was sent last */
+	bool is_superseded;  /* its owner has something else to ask: it need not be answered */
 	bool is_starting;    /* to be sent for the first time since it was submitted */
 	uint8_t zero_grants; /* "granted" with port or lifetime 0, since it was submitted */
 	int16_t hint;        /* natpmp_status: what was heard short of an answer; 0: nothing */
@@ -87,9 +88,9 @@ struct gateway {
 	struct backoff backoff;
 	struct reboot reboot;
 	struct gateway_clock clock;
-	instant answered_at; /* a question was answered last */
+	instant answered_at;   /* a question was answered last */
 	instant hearing_until; /* what comes unasked does not end a backoff before */
-	int link_status;     /* NATPMP_OK: there is a gateway to ask */
+	int link_status;       /* NATPMP_OK: there is a gateway to ask */
 	int reach; /* NATPMP_PENDING: not known; NATPMP_OK: it answers; else why it does not */
 	unsigned silences;    /* questions given up in a row without hearing anything */
 	uint32_t own_address; /* host order */

@@ -46,12 +46,16 @@ static enum grant_action next_action_while_asking(const struct grant *grant, ins
 		return grant->act_at <= now ? GRANT_HURRY : GRANT_WAIT;
 	if (is_asked_to_create(grant) || (!grant->is_granted && !grant->is_possible))
 		return GRANT_TAKE_BACK;
-	/* A deletion in flight comes to its end, even if the mapping is wanted again. */
-	return is_wanted && is_waiting ? GRANT_TAKE_BACK : GRANT_WAIT;
+	if (!is_wanted)
+		return GRANT_WAIT;
+	/* It is wanted again. A deletion in flight comes to its end first, but soon. */
+	if (is_waiting)
+		return GRANT_TAKE_BACK;
+	return grant->act_at <= now ? GRANT_HURRY : GRANT_WAIT;
 }
 
 enum grant_action grant_next_action(const struct grant *grant, const struct gateway *gateway,
-				    instant now)
+				    bool is_awaited, instant now)
 {
 	bool is_wanted = grant->wanted_by && !grant->is_moving;
 	bool is_due = grant->act_at <= now;
@@ -71,7 +75,7 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 	case GRANT_DOUBTED:
 		if (!is_wanted)
 			return is_due ? GRANT_DELETE : GRANT_WAIT;
-		return gateway->reboot.recovery_at == NEVER ? GRANT_ASK : GRANT_WAIT;
+		return is_awaited || gateway->reboot.recovery_at == NEVER ? GRANT_ASK : GRANT_WAIT;
 	}
 	return GRANT_WAIT;
 }
@@ -127,8 +131,8 @@ enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, b
 instant grant_rank(const struct grant *grant, const struct gateway *gateway, instant now)
 {
 	unsigned count = grant->retries.count;
-	duration penalty = (duration)RANK_PENALTY *
-			   (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
+	duration penalty =
+		(duration)RANK_PENALTY * (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
 	bool is_renewal = is_asked_to_create(grant) && grant_is_in_force(grant, gateway);
 
 	return penalty + (is_renewal ? grant->expires_at : now + RANK_MARGIN);
@@ -140,7 +144,8 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 		     instant act_at)
 {
 	grant->wanted_by = lease;
-	grant->is_granted = false; /* to somebody else, on other terms */
+	grant->question.is_superseded = true; /* a deletion; it is not waited for to the end */
+	grant->is_granted = false;            /* to somebody else, on other terms */
 	grant->suggested_port = grant->external_port ? grant->external_port : suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
@@ -151,7 +156,7 @@ void grant_on_released(struct grant *grant, instant now)
 {
 	grant->wanted_by = NULL;
 	grant->is_moving = false;
-	grant->deletion_is_owed = grant->is_granted || grant->is_possible;
+	grant->deletion_is_owed = grant->is_possible;
 	grant->act_at = now;
 	grant->retries = (struct retries){0};
 }
@@ -195,8 +200,8 @@ void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant 
 	bool is_renewal = is_asked_to_create(grant) && grant->is_granted;
 
 	grant->gateway_expires_at = grant_gone_at(grant);
-	grant->act_at = is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now)
-							      : NEVER;
+	grant->act_at =
+		is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now) : NEVER;
 }
 
 void grant_on_taken_back(struct grant *grant, instant now)
@@ -204,10 +209,15 @@ void grant_on_taken_back(struct grant *grant, instant now)
 	grant->act_at = now;
 }
 
-void grant_on_deleting(struct grant *grant)
+void grant_on_turned(struct grant *grant, enum message_kind kind)
 {
+	struct question *question = &grant->question;
+
+	if (question->message.kind == kind)
+		return;
 	grant->gateway_expires_at = grant_gone_at(grant);
-	grant->question.message.kind = ASK_DELETE;
+	question->message.kind = (uint8_t)kind;
+	question->last_sent = 0; /* of the new one, nothing was sent */
 }
 
 void grant_on_sent(struct grant *grant)
@@ -218,8 +228,8 @@ void grant_on_sent(struct grant *grant)
 		grant->is_possible = true;
 }
 
-bool grant_on_granted(struct grant *grant, struct gateway *gateway,
-		      const struct response *response, instant now)
+bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,
+		      instant now)
 {
 	instant began_at = question_answerable_at(&grant->question, now);
 
@@ -306,10 +316,20 @@ void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, inst
 
 	grant->question.hint = 0;
 	grant->retries.status = (int16_t)status;
-	if (grant->is_moving || grant->retries.count >= DELETION_TRIES)
-		grant_on_deleted(grant, status, now);
-	else
-		grant->act_at = now + (is_unheard ? 0 : status_retry_delay(status, count, false));
+	grant->act_at = now + (is_unheard ? 0 : status_retry_delay(status, count, false));
+	if (grant->wanted_by) {
+		grant->retries = (struct retries){0}; /* of a deletion, which is not owed now */
+		grant->act_at = now;
+	}
+}
+
+void grant_on_farewell(struct grant *grant, instant now)
+{
+	grant->is_possible = grant->is_moving = grant->deletion_is_owed = false;
+	grant->gateway_expires_at = 0;
+	grant->question.last_sent = 0;
+	if (!grant->is_granted) /* else it is doubted now */
+		grant->act_at = earlier(grant->act_at, now);
 }
 
 void grant_on_expired(struct grant *grant, int status, instant now)

@@ -13,10 +13,10 @@
 struct lease;
 
 enum {
-	RANK_PENALTY = 60000,    /* ms; what failed ranks so much later, for each failure ... */
-	RANK_PENALTIES_MAX = 8,  /* ... up to this many */
+	RANK_PENALTY = 60000,   /* ms; what failed ranks so much later, for each failure ... */
+	RANK_PENALTIES_MAX = 8, /* ... up to this many */
 	RENEWAL_DELAY_MAX = 86400000, /* ms; never plan further ahead, whatever was granted */
-	DELETION_TRIES = 5,      /* turns without an answer; then the lifetime has to end it */
+	DELETION_TRIES = 5,           /* turns without an answer; then the lifetime has to end it */
 };
 
 enum grant_state {
@@ -33,9 +33,9 @@ struct retries {
 };
 
 struct grant {
-	struct question question;   /* the one question about it; its message has the key */
-	struct heap_node timer;     /* when grant_next_action() is to be looked at */
-	struct list list;           /* client.granted, oldest first, or client.others */
+	struct question question; /* the one question about it; its message has the key */
+	struct heap_node timer;   /* when grant_next_action() is to be looked at */
+	struct list list;         /* client.granted, oldest first */
 	struct grant *next_in_bucket;
 	struct lease *wanted_by;    /* NULL: it is to go */
 	bool is_granted;            /* the state is TRUSTED or DOUBTED: see grant_state() */
@@ -65,9 +65,10 @@ enum grant_action {
 enum grant_state grant_state(const struct grant *grant, const struct gateway *gateway);
 /* Trusted, and not over. */
 bool grant_is_in_force(const struct grant *grant, const struct gateway *gateway);
-/* What to do next: a table of (wanted, state). */
+/* What to do next: a table of (wanted, state). is_awaited: a caller is blocked until it is granted.
+ */
 enum grant_action grant_next_action(const struct grant *grant, const struct gateway *gateway,
-				    instant now);
+				    bool is_awaited, instant now);
 /* The gateway has let go of it by then, even if it granted the question that is not answered. */
 instant grant_gone_at(const struct grant *grant);
 /* When that may change by itself; NEVER. */
@@ -91,13 +92,13 @@ void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now);
 void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant now);
 /* The question about it was taken back. */
 void grant_on_taken_back(struct grant *grant, instant now);
-/* A deletion is to be asked for from now on. */
-void grant_on_deleting(struct grant *grant);
+/* Its question asks for that from now on: ASK_CREATE or ASK_DELETE. */
+void grant_on_turned(struct grant *grant, enum message_kind kind);
 /* Its question was sent (again). */
 void grant_on_sent(struct grant *grant);
 /* The gateway granted it. False: for so short a time that it is over already. */
-bool grant_on_granted(struct grant *grant, struct gateway *gateway,
-		      const struct response *response, instant now);
+bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,
+		      instant now);
 /* Creating it failed, or was refused: status says how. is_unheard: the whole gateway is silent. */
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
 		     bool is_unheard, instant now);
@@ -105,6 +106,8 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 void grant_on_deleted(struct grant *grant, int status, instant now);
 /* No answer to a deletion. */
 void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, instant now);
+/* A deletion was sent and is not waited for; another gateway will be asked. */
+void grant_on_farewell(struct grant *grant, instant now);
 /* Our view of its lifetime is over; status: why nobody renewed it. */
 void grant_on_expired(struct grant *grant, int status, instant now);
 /* It is not up any more, for a reason of the gateway or the link. */

@@ -28,9 +28,10 @@ void lease_init(struct lease *lease, const struct wanted *wanted, instant now)
 		.is_exact = wanted->is_exact,
 		.is_awaited = wanted->is_awaited,
 		.status = NATPMP_PENDING,
+		.patience = wanted->patience,
 		.told.status = NATPMP_PENDING,
 		.verdict_at = wanted->patience == NEVER ? NEVER : now + wanted->patience,
-		.move_at = NEVER,
+		.moves.next_at = NEVER,
 	};
 }
 
@@ -94,7 +95,7 @@ static int lease_down_reason(const struct lease *lease)
 		if (!grant->is_granted && !grant->is_moving && grant->retries.status)
 			return grant->retries.status;
 	}
-	return lease->moves_are_told ? misfit_status(lease) : NATPMP_OK;
+	return lease->moves.are_told ? misfit_status(lease) : NATPMP_OK;
 }
 
 int lease_excuse(const struct lease *lease, const struct gateway *gateway)
@@ -108,7 +109,7 @@ int lease_excuse(const struct lease *lease, const struct gateway *gateway)
 	for (unsigned i = 0; i < lease->count; i++)
 		if (lease->grants[i]->question.hint)
 			return lease->grants[i]->question.hint;
-	if (lease->moves && gateway->reach == NATPMP_OK)
+	if (lease->moves.count && gateway->reach == NATPMP_OK)
 		return misfit_status(lease);
 	return gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT;
 }
@@ -123,8 +124,7 @@ struct lease_view lease_view(const struct lease *lease, const struct gateway *ga
 	view.failures = lease->failures;
 	if (lease->status != NATPMP_OK || !lease_is_granted(lease))
 		return view;
-	view.internal_port =
-		lease->internal_port ? lease->internal_port : first->external_port;
+	view.internal_port = lease->internal_port ? lease->internal_port : first->external_port;
 	view.external_port = first->external_port;
 	view.lifetime = lease_lifetime(lease);
 	view.external_address = external->address;
@@ -162,7 +162,7 @@ uint16_t lease_suggestion(const struct lease *lease, const struct grant *grant,
 
 instant lease_next_deadline(const struct lease *lease)
 {
-	return earlier(lease->verdict_at, lease->move_at);
+	return earlier(lease->verdict_at, lease->moves.next_at);
 }
 
 /* --- one port for two --- */
@@ -175,13 +175,13 @@ static void move_grant(struct lease *lease, unsigned i, uint16_t port, instant n
 
 static void end_round(struct lease *lease, instant now)
 {
-	duration delay = status_retry_delay(misfit_status(lease), lease->move_rounds, false);
+	duration delay = status_retry_delay(misfit_status(lease), lease->moves.rounds, false);
 
-	if (lease->move_rounds < 16)
-		lease->move_rounds++;
-	lease->moves = 0;
-	lease->moves_are_told = true;
-	lease->move_at = now + delay;
+	if (lease->moves.rounds < 16)
+		lease->moves.rounds++;
+	lease->moves.count = 0;
+	lease->moves.are_told = true;
+	lease->moves.next_at = now + delay;
 }
 
 /* Give back what is not wanted, and ask again for what is. */
@@ -195,11 +195,11 @@ static void move_exact(struct lease *lease, instant now)
 
 static void move_on(struct lease *lease, struct gateway *gateway, instant now)
 {
-	unsigned tries = lease->moves++;
+	unsigned tries = lease->moves.count++;
 
-	lease->move_at = NEVER;
+	lease->moves.next_at = NEVER;
 	if (lease->status == NATPMP_OK)
-		lease->moves_are_told = true;
+		lease->moves.are_told = true;
 	if (tries <= 1) {
 		move_grant(lease, 0, lease->grants[1]->external_port, now);
 	} else if (tries < LEASE_MOVES_MAX) {
@@ -214,21 +214,22 @@ static void move_on(struct lease *lease, struct gateway *gateway, instant now)
 /* The first tries follow at once, the later ones 1, 2, 4 s apart. */
 static void plan_move(struct lease *lease, struct gateway *gateway, instant now)
 {
-	duration delay = lease->moves < 3 ? 0 : (duration)MS_PER_S << (lease->moves - 3);
+	duration delay =
+		lease->moves.count < 3 ? 0 : (duration)MS_PER_S << (lease->moves.count - 3);
 
-	if (lease->move_at != NEVER)
+	if (lease->moves.next_at != NEVER)
 		return;
-	if (!delay || lease->moves >= LEASE_MOVES_MAX)
+	if (!delay || lease->moves.count >= LEASE_MOVES_MAX)
 		move_on(lease, gateway, now);
 	else
-		lease->move_at = now + delay;
+		lease->moves.next_at = now + delay;
 }
 
 static void fit(struct lease *lease)
 {
-	lease->moves = lease->move_rounds = 0;
-	lease->moves_are_told = false;
-	lease->move_at = NEVER;
+	lease->moves.count = lease->moves.rounds = 0;
+	lease->moves.are_told = false;
+	lease->moves.next_at = NEVER;
 }
 
 void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *gateway,
@@ -252,8 +253,8 @@ void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *
 			other->act_at = earlier(other->act_at, now);
 	} else if (!differ) {
 		fit(lease);
-	} else if (was_up && !lease->moves) {
-		lease->moves = 1;
+	} else if (was_up && !lease->moves.count) {
+		lease->moves.count = 1;
 		other->suggested_port = grant->external_port;
 		other->act_at = now;
 	} else {
@@ -278,12 +279,12 @@ static instant lease_in_line_until(const struct lease *lease, const struct gatew
 
 	for (unsigned i = 0; i < lease->count; i++) {
 		const struct grant *grant = lease->grants[i];
-		if (grant->retries.count || lease->moves)
+		if (grant->retries.count || lease->moves.count)
 			continue; /* it had its turn */
 		if (grant->question.state == QUESTION_WAITING)
 			until = now + turn;
 		else if (grant->question.state == QUESTION_IN_FLIGHT)
-			until = later(until, grant->question.asked_at + turn);
+			until = later(until, grant->question.asked_at + lease->patience);
 	}
 	return gateway->reach == NATPMP_OK ? until : 0;
 }
@@ -321,16 +322,16 @@ static bool lease_on_verdict_due(struct lease *lease, const struct gateway *gate
 		return false;
 	}
 	/* The address may be silent: the mapping is open all the same. */
-	lease_decide(lease, lease_is_in_force(lease, gateway) ? NATPMP_OK
-							      : lease_excuse(lease, gateway));
+	lease_decide(lease,
+		     lease_is_in_force(lease, gateway) ? NATPMP_OK : lease_excuse(lease, gateway));
 	return true;
 }
 
 bool lease_on_time(struct lease *lease, struct gateway *gateway, const struct external *external,
 		   instant now)
 {
-	if (lease->move_at <= now) {
-		lease->move_at = NEVER;
+	if (lease->moves.next_at <= now) {
+		lease->moves.next_at = NEVER;
 		if (grants_are_in_force(lease, gateway) && !lease_ports_fit(lease) &&
 		    !lease->is_exact)
 			move_on(lease, gateway, now);
@@ -342,7 +343,7 @@ bool lease_on_time(struct lease *lease, struct gateway *gateway, const struct ex
 
 instant lease_asks_again_at(const struct lease *lease, instant now)
 {
-	return lease->is_exact && lease->move_at != NEVER ? lease->move_at : now;
+	return lease->is_exact && lease->moves.next_at != NEVER ? lease->moves.next_at : now;
 }
 
 void lease_on_told(struct lease *lease, const struct lease_view *view)

@@ -12,17 +12,23 @@ void registry_free(struct registry *registry)
 }
 
 /* Ports are the hash: programs hold them in rows, and both protocols of one. */
-static struct grant **bucket_of(const struct registry *registry, unsigned protocol, uint16_t port)
+static size_t bucket_index(const struct registry *registry, unsigned protocol, uint16_t port)
 {
 	size_t hash = 2 * (size_t)port + (protocol == NATPMP_TCP);
 
-	return &registry->buckets[hash & (registry->bucket_count - 1)];
+	return hash & (registry->bucket_count - 1);
+}
+
+static struct grant **bucket_of(const struct registry *registry, const struct grant *grant)
+{
+	const struct message *key = &grant->question.message;
+
+	return &registry->buckets[bucket_index(registry, key->protocol, key->internal_port)];
 }
 
 static void put_grant(struct registry *registry, struct grant *grant)
 {
-	const struct message *key = &grant->question.message;
-	struct grant **bucket = bucket_of(registry, key->protocol, key->internal_port);
+	struct grant **bucket = bucket_of(registry, grant);
 
 	grant->next_in_bucket = *bucket;
 	*bucket = grant;
@@ -55,11 +61,25 @@ struct grant *registry_find(const struct registry *registry, unsigned protocol,
 {
 	if (!registry->count)
 		return NULL;
-	struct grant *grant = *bucket_of(registry, protocol, internal_port);
+	struct grant *grant = registry->buckets[bucket_index(registry, protocol, internal_port)];
 	while (grant && (grant->question.message.protocol != protocol ||
 			 grant->question.message.internal_port != internal_port))
 		grant = grant->next_in_bucket;
 	return grant;
+}
+
+struct grant *registry_next(const struct registry *registry, const struct grant *grant)
+{
+	size_t i = 0;
+
+	if (grant && grant->next_in_bucket)
+		return grant->next_in_bucket;
+	if (grant)
+		i = (size_t)(bucket_of(registry, grant) - registry->buckets) + 1;
+	for (; i < registry->bucket_count; i++)
+		if (registry->buckets[i])
+			return registry->buckets[i];
+	return NULL;
 }
 
 void registry_add(struct registry *registry, struct grant *grant)
@@ -70,8 +90,7 @@ void registry_add(struct registry *registry, struct grant *grant)
 
 void registry_remove(struct registry *registry, struct grant *grant)
 {
-	const struct message *key = &grant->question.message;
-	struct grant **at = bucket_of(registry, key->protocol, key->internal_port);
+	struct grant **at = bucket_of(registry, grant);
 
 	while (*at != grant)
 		at = &(*at)->next_in_bucket;

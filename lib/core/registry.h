@@ -15,6 +15,9 @@ void registry_free(struct registry *registry);
 bool registry_reserve(struct registry *registry);
 struct grant *registry_find(const struct registry *registry, unsigned protocol,
 			    uint16_t internal_port);
+/* All of them, one after another: the first one after NULL, NULL after the last. The order is that
+ * of their ports, more or less. */
+struct grant *registry_next(const struct registry *registry, const struct grant *grant);
 void registry_add(struct registry *registry, struct grant *grant);
 void registry_remove(struct registry *registry, struct grant *grant);
 

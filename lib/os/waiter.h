@@ -18,6 +18,8 @@ struct waiter {
 	os_handle handle; /* NO_HANDLE: not open */
 	os_handle wakes;
 	os_handle resumes;
+	os_handle timer;   /* NO_HANDLE: waiter_arm() was not called */
+	uint64_t armed_at; /* ms of clock_ms(); UINT64_MAX: not armed */
 };
 
 /* OS_OK or OS_FAILED; then nothing is open. */
@@ -28,6 +30,9 @@ enum os_status waiter_add(struct waiter *waiter, os_handle handle);
 void waiter_remove(struct waiter *waiter, os_handle handle);
 /* Make it readable. Any thread. */
 void waiter_wake(struct waiter *waiter);
+/* Make it readable at that time of clock_ms(); UINT64_MAX: at no time. For loops that know no
+ * time-outs. OS_OK or OS_FAILED. */
+enum os_status waiter_arm(struct waiter *waiter, uint64_t at);
 /* Take note of wake-ups: it is not readable for them any more. */
 void waiter_rest(struct waiter *waiter);
 

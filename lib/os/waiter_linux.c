@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An epoll descriptor, an eventfd for waking up, and a timer that never goes off: set on the wall
+ * An epoll descriptor, an eventfd for waking up, and a timer that is never to go off: set on the wall
  * clock with TFD_TIMER_CANCEL_ON_SET, it becomes readable when that clock jumps, as it does when
  * the machine resumes. Otherwise a time-out would wait on as if it had not slept.
  */
@@ -30,6 +30,8 @@ static int open_resume_timer(void)
 
 enum os_status waiter_open(struct waiter *waiter)
 {
+	waiter->timer = NO_HANDLE;
+	waiter->armed_at = UINT64_MAX;
 	waiter->handle = epoll_create1(EPOLL_CLOEXEC);
 	waiter->wakes = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	waiter->resumes = open_resume_timer();
@@ -52,6 +54,7 @@ void waiter_close(struct waiter *waiter)
 {
 	int saved = errno;
 
+	close_handle(&waiter->timer);
 	close_handle(&waiter->resumes);
 	close_handle(&waiter->wakes);
 	close_handle(&waiter->handle);
@@ -73,6 +76,27 @@ void waiter_remove(struct waiter *waiter, os_handle handle)
 void waiter_wake(struct waiter *waiter)
 {
 	(void)!eventfd_write(waiter->wakes, 1);
+}
+
+enum os_status waiter_arm(struct waiter *waiter, uint64_t at)
+{
+	struct itimerspec when = {0};
+
+	if (at == waiter->armed_at)
+		return OS_OK;
+	if (waiter->timer == NO_HANDLE) {
+		waiter->timer = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+		if (waiter->timer == NO_HANDLE || waiter_add(waiter, waiter->timer) != OS_OK)
+			return OS_FAILED;
+	}
+	if (at != UINT64_MAX) {
+		when.it_value.tv_sec = (time_t)(at / 1000);
+		when.it_value.tv_nsec = (long)(at % 1000 * 1000000);
+		if (!at)
+			when.it_value.tv_nsec = 1; /* all zero would disarm */
+	}
+	waiter->armed_at = at;
+	return timerfd_settime(waiter->timer, TFD_TIMER_ABSTIME, &when, NULL) ? OS_FAILED : OS_OK;
 }
 
 void waiter_rest(struct waiter *waiter)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* No gateway, and no way to one: in a network of its own that has nothing but loopback. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -102,12 +103,16 @@ START_TEST(N25_picked_port_is_free_for_both)
 	ck_assert_int_gt(fprintf(range, "40000 40001"), 0);
 	ck_assert_int_eq(fclose(range), 0);
 	int one = take(SOCK_DGRAM, 40000);
-	for (int i = 0; i < 20; i++)
-		ck_assert_uint_eq(port_pick(true, true), 40001);
+	uint16_t port;
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(port_pick(true, true, &port), OS_OK);
+		ck_assert_uint_eq(port, 40001);
+	}
 	int two = take(SOCK_DGRAM, 40001);
-	ck_assert_uint_eq(port_pick(true, true), 0);
-	ck_assert_uint_eq(port_pick(false, true), 0);
-	ck_assert_uint_ne(port_pick(true, false), 0);
+	ck_assert_int_eq(port_pick(true, true, &port), OS_FAILED);
+	ck_assert_int_eq(errno, 0); /* none is free, and nothing else is wrong */
+	ck_assert_int_eq(port_pick(false, true, &port), OS_FAILED);
+	ck_assert_int_eq(port_pick(true, false, &port), OS_OK);
 	close(one);
 	close(two);
 }

@@ -75,44 +75,45 @@ START_TEST(N33_coaxed_to_the_port_of_the_second)
 	gateway_grants(&s, 51413, 7200); /* 6881 is taken for TCP */
 	client_deletes(&s, 0, NATPMP_UDP, 6881);
 	gateway_confirms(&s);
-	client_deletes(&s, 0, NATPMP_TCP, 6881);
-	gateway_confirms(&s);
 	client_asks(&s, 0, NATPMP_UDP, 6881, 51413, 7200);
-	gateway_grants(&s, 51413, 7200);
-	client_asks(&s, 0, NATPMP_TCP, 6881, 51413, 7200);
-	gateway_grants(&s, 51413, 7200);
+	gateway_grants(&s, 51413, 7200); /* what is alive stays alive */
 	lease_comes_up(&s, 0, both, 51413);
 	story_end(&s);
 }
 
-struct contrary { /* never the same port for both */
+/* A gateway that never gives both protocols one port, until it gives in. */
+struct contrary {
 	struct story s;
-	int asked, deleted, open;
+	unsigned asked, deleted;
+	uint16_t open[3]; /* external port by protocol; 0: closed */
 	bool gives_in;
 };
 
 static void be_contrary(struct story *s, const struct sent *sent)
 {
 	struct contrary *gateway = (struct contrary *)(void *)s;
-	uint16_t suggested = (uint16_t)(sent->bytes[6] << 8 | sent->bytes[7]);
-	bool deletes = sent->len == 12 && !sent->bytes[8] && !sent->bytes[9] && !sent->bytes[10] &&
-		       !sent->bytes[11];
+	uint16_t port = sent_suggested_port(sent);
+	unsigned protocol = sent->bytes[1];
 
 	if (sent->len == 2) {
 		gateway_tells_address(s, ADDRESS);
-	} else if (deletes) {
-		gateway->deleted++;
-		gateway->open--;
-		gateway_answers(s, sent, 0, 0, 0);
-	} else {
-		bool other = sent->bytes[1] == NATPMP_TCP && !gateway->gives_in;
-		gateway->asked++;
-		gateway->open++;
-		gateway_answers(s, sent, 0, (uint16_t)(suggested + other), 7200);
+		return;
 	}
+	if (sent_is_deletion(sent)) {
+		gateway->deleted++;
+	} else {
+		gateway->asked++;
+		if (port == gateway->open[NATPMP_TCP + NATPMP_UDP - protocol] && !gateway->gives_in)
+			port++;
+	}
+	gateway->open[protocol] = port;
+	gateway_answers(s, sent, 0, port, sent_lifetime(sent));
 }
 
-START_TEST(N33_coaxing_is_bounded_and_leaves_nothing)
+/* Two at first; then the first one moves twice, then both of them, further and further apart. */
+enum { ASKED_IN_A_ROUND = 2 + 2 * (LEASE_MOVES_MAX - 2) };
+
+START_TEST(N33_moves_are_bounded_and_leave_nothing)
 {
 	struct contrary g = {0};
 	struct story *s = &g.s;
@@ -120,28 +121,30 @@ START_TEST(N33_coaxing_is_bounded_and_leaves_nothing)
 	story_begin(s);
 	s->gateway = be_contrary;
 	struct lease *both = program_holds(s, NATPMP_TCP_UDP, 6881, 0, 7200);
-	clock_runs_until(s, 1);
-	lease_goes_down(s, 0, both, NATPMP_E_PORTS_DIFFER);
-	ck_assert_int_eq(g.asked, 2 * (1 + LEASE_MOVES_MAX));
-	ck_assert_int_eq(g.deleted, g.asked);
-	ck_assert_int_eq(g.open, 0);
-	nothing_happens_until(s, 29999); /* the gateway is left in peace for a while, ... */
-	for (unsigned i = 1; i <= 8; i++) {
-		uint64_t at = ((1U << i) - 1) * 30 * SECOND; /* ... longer each time */
-		if (i > 6)
-			at = (63 * 30 + (i - 6) * 1800) * SECOND;
-		clock_runs_until(s, at - 1);
-		ck_assert_int_eq(g.asked, (int)i * 2 * (1 + LEASE_MOVES_MAX));
-		clock_runs_until(s, at);
-		ck_assert_int_eq(g.asked, (int)(i + 1) * 2 * (1 + LEASE_MOVES_MAX));
-		ck_assert_int_eq(g.open, 0);
+	lease_goes_down(s, 7750, both, NATPMP_E_PORTS_DIFFER);
+	clock_runs_until(s, 16 * SECOND);
+	ck_assert_uint_eq(g.asked, 2 + ASKED_IN_A_ROUND);
+	ck_assert_uint_eq(g.deleted, g.asked - 2);
+	ck_assert(g.open[NATPMP_TCP] && g.open[NATPMP_UDP]); /* what is alive is kept */
+	/* The gateway is left in peace for a while, longer each time, but for renewals. */
+	for (unsigned round = 1; round <= 3; round++) {
+		unsigned asked = g.asked;
+		uint64_t wait = 30 * SECOND << (round - 1);
+		clock_runs_until(s, s->now + wait - 2 * SECOND);
+		ck_assert_uint_eq(g.asked, asked);
+		clock_runs_until(s, s->now + 17 * SECOND);
+		ck_assert_uint_gt(g.asked, asked);
+		ck_assert_uint_le(g.asked, asked + ASKED_IN_A_ROUND);
 	}
+	ck_assert_uint_eq(s->event_count, 1);
 	g.gives_in = true;
 	clock_runs_until(s, s->now + 1800 * SECOND);
 	ck_assert_int_eq(both->told.status, NATPMP_OK);
-	ck_assert_int_eq(g.open, 2);
-	s->event_told = s->event_count; /* up */
+	ck_assert_uint_eq(g.open[NATPMP_TCP], g.open[NATPMP_UDP]);
 	ck_assert_uint_eq(s->event_count, 2);
+	program_releases(s, both);
+	ck_assert(!g.open[NATPMP_TCP] && !g.open[NATPMP_UDP]);
+	story_skip(s);
 	story_end(s);
 }
 
@@ -206,13 +209,13 @@ START_TEST(N37_refused_while_being_coaxed)
 	gateway_grants(&s, 51413, 7200);
 	client_deletes(&s, 0, NATPMP_UDP, 6881);
 	gateway_refuses(&s, 2);
-	client_deletes(&s, 0, NATPMP_TCP, 6881);
-	gateway_confirms(&s);
 	client_asks(&s, 0, NATPMP_UDP, 6881, 51413, 7200);
 	gateway_refuses(&s, 4);
 	lease_goes_down(&s, 0, both, NATPMP_E_NO_RESOURCES);
 	program_releases(&s, both);
 	client_deletes(&s, 0, NATPMP_UDP, 6881);
+	gateway_confirms(&s);
+	client_deletes(&s, 0, NATPMP_TCP, 6881);
 	gateway_confirms(&s);
 	ck_assert(mapping_is_closed(&s, NATPMP_TCP_UDP, 6881));
 	ck_assert_int_eq(leftover_status(&s), NATPMP_OK);
@@ -272,7 +275,7 @@ int main(void)
 	return RUN_TESTS("lease-both", N33_second_asks_for_the_port_of_the_first,
 			 N33_both_are_deleted, N33_one_is_deleted_alone,
 			 N33_coaxed_to_the_port_of_the_second,
-			 N33_coaxing_is_bounded_and_leaves_nothing, N33_released_while_being_coaxed,
+			 N33_moves_are_bounded_and_leave_nothing, N33_released_while_being_coaxed,
 			 N33_the_second_is_refused, N37_refused_while_being_coaxed,
 			 N32_one_half_moves, N31_one_half_runs_out);
 }

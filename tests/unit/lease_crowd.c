@@ -62,17 +62,15 @@ static void gather(struct crowd *c, void (*gateway)(struct story *s, const struc
 	clock_runs_until(&c->s, 0);
 }
 
-/* A dead gateway for a day: one is told after 7.75 s, all when a second question went unheard;
- * five packets in any ten seconds; and when it comes back all are up by the next try, each asked
- * for after the previous was answered. */
+/* A dead gateway for a day: all are told when their time for a verdict is over; few packets in any
+ * ten seconds; and when it comes back all are up by the next try, each asked for after the previous
+ * was answered. */
 START_TEST(N5_dead_gateway_with_thousands)
 {
 	static struct crowd c;
 
 	gather(&c, ignore, 7200);
 	clock_runs_until(&c.s, 7750);
-	ck_assert_uint_eq(c.down, 1);
-	clock_runs_until(&c.s, 7750 + 1000 + 7750);
 	ck_assert_uint_eq(c.down, MANY);
 	clock_runs_until(&c.s, 24 * HOUR);
 	ck_assert_uint_eq(c.down, MANY);
@@ -168,7 +166,7 @@ START_TEST(N31_failed_once_and_then_a_crowd)
 	for (size_t i = 0; i < s.event_count; i++)
 		ck_assert_int_eq(s.events[i].now.status, NATPMP_OK);
 	ck_assert_int_eq(web->told.status, NATPMP_OK);
-	s.event_told = s.event_count;
+	story_skip(&s);
 	story_end(&s);
 }
 
@@ -230,9 +228,9 @@ START_TEST(H13_idle_for_an_hour)
 	ck_assert_uint_eq(c.up, MANY);
 	size_t sent = c.s.sent_count;
 	ck_assert_uint_eq(sent, MANY + 1);
-	ck_assert_uint_eq(next_deadline(&c.s), HOUR);
+	ck_assert_uint_eq(next_deadline(&c.s), SILENCE_MAX);
 	clock_runs_until(&c.s, HOUR - 1);
-	ck_assert_uint_eq(c.s.sent_count, sent);
+	ck_assert_uint_eq(c.s.sent_count, sent + 11); /* a look every 5 min, of all together */
 	story_end(&c.s);
 }
 

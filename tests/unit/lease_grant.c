@@ -8,7 +8,7 @@ START_TEST(N26_assigned_port_is_told)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 0);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
 	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
 	clock_runs_until(&s, 20);
 	gateway_grants(&s, 51234, 7200);
@@ -33,13 +33,20 @@ START_TEST(N26_suggestion_is_sent)
 	story_end(&s);
 }
 
-START_TEST(N27_lifetime_0_asks_for_7200)
+/* No suggestion at all: 0 on the wire. The renewal suggests what was assigned. */
+START_TEST(N26_no_suggestion_is_sent_as_0)
 {
 	struct story s;
 
 	story_begin(&s);
-	program_holds(&s, NATPMP_UDP, 40000, 0, 0);
-	client_sends(&s, 0, "00 01 00 00 9c 40 9c 40 00 00 1c 20");
+	struct lease *dns = program_holds_any(&s, NATPMP_UDP, 40000, 7200);
+	client_sends(&s, 0, "00 01 00 00 9c 40 00 00 00 00 1c 20");
+	client_repeats(&s, 1);
+	gateway_grants(&s, 51413, 7200);
+	client_asks_address(&s, 250);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 250, dns, 51413);
+	client_asks(&s, HOUR, NATPMP_UDP, 40000, 51413, 7200);
 	story_end(&s);
 }
 
@@ -49,7 +56,7 @@ START_TEST(H8_no_event_before_the_answer)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 0);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
 	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
 	gateway_says(&s, "00 82 00 00 ## ## ## ## 00 51 00 51 00 00 1c 20"); /* another port */
 	gateway_says(&s, "00 81 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20"); /* UDP */
@@ -96,15 +103,40 @@ START_TEST(N28_granted_lifetime_rules)
 	}
 }
 
-/* Asked for and granted for 136 years: no number overflows. */
-START_TEST(N28_longest_lifetime)
+/* Asked for and granted for 136 years: no number overflows, and nothing is planned more than a day
+ * ahead. */
+START_TEST(N61_never_renewed_more_than_a_day_later)
+{
+	static const uint32_t lifetimes[] = {2 * 86400 + 2, INT32_MAX, UINT32_MAX};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct story s;
+
+		story_begin(&s);
+		lease_is_up(&s, NATPMP_TCP, 80, lifetimes[i]);
+		for (uint64_t day = 1; day <= 3; day++) {
+			nothing_happens_until(&s, day * 24 * HOUR - 1);
+			client_asks(&s, day * 24 * HOUR, NATPMP_TCP, 80, 80, lifetimes[i]);
+			gateway_grants(&s, 80, lifetimes[i]);
+			client_asks_address(&s, day * 24 * HOUR);
+			gateway_tells_address(&s, ADDRESS);
+		}
+		story_end(&s);
+	}
+}
+
+/* The same after a renewal that failed. */
+START_TEST(N61_nor_tried_again_later)
 {
 	struct story s;
 
 	story_begin(&s);
 	lease_is_up(&s, NATPMP_TCP, 80, UINT32_MAX);
-	nothing_happens_until(&s, (uint64_t)UINT32_MAX * SECOND / 2 - 1);
-	client_asks(&s, (uint64_t)UINT32_MAX * SECOND / 2, NATPMP_TCP, 80, 80, UINT32_MAX);
+	for (uint64_t day = 1; day <= 3; day++) {
+		client_asks(&s, day * 24 * HOUR, NATPMP_TCP, 80, 80, UINT32_MAX);
+		gateway_refuses(&s, 4);
+	}
+	client_asks(&s, 4 * 24 * HOUR, NATPMP_TCP, 80, 80, UINT32_MAX);
 	story_end(&s);
 }
 
@@ -165,15 +197,15 @@ START_TEST(N23_port_or_lifetime_zero_grants_nothing)
 	ck_assert(!lease_is_granted(web));
 	ck_assert_int_eq(lease_excuse(web, &s.client.gateway), NATPMP_E_BAD_ANSWER);
 	s.sent_told++; /* 0.75 s */
+	lease_goes_down(&s, 7750, web, NATPMP_E_BAD_ANSWER);
 	clock_runs_until(&s, 127749);
 	s.sent_told = s.sent_count;
-	lease_goes_down(&s, 127750, web, NATPMP_E_BAD_ANSWER);
-	/* no renewal is planned, but another try */
-	client_asks(&s, 127750 + 30000, NATPMP_TCP, 80, 80, 7200);
+	/* no renewal is planned, but another try, as after silence */
+	client_asks(&s, 127750 + 4000, NATPMP_TCP, 80, 80, 7200);
 	gateway_grants(&s, 80, 7200);
-	client_asks_address(&s, 157750);
+	client_asks_address(&s, 131750);
 	gateway_tells_address(&s, ADDRESS);
-	lease_comes_up(&s, 157750, web, 80);
+	lease_comes_up(&s, 131750, web, 80);
 	story_end(&s);
 }
 
@@ -273,6 +305,8 @@ START_TEST(N54_refusal_to_tell_the_address)
 		gateway_refuses(&s, 3);
 	}
 	gateway_announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	client_asks_address(&s, s.now);
+	gateway_tells_address(&s, ADDRESS);
 	ck_assert_uint_eq(lease_comes_up(&s, s.now, web, 80).now.external_address, ADDRESS);
 	story_end(&s);
 }
@@ -320,9 +354,10 @@ START_TEST(held_already)
 int main(void)
 {
 	return RUN_TESTS("lease-grant", N26_assigned_port_is_told, N26_suggestion_is_sent,
-			 N27_lifetime_0_asks_for_7200, H8_no_event_before_the_answer,
-			 N28_granted_lifetime_rules, N28_longest_lifetime,
-			 N28_two_seconds_for_a_minute, N29_lifetime_counts_from_the_sending,
+			 N26_no_suggestion_is_sent_as_0, H8_no_event_before_the_answer,
+			 N28_granted_lifetime_rules, N61_never_renewed_more_than_a_day_later,
+			 N61_nor_tried_again_later, N28_two_seconds_for_a_minute,
+			 N29_lifetime_counts_from_the_sending,
 			 N23_port_or_lifetime_zero_grants_nothing,
 			 N24_unusable_addresses_are_unknown, N55_private_addresses_are_told,
 			 N54_silence_about_the_address, N54_mappings_work_without_the_address,

@@ -20,7 +20,7 @@ static struct lease *is_up_vpn(struct story *s, const char *answer)
 	client_asks_address(s, 0);
 	gateway_tells_address(s, ADDRESS);
 	lease_comes_up(s, 0, lease, 37713);
-	ck_assert_uint_eq(lease->internal_port, 37713); /* listen there */
+	ck_assert_uint_eq(lease->told.internal_port, 37713); /* listen there */
 	return lease;
 }
 

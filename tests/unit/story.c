@@ -104,6 +104,7 @@ static void note_sent(struct story *s, const uint8_t *bytes, size_t len)
 	check_sent(s, bytes, len);
 	if (len == 2)
 		s->asked_address_at = s->now;
+
 	digest_packet(&s->digest, s->now, bytes, len);
 	if (looks && !s->gateway) {
 		gateway_tells_address(s, s->address);
@@ -120,6 +121,23 @@ static void note_sent(struct story *s, const uint8_t *bytes, size_t len)
 	}
 }
 
+/* What a program holds, and what it waits for to be deleted. */
+struct held {
+	struct list list; /* story.held */
+	bool is_call;     /* a blocking call has it: no event is told */
+	struct lease lease;
+};
+
+struct unmap {
+	struct list list; /* story.unmaps */
+	struct closing closing;
+};
+
+static bool is_call(struct lease *lease)
+{
+	return container_of(lease, struct held, lease)->is_call;
+}
+
 static bool note_events(struct story *s)
 {
 	struct lease_view before;
@@ -127,6 +145,8 @@ static bool note_events(struct story *s)
 	bool any = false;
 
 	while ((lease = client_event(&s->client, &before))) {
+		if (is_call(lease))
+			continue;
 		s->events = grown(s->events, s->event_count, &s->event_room, sizeof(*s->events));
 		struct event event = {s->now, lease, before, lease->told};
 		s->events[s->event_count++] = event;
@@ -245,17 +265,6 @@ static void append_digest(const struct story *s, const char *file)
 	close(fd);
 }
 
-/* What a program holds, and what it waits for to be deleted. */
-struct held {
-	struct list list; /* story.held */
-	struct lease lease;
-};
-
-struct unmap {
-	struct list list; /* story.unmaps */
-	struct closing closing;
-};
-
 static void end_program(struct story *s)
 {
 	while (!list_is_empty(&s->held)) {
@@ -297,12 +306,13 @@ void story_end_(struct story *s, int line)
 
 /* --- the program --- */
 
-static struct lease *hold(struct story *s, const struct wanted *wanted)
+static struct lease *hold(struct story *s, const struct wanted *wanted, bool is_call)
 {
 	struct held *held = malloc(sizeof(*held));
 
 	REQUIRE(held, "out of memory");
 	held->list = (struct list){0};
+	held->is_call = is_call;
 	list_append(&s->held, &held->list);
 	int status = client_hold(&s->client, &held->lease, wanted, story_now(s));
 	REQUIRE(status == NATPMP_OK, "port %u is not held: %d", wanted->internal_port, status);
@@ -331,7 +341,7 @@ struct lease *program_holds(struct story *s, natpmp_protocol protocol, uint16_t 
 	struct wanted wanted = wanted_by(s, protocol, internal_port,
 					 suggested ? suggested : internal_port, lifetime);
 
-	return hold(s, &wanted);
+	return hold(s, &wanted, false);
 }
 
 struct lease *program_holds_any(struct story *s, natpmp_protocol protocol, uint16_t internal_port,
@@ -339,7 +349,7 @@ struct lease *program_holds_any(struct story *s, natpmp_protocol protocol, uint1
 {
 	struct wanted wanted = wanted_by(s, protocol, internal_port, 0, lifetime);
 
-	return hold(s, &wanted);
+	return hold(s, &wanted, false);
 }
 
 struct lease *program_maps(struct story *s, natpmp_protocol protocol, uint16_t internal_port,
@@ -350,7 +360,7 @@ struct lease *program_maps(struct story *s, natpmp_protocol protocol, uint16_t i
 
 	wanted.is_awaited = true;
 	wanted.patience = NEVER;
-	return hold(s, &wanted);
+	return hold(s, &wanted, true);
 }
 
 struct closing *program_unmaps(struct story *s, natpmp_protocol protocol, uint16_t internal_port)
@@ -426,7 +436,7 @@ struct lease *lease_is_up_(struct story *s, int line, natpmp_protocol protocol, 
 {
 	uint64_t at = s->now;
 	bool both = protocol == NATPMP_TCP_UDP;
-	bool asks_address = !s->client.external.is_settled;
+	bool asks_address = external_is_stale(&s->client.external, story_now(s));
 	struct lease *lease = program_holds(s, protocol, port, 0, lifetime);
 
 	client_asks_(s, line, at, both ? NATPMP_UDP : protocol, port, port, lifetime);
