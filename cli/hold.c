@@ -143,30 +143,34 @@ static char *port_text(const struct holds *holds)
 	return NULL;
 }
 
-static struct record_line record_line(const struct hold *hold)
+/* The gateway's address costs a look at the routes, so it is found once for each change. */
+static void fill_record(struct holds *holds)
 {
-	struct record_line line = {.mapping = hold->now.mapping, .since = hold->since};
-	natpmp_state now;
 	natpmp_link link;
 
-	if (natpmp_lease_state(hold->lease, &now) == NATPMP_OK)
-		line.until = expires(&now);
-	line.up = hold->now.status == NATPMP_OK;
-	if (natpmp_get_link(hold->all->ctx, &link) == NATPMP_OK)
-		memcpy(line.gateway, link.gateway, sizeof(line.gateway));
-	return line;
+	if (natpmp_get_link(holds->ctx, &link) != NATPMP_OK)
+		*link.gateway = '\0';
+	for (size_t i = 0; i < holds->count; i++) {
+		const struct hold *hold = &holds->hold[i];
+		struct record_line *line = &holds->lines[i];
+
+		line->mapping = hold->now.mapping;
+		line->since = hold->since;
+		line->up = hold->now.status == NATPMP_OK;
+		memcpy(line->gateway, link.gateway, sizeof(line->gateway));
+	}
 }
 
-static void record(struct holds *holds)
+/* A renewal is no change, but moves the end of the lease. */
+static void write_record(struct holds *holds)
 {
-	struct record_line *lines = calloc(holds->count, sizeof(*lines));
+	natpmp_state now;
 
-	if (!lines)
-		return;
-	for (size_t i = 0; i < holds->count; i++)
-		lines[i] = record_line(&holds->hold[i]);
-	record_write(&holds->record, lines, holds->count);
-	free(lines);
+	for (size_t i = 0; i < holds->count; i++) {
+		if (natpmp_lease_state(holds->hold[i].lease, &now) == NATPMP_OK)
+			holds->lines[i].until = expires(&now);
+	}
+	record_write(&holds->record, holds->lines, holds->count);
 }
 
 static void notify_status(const struct holds *holds, bool first_ready)
@@ -203,7 +207,9 @@ void holds_work(struct holds *holds)
 		if (!holds->options->command && holds->output->terminal)
 			output_note(holds->output, "held until Ctrl-C");
 	}
-	record(holds);
+	if (holds->changed)
+		fill_record(holds);
+	write_record(holds);
 	if (holds->changed) {
 		notify_status(holds, first_ready && !holds->options->command);
 		/* The ports as last granted: through an outage, too. */
@@ -251,11 +257,9 @@ void holds_reap(struct holds *holds, pid_t pid, int wait_status)
 static void begin_record(struct holds *holds)
 {
 	record_begin(&holds->record);
-	for (size_t i = 0; i < holds->count; i++) {
-		struct record_line line = record_line(&holds->hold[i]);
-
-		record_warn(&line, holds->output);
-	}
+	fill_record(holds);
+	for (size_t i = 0; i < holds->count; i++)
+		record_warn(&holds->lines[i], holds->output);
 }
 
 int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
@@ -270,7 +274,8 @@ int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 	portfile_begin(&holds->portfile, output);
 	*for_what = options->wanted;
 	holds->hold = calloc(options->count, sizeof(*holds->hold));
-	if (!holds->hold)
+	holds->lines = calloc(options->count, sizeof(*holds->lines));
+	if (!holds->hold || !holds->lines)
 		return NATPMP_E_NO_MEMORY;
 	for (; holds->count < options->count; holds->count++) {
 		struct hold *hold = &holds->hold[holds->count];
@@ -374,4 +379,5 @@ void holds_end(struct holds *holds)
 	say_end(holds, status);
 	end_hooks(holds);
 	free(holds->hold);
+	free(holds->lines);
 }

@@ -44,6 +44,7 @@ struct holds {
 	bool slept;   /* what is due now was due long ago */
 	struct portfile portfile;
 	struct record record;
+	struct record_line *lines; /* what it should say, one for each */
 };
 
 /* Ask for all, with the port file claimed before. A negative status: for_what was refused by the library itself. */

@@ -14,7 +14,7 @@ wait_for 5 has_text again.out '"code":"refused"'
 tell drop 100000
 tell refuse off
 tell announce
-wait_for 15 has_text again.out '"code":"timeout"'
+wait_for 25 has_text again.out '"code":"timeout"' # an announcement is looked into first
 tell refuse on
 tell announce
 wait_for 15 sh -c "[ \$(grep -c refused '$work/again.out') = 2 ]"
