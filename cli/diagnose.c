@@ -111,7 +111,7 @@ static void find_service(natpmp_ctx *ctx, struct output *output, struct findings
 	}
 	found->probed = true;
 	if (speaks_natpmp(found))
-		row(output, "NAT-PMP", "yes, answers within %.1f ms", probe->round_trip / 1000.0);
+		row(output, "NAT-PMP", "yes, answers within %.1f ms", probe->round_trip < 100 ? 0.1 : probe->round_trip / 1000.0);
 	else
 		row(output, "NAT-PMP", "no: %s", natpmp_strerror(probe->status));
 	row(output, "PCP", "%s", probe->pcp_status == NATPMP_OK ? "yes" : "no");

@@ -81,17 +81,17 @@ static void say_up(struct hold *hold, const natpmp_state *before)
 	char name[OUTPUT_NAME_LEN], how_long[64];
 
 	output_asked(output);
+	output_name(now, name);
+	/* stdout is the command's, unless a line of ours was asked for. */
+	if (!options->command || options->print || options->json)
+		output_mapping(output, before->status == NATPMP_OK ? "changed" : "up", now,
+			       expires(&hold->now));
 	if (!is_granted(&before->mapping)) {
 		hold->since = time(NULL);
 		output_warn_port(output, hold->wanted, now);
 		if (!options->command)
 			output_warn_silent(output, hold->wanted);
 	}
-	output_name(now, name);
-	/* stdout is the command's, unless a line of ours was asked for. */
-	if (!options->command || options->print || options->json)
-		output_mapping(output, before->status == NATPMP_OK ? "changed" : "up", now,
-			       expires(&hold->now));
 	if (outage)
 		output_note(output, "%s is up%s: %s:%u, after %s", name,
 			    is_granted(&before->mapping) ? " again" : "", output_address(now),
@@ -350,6 +350,7 @@ static void say_end(struct holds *holds, int status)
 {
 	bool closed = status == NATPMP_OK && !holds->options->library.vpn_ports;
 	bool open = false;
+	char name[OUTPUT_NAME_LEN];
 
 	for (size_t i = 0; i < holds->count; i++) {
 		const natpmp_mapping *mapping = &holds->hold[i].now.mapping;
@@ -358,6 +359,8 @@ static void say_end(struct holds *holds, int status)
 			continue;
 		open = true;
 		output_event(holds->output, closed ? "closed" : "left", mapping, status);
+		if (closed && holds->output->terminal_stderr && !holds->options->command)
+			output_note(holds->output, "%s is closed", output_name(mapping, name));
 	}
 	if (open && status != NATPMP_OK)
 		output_error(holds->output,

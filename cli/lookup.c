@@ -101,9 +101,8 @@ int lookup_refuse(const char *what, int error)
 				"did you mean --%s?",
 				what, option);
 	else
-		options_mistake("cannot run %s: not found; look at its name, and at the "
-				"interpreter that its first line names",
-				what);
+		options_mistake("cannot run %s: not found; look at its name%s",
+				what, strchr(what, '/') ? ", and at the interpreter that its first line names" : "");
 	return error == ENOENT || error == ENOTDIR ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN;
 }
 

@@ -61,6 +61,7 @@ step "lines of a hold have the time of day on a terminal, and only there"
 on_terminal held interrupt -p 1204 --hold
 expect_line seen '[0-2][0-9]:[0-5][0-9]:[0-5][0-9] 11\.22\.33\.44:1204 .*'
 expect_line seen 'natpmp: [0-2][0-9]:[0-5][0-9]:[0-5][0-9] held until Ctrl-C'
+expect_line seen '(\^C)?natpmp: [0-2][0-9]:[0-5][0-9]:[0-5][0-9] 1204/tcp is closed'
 on_terminal :1204 none -p 1204
 expect_line seen '11\.22\.33\.44:1204 .*'
 
