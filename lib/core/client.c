@@ -46,6 +46,11 @@ static bool is_kept(const struct client *client)
 	return client->holds || client->is_watched;
 }
 
+static bool is_of_grant(const struct question *question)
+{
+	return question->message.kind == ASK_CREATE || question->message.kind == ASK_DELETE;
+}
+
 static struct grant *grant_of_question(struct question *question)
 {
 	return container_of(question, struct grant, question);
@@ -179,7 +184,7 @@ static void note_leftover(struct client *client, const struct grant *grant, int 
 /* The deletion has come to an end, one way or the other. */
 static void deletion_ended(struct client *client, struct grant *grant, int status, instant now)
 {
-	bool is_moving = grant->is_moving;
+	bool is_moving = grant_is_moving(grant);
 
 	if (status && !is_moving)
 		note_leftover(client, grant, status, now);
@@ -251,10 +256,11 @@ static instant deletion_over_at(const struct client *client, const struct grant 
 static void set_timer(struct client *client, struct grant *grant)
 {
 	struct lease *lease = grant->wanted_by;
-	instant at = earlier(grant_next_deadline(grant), deletion_over_at(client, grant));
+	instant at = earlier(grant_next_deadline(grant, &client->gateway),
+			     deletion_over_at(client, grant));
 
 	/* The second protocol waits for the first one, not for a time. */
-	if (lease && grant->question.state == QUESTION_IDLE && !grant->is_moving &&
+	if (lease && grant->question.state == QUESTION_IDLE && !grant_is_moving(grant) &&
 	    !lease_lets_ask(lease, grant, &client->gateway))
 		at = grant->is_granted ? grant->expires_at : NEVER;
 	if (lease && grant == lease->grants[0])
@@ -361,14 +367,15 @@ static void refresh_address(struct client *client, struct lease *lease, instant 
 {
 	struct external *external = &client->external;
 
-	if (!lease->is_awaited) {
-		if (external_is_stale(external, now))
-			external_ask(external, &client->gateway, false, now);
-	} else if (!lease->asks_address && lease_is_in_force(lease, &client->gateway)) {
-		lease->asks_address = true;
+	if (lease->is_awaited && !lease_is_in_force(lease, &client->gateway))
+		return;
+	if (lease->is_awaited) {
 		external->is_settled = false;
-		external_wait(external, &client->gateway, now);
+		external->callers += !lease->asks_address;
+		lease->asks_address = true;
 	}
+	if (external_is_stale(external, now))
+		external_ask(external, &client->gateway, lease->is_awaited, now);
 }
 
 /* --- what became of a question --- */
@@ -401,10 +408,10 @@ static void grant_failed(struct client *client, struct grant *grant, int status,
 static void deletion_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
 			    instant now)
 {
-	bool is_final = !grant->deletion_is_owed && !grant->is_moving;
+	bool is_last = grant->retries.count + 1 >= DELETION_TRIES;
 
 	end_closings(client, grant, status);
-	if (is_final || grant->retries.count + 1 >= DELETION_TRIES || grant->is_moving)
+	if (!grant->deletion_is_owed || is_last || grant_is_moving(grant))
 		deletion_ended(client, grant, status, now);
 	else
 		grant_on_not_deleted(grant, status, is_unheard, now);
@@ -604,7 +611,12 @@ static void hint_received(struct client *client, const struct response *response
 static void response_received(struct client *client, const struct response *response,
 			      struct question *question, instant at_earliest, instant now)
 {
+	struct question *asked = client->gateway.in_flight;
+
 	gateway_on_response(&client->gateway, at_earliest, now, response, question);
+	/* It went back to its lane, and may not be the right one any more. */
+	if (asked && asked->state == QUESTION_WAITING && is_of_grant(asked))
+		settle(client, grant_of_question(asked), now);
 	if (question)
 		question_answered(client, question, response, now);
 	else
@@ -757,12 +769,12 @@ static void see_reach(struct client *client, instant now)
 }
 
 /* Nothing was heard for long, and nothing is being asked, while something is held: ask how the
- * gateway is. */
+ * gateway is. One that was silent when it was asked last may have rebooted meanwhile. */
 static instant look_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
 
-	if (!is_kept(client) || gateway->reach != NATPMP_OK || !gateway_is_idle(gateway))
+	if (!is_kept(client) || gateway->link_status != NATPMP_OK || !gateway_is_idle(gateway))
 		return NEVER;
 	return later(gateway->answered_at, client->external.asked_at) + SILENCE_MAX;
 }
@@ -811,7 +823,7 @@ static void request_sent(struct question *question)
 {
 	struct grant *grant;
 
-	if (question->message.kind != ASK_CREATE && question->message.kind != ASK_DELETE)
+	if (!is_of_grant(question))
 		return;
 	grant = grant_of_question(question);
 	grant_on_sent(grant);
@@ -1071,7 +1083,7 @@ void client_stop_asking_address(struct client *client)
 	struct external *external = &client->external;
 
 	external_stop_waiting(external);
-	if (is_kept(client) && !external->address)
+	if (!external->address && (client->is_watched || !list_is_empty(&client->granted)))
 		return; /* they want to know it, too */
 	if (is_kept(client) && !external->callers)
 		external->is_doubted = true; /* the next that is granted asks again */

@@ -249,6 +249,15 @@ static instant series_end_at(const struct gateway *gateway)
 	       gateway->dialect->send_delay(gateway->dialect->sends);
 }
 
+/* All sends went out, and the last one had its time. */
+static bool series_is_complete(const struct gateway *gateway, instant now)
+{
+	const struct series *series = &gateway->series;
+
+	return series->sends == gateway->dialect->sends && !series->has_gaps &&
+	       series_end_at(gateway) <= now;
+}
+
 static instant series_yields_at(const struct gateway *gateway)
 {
 	return gateway->series.sends
@@ -313,6 +322,19 @@ static void note_silence(struct gateway *gateway, instant now)
 
 /* Sends are counted from the first one, so that late wake-ups do not stretch the series. Steps
  * that were missed altogether are skipped. */
+static void advance_series(struct gateway *gateway, instant now)
+{
+	struct series *series = &gateway->series;
+	unsigned steps = 0;
+
+	do {
+		series->next_send_at =
+			series->first_sent_at + gateway->dialect->send_delay(++series->sends);
+		steps++;
+	} while (series->next_send_at <= now && series->sends < gateway->dialect->sends);
+	series->has_gaps |= steps > 1;
+}
+
 size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_MAX])
 {
 	struct series *series = &gateway->series;
@@ -323,10 +345,7 @@ size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_
 		note_silence(gateway, now);
 	else
 		series->first_sent_at = now;
-	do
-		series->next_send_at =
-			series->first_sent_at + gateway->dialect->send_delay(++series->sends);
-	while (series->next_send_at <= now && series->sends < gateway->dialect->sends);
+	advance_series(gateway, now);
 	question_note_sent(gateway->in_flight, now);
 	gateway->pcp_was_asked |= gateway->in_flight->message.kind == ASK_PCP;
 	return gateway->dialect->encode(&gateway->in_flight->message, gateway->own_address, bytes);
@@ -345,7 +364,7 @@ static void begin_backoff(struct gateway *gateway, instant since)
 int gateway_put_away(struct gateway *gateway, instant now)
 {
 	struct question *question = gateway->in_flight;
-	bool is_complete = series_end_at(gateway) <= now;
+	bool is_complete = series_is_complete(gateway, now);
 
 	note_silence(gateway, now);
 	if (backoff_follows(gateway))

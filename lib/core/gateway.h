@@ -60,6 +60,7 @@ struct series {
 	unsigned sends; /* 0: the first is due */
 	instant first_sent_at, next_send_at;
 	bool is_heard; /* the gateway, since the first send */
+	bool has_gaps; /* sends were missed, nobody looked at the clock */
 };
 
 /* The gateway is not to be asked for a while. */

@@ -1,60 +1,75 @@
 /* SPDX-License-Identifier: MIT */
-/* One gateway, one request at a time: RFC 6886 sections 3.1 and 3.5. */
-#include "core/engine.h"
+/* One gateway, one question at a time: RFC 6886 sections 3.1 and 3.5. */
+#include "core/gateway.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "natpmpc.h"
+#include "core/natpmp.h"
 #include "story.h"
 #include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { CALM = 5000000, REQUESTS = 40 };
+enum { CALM = 5000000, QUESTIONS = 40 };
 
+/* A gateway, and a driver that does its steps: what client.c is to it. */
 struct bench {
-	struct engine engine;
-	struct request requests[REQUESTS];
+	struct gateway gateway;
+	struct question questions[QUESTIONS];
 	uint64_t began, now;
-	uint8_t bytes[WIRE_REQUEST_MAX]; /* sent last */
+	uint8_t bytes[REQUEST_MAX]; /* sent last */
 	size_t len;
+	struct question *ended; /* by a failure, not asked for so far */
+	int status;
 };
 
 static void set_up(struct bench *b)
 {
 	memset(b, 0, sizeof(*b));
 	b->began = b->now = CALM;
-	engine_init(&b->engine);
-	ck_assert(heap_reserve(&b->engine.queue, REQUESTS));
-	engine_relink(&b->engine, NATPMP_OK, OWN);
+	gateway_init(&b->gateway, &natpmp_dialect, 1);
+	ck_assert(gateway_reserve(&b->gateway, QUESTIONS));
+	gateway_relink(&b->gateway, b->now, NATPMP_OK, OWN, false);
+	gateway_recover(&b->gateway);
 }
 
 static void tear_down(struct bench *b)
 {
-	engine_free(&b->engine);
+	gateway_free(&b->gateway);
+}
+
+static struct question *submit_to(struct bench *b, int i, uint16_t port, enum lane lane)
+{
+	b->questions[i].message = (struct message){ASK_CREATE, NATPMP_TCP, false, port, port, 7200};
+	gateway_submit(&b->gateway, &b->questions[i], lane, b->now + 100000);
+	return &b->questions[i];
 }
 
 /* A TCP map request for that port. */
-static struct request *submit(struct bench *b, int i, uint16_t port)
+static struct question *submit(struct bench *b, int i, uint16_t port)
 {
-	b->requests[i].wire = (struct wire_request){WIRE_MAP_TCP, port, port, 7200};
-	b->requests[i].due = b->now + 100000;
-	engine_submit(&b->engine, &b->requests[i], false);
-	return &b->requests[i];
+	return submit_to(b, i, port, LANE_AFTER_BACKOFF);
 }
 
+/* Do what is due. True: something was sent. */
 static bool send_now(struct bench *b)
 {
-	uint8_t bytes[WIRE_REQUEST_MAX];
-	size_t len = engine_output(&b->engine, b->now, bytes);
-
-	if (!len)
-		return false;
-	memcpy(b->bytes, bytes, len);
-	b->len = len;
-	return true;
+	for (;;) {
+		switch (gateway_next_step(&b->gateway, b->now)) {
+		case GATEWAY_WAIT:
+			return false;
+		case GATEWAY_SEND:
+			b->len = gateway_send(&b->gateway, b->now, b->bytes);
+			return true;
+		case GATEWAY_YIELD:
+		case GATEWAY_GIVE_UP:
+			b->ended = b->gateway.in_flight;
+			b->status = gateway_put_away(&b->gateway, b->now);
+			break;
+		}
+	}
 }
 
 /* When is something sent next, ms since the beginning? NEVER: not within an hour. */
@@ -63,7 +78,7 @@ static uint64_t next_send(struct bench *b)
 	uint64_t limit = b->now + HOUR;
 
 	while (!send_now(b)) {
-		uint64_t at = engine_deadline(&b->engine);
+		uint64_t at = gateway_next_deadline(&b->gateway, b->now);
 		if (at > limit)
 			return NEVER;
 		ck_assert_msg(at > b->now, "a deadline in the past: %" PRIu64, at - b->began);
@@ -77,48 +92,36 @@ static uint16_t port_sent(const struct bench *b)
 	return (uint16_t)(b->bytes[4] << 8 | b->bytes[5]);
 }
 
-static void input(struct bench *b, const char *hex)
+/* The packet is the answer to that question; NULL: to none. */
+static void input(struct bench *b, const char *hex, struct question *question)
 {
-	uint8_t bytes[WIRE_ANSWER_MAX];
+	uint8_t bytes[RESPONSE_MAX];
 	size_t len = from_hex(hex, (uint32_t)(b->now / 1000), bytes, sizeof(bytes));
+	struct response response = gateway_read(&b->gateway, bytes, len);
 
-	engine_input(&b->engine, b->now, bytes, len);
+	gateway_on_response(&b->gateway, b->now, b->now, &response, question);
 }
 
-static void announce(struct bench *b, const char *hex)
-{
-	uint8_t bytes[WIRE_ANSWER_MAX];
-	size_t len = from_hex(hex, (uint32_t)(b->now / 1000), bytes, sizeof(bytes));
-
-	engine_announcement(&b->engine, b->now, bytes, len);
-}
-
-/* An answer to a TCP request of that port. */
-static void answer(struct bench *b, uint16_t port, uint16_t result)
-{
-	char hex[64];
-
-	snprintf(hex, sizeof(hex), "0082%04x########%04x%04x%08x", result, port, result ? 0 : port,
-		 result ? 0 : 7200U);
-	input(b, hex);
-}
+#define ANY_ANSWER "00 80 00 00 ## ## ## ## cb 00 71 05"
 
 static void at(struct bench *b, uint64_t ms)
 {
 	b->now = b->began + ms;
 }
 
-#define ended_is(b, request, why) ended_is_(b, __LINE__, request, why)
-static void ended_is_(struct bench *b, int line, const struct request *request, int status)
+#define ended_is(b, question, why) ended_is_(b, __LINE__, question, why)
+static void ended_is_(struct bench *b, int line, const struct question *question, int status)
 {
-	const struct request *ended = engine_ended(&b->engine);
+	const struct question *ended = b->ended;
 
-	ck_assert_msg(ended == request, "line %d: %s", line, ended ? "another request" : "nothing");
-	ck_assert_msg(ended->status == status, "line %d: status %d", line, ended->status);
-	ck_assert_int_eq(ended->state, REQUEST_IDLE);
+	b->ended = NULL;
+	ck_assert_msg(ended == question, "line %d: %s", line,
+		      ended ? "another question" : "nothing");
+	ck_assert_msg(b->status == status, "line %d: status %d", line, b->status);
+	ck_assert_int_eq(ended->state, QUESTION_IDLE);
 }
 
-#define none_ended(b)   ck_assert_ptr_null(engine_ended(&(b)->engine))
+#define none_ended(b)   ck_assert_ptr_null((b)->ended)
 #define sends_at(b, ms) ck_assert_uint_eq(next_send(b), ms)
 
 static const uint64_t series[] = {0, 250, 750, 1750, 3750, 7750, 15750, 31750, 63750};
@@ -131,19 +134,19 @@ START_TEST(N7_send_times)
 	struct bench b;
 
 	set_up(&b);
-	const struct request *request = submit(&b, 0, 80);
+	const struct question *request = submit(&b, 0, 80);
 	for (size_t i = 0; i < COUNT(series); i++) {
 		none_ended(&b);
 		sends_at(&b, series[i]);
 	}
-	ck_assert_uint_eq(engine_deadline(&b.engine), b.began + SERIES_END);
+	ck_assert_uint_eq(gateway_next_deadline(&b.gateway, b.now), b.began + SERIES_END);
 	at(&b, SERIES_END - 1);
 	ck_assert(!send_now(&b));
 	none_ended(&b);
 	at(&b, SERIES_END);
 	ck_assert(!send_now(&b));
 	ended_is(&b, request, NATPMP_E_NO_SERVICE);
-	ck_assert_uint_eq(engine_deadline(&b.engine), NEVER);
+	ck_assert_uint_eq(gateway_next_deadline(&b.gateway, b.now), NEVER);
 	tear_down(&b);
 }
 
@@ -152,22 +155,22 @@ START_TEST(N54_address_request_has_its_own_series)
 	struct bench b;
 
 	set_up(&b);
-	b.requests[0].wire.opcode = WIRE_ADDRESS;
-	engine_submit(&b.engine, &b.requests[0], true);
+	b.questions[0].message.kind = ASK_ADDRESS;
+	gateway_submit(&b.gateway, &b.questions[0], LANE_AT_ONCE, 0);
 	for (size_t i = 0; i < COUNT(series); i++) {
 		sends_at(&b, series[i]);
 		ck_assert_uint_eq(b.len, 2);
 		ck_assert_mem_eq(b.bytes, "\0\0", 2);
 	}
 	ck_assert_uint_eq(next_send(&b), NEVER);
-	ended_is(&b, &b.requests[0], NATPMP_E_NO_SERVICE);
+	ended_is(&b, &b.questions[0], NATPMP_E_NO_SERVICE);
 	tear_down(&b);
 }
 
 START_TEST(N6_retransmissions_are_identical)
 {
 	struct bench b;
-	uint8_t first[WIRE_REQUEST_MAX];
+	uint8_t first[REQUEST_MAX];
 
 	set_up(&b);
 	submit(&b, 0, 80);
@@ -208,7 +211,7 @@ START_TEST(N8_junk_neither_resets_nor_consumes_a_step)
 		at(&b, ms);
 		for (; send_now(&b); sent++)
 			ck_assert_uint_eq(ms, series[sent]);
-		input(&b, junk[ms / 50 % COUNT(junk)]);
+		input(&b, junk[ms / 50 % COUNT(junk)], NULL);
 		none_ended(&b);
 	}
 	ck_assert_uint_eq(sent, COUNT(series));
@@ -223,12 +226,12 @@ START_TEST(N8_late_wake_ups_do_not_stretch_the_series)
 	submit(&b, 0, 80);
 	sends_at(&b, 0);
 	for (size_t i = 1; i < COUNT(series); i++) {
-		ck_assert_uint_eq(engine_deadline(&b.engine), b.began + series[i]);
+		ck_assert_uint_eq(gateway_next_deadline(&b.gateway, b.now), b.began + series[i]);
 		at(&b, series[i] + 20 * i);
 		ck_assert(send_now(&b));
 		ck_assert(!send_now(&b));
 	}
-	ck_assert_uint_eq(engine_deadline(&b.engine), b.began + SERIES_END);
+	ck_assert_uint_eq(gateway_next_deadline(&b.gateway, b.now), b.began + SERIES_END);
 	tear_down(&b);
 }
 
@@ -237,7 +240,7 @@ START_TEST(N8_missed_steps_are_not_made_up_for)
 	struct bench b;
 
 	set_up(&b);
-	const struct request *request = submit(&b, 0, 80);
+	const struct question *request = submit(&b, 0, 80);
 	sends_at(&b, 0);
 	at(&b, 5000);
 	ck_assert(send_now(&b));
@@ -254,7 +257,12 @@ START_TEST(N8_missed_steps_are_not_made_up_for)
 
 static void bounce(struct bench *b, int status)
 {
-	engine_icmp(&b->engine, b->now, b->bytes, b->len, status);
+	struct question *ended = gateway_on_bounce(&b->gateway, b->now, b->bytes, b->len, status);
+
+	if (ended) {
+		b->ended = ended;
+		b->status = status;
+	}
 }
 
 START_TEST(N9_port_unreachable_ends_at_once)
@@ -262,7 +270,7 @@ START_TEST(N9_port_unreachable_ends_at_once)
 	struct bench b;
 
 	set_up(&b);
-	const struct request *request = submit(&b, 0, 80);
+	const struct question *request = submit(&b, 0, 80);
 	sends_at(&b, 0);
 	bounce(&b, NATPMP_E_REFUSED);
 	ended_is(&b, request, NATPMP_E_REFUSED);
@@ -276,17 +284,16 @@ START_TEST(N9_port_unreachable_ends_at_once)
 START_TEST(H3_port_unreachable_counts_for_the_very_request_only)
 {
 	struct bench b;
-	uint8_t first[WIRE_REQUEST_MAX];
+	uint8_t first[REQUEST_MAX];
 
 	set_up(&b);
-	struct request *one = submit(&b, 0, 80);
+	struct question *one = submit(&b, 0, 80);
 	sends_at(&b, 0);
 	memcpy(first, b.bytes, sizeof(first));
-	engine_cancel(&b.engine, one);
-	const struct request *two = submit(&b, 1, 81);
+	gateway_withdraw(&b.gateway, one);
+	const struct question *two = submit(&b, 1, 81);
 	sends_at(&b, 0);
-	engine_icmp(&b.engine, b.now, first, 12, NATPMP_E_REFUSED);
-	none_ended(&b);
+	ck_assert_ptr_null(gateway_on_bounce(&b.gateway, b.now, first, 12, NATPMP_E_REFUSED));
 	for (size_t i = 1; i < COUNT(series); i++) /* and no send of the second one is lost */
 		sends_at(&b, series[i]);
 	bounce(&b, NATPMP_E_REFUSED);
@@ -305,40 +312,14 @@ START_TEST(N9_port_unreachable_with_any_quote)
 		uint8_t quote[128] = {0};
 
 		set_up(&b);
-		const struct request *one = submit(&b, 0, 80);
+		const struct question *one = submit(&b, 0, 80);
 		sends_at(&b, 0);
 		memcpy(quote, b.bytes, 12);
-		engine_icmp(&b.engine, b.now, quote, quoted[i], NATPMP_E_REFUSED);
-		ended_is(&b, one, NATPMP_E_REFUSED);
+		ck_assert_ptr_eq(
+			gateway_on_bounce(&b.gateway, b.now, quote, quoted[i], NATPMP_E_REFUSED),
+			one);
 		tear_down(&b);
 	}
-}
-
-/* The gateway refused a PCP question twice, once too late: no verdict on what came after. */
-START_TEST(N16_late_refusal_of_a_pcp_question)
-{
-	struct bench b;
-
-	set_up(&b);
-	struct request *pcp = submit(&b, 0, 0);
-	pcp->wire = (struct wire_request){.opcode = WIRE_PCP_ANNOUNCE};
-	sends_at(&b, 0);
-	input(&b, "00 80 00 01 ## ## ## ##");
-	ended_is(&b, pcp, NATPMP_E_VERSION);
-	const struct request *map = submit(&b, 1, 80);
-	sends_at(&b, 0);
-	input(&b, "00 80 00 01 ## ## ## ##");
-	none_ended(&b);
-	answer(&b, 80, 0);
-	ended_is(&b, map, NATPMP_OK);
-
-	/* and the other way round: a PCP server's late refusal of version 0 */
-	pcp = submit(&b, 0, 0);
-	pcp->wire = (struct wire_request){.opcode = WIRE_PCP_ANNOUNCE};
-	sends_at(&b, 0);
-	input(&b, "02 80 00 01 00 00 07 08 00 00 02 2b 00 00 00 00 00 00 00 00 00 00 00 00");
-	none_ended(&b);
-	tear_down(&b);
 }
 
 START_TEST(N10_other_icmp_is_a_hint_only)
@@ -346,7 +327,7 @@ START_TEST(N10_other_icmp_is_a_hint_only)
 	struct bench b;
 
 	set_up(&b);
-	const struct request *request = submit(&b, 0, 80);
+	const struct question *request = submit(&b, 0, 80);
 	for (size_t i = 0; i < COUNT(series); i++) {
 		sends_at(&b, series[i]);
 		bounce(&b, NATPMP_E_UNREACHABLE);
@@ -358,13 +339,19 @@ START_TEST(N10_other_icmp_is_a_hint_only)
 	submit(&b, 0, 80); /* and with an answer in the end: as if nothing had been */
 	next_send(&b);
 	bounce(&b, NATPMP_E_UNREACHABLE);
-	next_send(&b);
-	answer(&b, 80, 0);
-	ended_is(&b, request, NATPMP_OK);
+	ck_assert_int_eq(b.questions[0].hint, NATPMP_E_UNREACHABLE);
+	input(&b, ANY_ANSWER, &b.questions[0]);
+	ck_assert_int_eq(b.questions[0].hint, 0);
 	tear_down(&b);
 }
 
 /* --- one at a time --- */
+
+static void answer(struct bench *b, struct question *question)
+{
+	input(b, ANY_ANSWER, question);
+	ck_assert_int_eq(question->state, QUESTION_IDLE);
+}
 
 START_TEST(N5_one_request_at_a_time)
 {
@@ -386,8 +373,7 @@ START_TEST(N5_one_request_at_a_time)
 			open = port_sent(&b);
 		}
 		if (open && ms == asked_at + 300) {
-			answer(&b, open, 0);
-			ck_assert_uint_eq(engine_ended(&b.engine)->wire.internal_port, open);
+			answer(&b, &b.questions[open - 1000]);
 			open = 0;
 			answered++;
 		}
@@ -402,18 +388,17 @@ START_TEST(N5_a_silent_one_gives_way_after_five_sends)
 	struct bench b;
 
 	set_up(&b);
-	const struct request *one = submit(&b, 0, 80);
-	const struct request *two = submit(&b, 1, 81);
+	const struct question *one = submit(&b, 0, 80);
+	struct question *two = submit(&b, 1, 81);
 	for (size_t i = 0; i < 5; i++) {
 		sends_at(&b, series[i]);
 		ck_assert_uint_eq(port_sent(&b), 80);
 	}
-	input(&b, "00 82 00 00 ## ## ## ## 00 07 00 07 00 00 1c 20"); /* it lives */
+	input(&b, ANY_ANSWER, NULL); /* it lives */
 	sends_at(&b, 7750);
 	ck_assert_uint_eq(port_sent(&b), 81);
 	ended_is(&b, one, NATPMP_E_TIMEOUT);
-	answer(&b, 81, 0);
-	ended_is(&b, two, NATPMP_OK);
+	answer(&b, two);
 	tear_down(&b);
 }
 
@@ -427,39 +412,51 @@ START_TEST(N5_a_newcomer_does_not_wait_for_a_silent_one)
 	for (size_t i = 0; i < 7; i++)
 		sends_at(&b, series[i]);
 	at(&b, 20000);
-	submit(&b, 1, 81);
-	engine_submit(&b.engine, &b.requests[1], true);
-	ck_assert_uint_le(engine_deadline(&b.engine), b.now);
+	submit_to(&b, 1, 81, LANE_AT_ONCE);
+	ck_assert_uint_le(gateway_next_deadline(&b.gateway, b.now), b.now);
 	ck_assert(send_now(&b));
-	ended_is(&b, &b.requests[0], NATPMP_E_TIMEOUT);
+	ended_is(&b, &b.questions[0], NATPMP_E_TIMEOUT);
 	ck_assert_uint_eq(port_sent(&b), 81);
 	tear_down(&b);
 }
 
-START_TEST(N5_the_soonest_due_goes_first)
+/* The question has been taken over by another one of its owner: the same. */
+START_TEST(N5_a_superseded_one_gives_way_after_five_sends)
 {
-	static const struct {
-		uint64_t due;
-	} given[] = {{500}, {100}, {300}, {100}};
+	struct bench b;
+
+	set_up(&b);
+	struct question *question = submit(&b, 0, 80);
+	for (size_t i = 0; i < 5; i++)
+		sends_at(&b, series[i]);
+	question->is_superseded = true;
+	ck_assert_uint_eq(gateway_next_deadline(&b.gateway, b.now), b.began + 7750);
+	ck_assert_uint_eq(next_send(&b), NEVER);
+	ended_is(&b, question, NATPMP_E_TIMEOUT);
+	tear_down(&b);
+}
+
+START_TEST(N5_the_lowest_rank_goes_first)
+{
+	static const instant ranks[] = {500, 100, 300, 100};
 	static const uint16_t order[] = {1, 3, 2, 0};
 	struct bench b;
 
 	set_up(&b);
-	for (size_t i = 0; i < COUNT(given); i++) {
-		b.requests[i].wire = (struct wire_request){WIRE_MAP_TCP, (uint16_t)i, 7, 7};
-		b.requests[i].due = given[i].due;
-		engine_submit(&b.engine, &b.requests[i], false);
+	for (uint16_t i = 0; i < COUNT(ranks); i++) { /* whatever the lane, if it is open */
+		b.questions[i].message = (struct message){ASK_CREATE, NATPMP_TCP, false, i, i, 7};
+		gateway_submit(&b.gateway, &b.questions[i], (enum lane)i, ranks[i]);
 	}
 	for (size_t i = 0; i < COUNT(order); i++) {
 		sends_at(&b, 0);
 		ck_assert_uint_eq(port_sent(&b), order[i]);
-		answer(&b, order[i], 4);
-		ended_is(&b, &b.requests[order[i]], NATPMP_E_NO_RESOURCES);
+		answer(&b, &b.questions[order[i]]);
 	}
+	ck_assert(gateway_is_idle(&b.gateway));
 	tear_down(&b);
 }
 
-START_TEST(N5_cancelled_in_any_state)
+START_TEST(N5_withdrawn_in_any_state)
 {
 	struct bench b;
 
@@ -467,24 +464,42 @@ START_TEST(N5_cancelled_in_any_state)
 	for (int i = 0; i < 4; i++)
 		submit(&b, i, (uint16_t)(80 + i));
 	sends_at(&b, 0);
-	engine_cancel(&b.engine, &b.requests[2]); /* queued */
-	engine_cancel(&b.engine, &b.requests[2]); /* idle */
-	engine_cancel(&b.engine, &b.requests[0]); /* in flight */
-	answer(&b, 80, 0);
-	none_ended(&b);
+	gateway_withdraw(&b.gateway, &b.questions[2]); /* it waits */
+	gateway_withdraw(&b.gateway, &b.questions[2]); /* idle */
+	gateway_withdraw(&b.gateway, &b.questions[0]); /* in flight */
 	sends_at(&b, 0);
 	ck_assert_uint_eq(port_sent(&b), 81);
-	answer(&b, 81, 0);
+	answer(&b, &b.questions[1]);
 	sends_at(&b, 0);
-	answer(&b, 83, 0);
-	engine_cancel(&b.engine, &b.requests[3]); /* ended, last and then first in the list */
-	submit(&b, 0, 84);
-	sends_at(&b, 0);
-	answer(&b, 84, 2);
-	engine_cancel(&b.engine, &b.requests[1]);
-	ended_is(&b, &b.requests[0], NATPMP_E_NOT_AUTHORIZED);
+	ck_assert_uint_eq(port_sent(&b), 83);
+	gateway_withdraw(&b.gateway, &b.questions[3]);
+	ck_assert_uint_eq(gateway_next_deadline(&b.gateway, b.now), NEVER);
+	ck_assert_uint_eq(next_send(&b), NEVER);
 	none_ended(&b);
-	ck_assert_uint_eq(engine_deadline(&b.engine), NEVER);
+	tear_down(&b);
+}
+
+/* The decision may be asked for as often as one likes. */
+START_TEST(deciding_changes_nothing)
+{
+	struct bench b;
+
+	set_up(&b);
+	submit(&b, 0, 80);
+	submit(&b, 1, 81);
+	for (unsigned i = 0; i < 30; i++) {
+		struct bench before;
+		memcpy(&before, &b, sizeof(b));
+		enum gateway_step step = gateway_next_step(&b.gateway, b.now);
+		instant deadline = gateway_next_deadline(&b.gateway, b.now);
+		ck_assert_int_eq(gateway_next_step(&b.gateway, b.now), step);
+		ck_assert_uint_eq(gateway_next_deadline(&b.gateway, b.now), deadline);
+		ck_assert_mem_eq(&before, &b, sizeof(b));
+		/* a step is due exactly when the deadline says so */
+		ck_assert_int_eq(step != GATEWAY_WAIT, deadline <= b.now);
+		send_now(&b);
+		b.now += i * 37;
+	}
 	tear_down(&b);
 }
 
@@ -501,13 +516,13 @@ START_TEST(N11_pauses_grow_and_end_with_any_packet)
 		submit(&b, 0, 80);
 		sends_at(&b, expected);
 		bounce(&b, NATPMP_E_REFUSED);
-		ended_is(&b, &b.requests[0], NATPMP_E_REFUSED);
+		ended_is(&b, &b.questions[0], NATPMP_E_REFUSED);
 		expected += i < 6 ? 1000U << i : 64000;
 	}
 	submit(&b, 0, 80);
 	b.now += 10000;
 	ck_assert(!send_now(&b));
-	input(&b, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	input(&b, ANY_ANSWER, NULL);
 	ck_assert(send_now(&b));
 	bounce(&b, NATPMP_E_REFUSED);
 	expected = b.now - b.began + 1000; /* from the beginning again */
@@ -515,19 +530,44 @@ START_TEST(N11_pauses_grow_and_end_with_any_packet)
 	sends_at(&b, expected);
 	bounce(&b, NATPMP_E_REFUSED);
 
-	submit(&b, 0, 80); /* an announcement does it, too */
-	b.now += 500;
-	ck_assert(!send_now(&b));
-	announce(&b, "00 80 00 00 ## ## ## ## cb 00 71 05");
-	ck_assert(send_now(&b));
-	bounce(&b, NATPMP_E_REFUSED);
-
-	b.requests[1].wire = (struct wire_request){WIRE_MAP_TCP, 81, 81, 60};
-	engine_submit(&b.engine, &b.requests[1], true); /* and so does somebody who just asked */
+	submit_to(&b, 1, 81, LANE_AT_ONCE); /* a caller is blocked */
 	ck_assert(send_now(&b));
 	bounce(&b, NATPMP_E_REFUSED);
 	submit(&b, 0, 80);
-	engine_relink(&b.engine, NATPMP_OK, OWN); /* and another link */
+	ck_assert(!send_now(&b));
+	gateway_cut_backoff(&b.gateway); /* somebody asks anew */
+	ck_assert(send_now(&b));
+	bounce(&b, NATPMP_E_REFUSED);
+	submit(&b, 0, 80);
+	gateway_relink(&b.gateway, b.now, NATPMP_OK, OWN, true); /* and another link */
+	ck_assert(send_now(&b));
+	tear_down(&b);
+}
+
+/* Packets that nobody asked for, anybody may have sent: they end one backoff in 30 s. */
+START_TEST(H17_a_backoff_ends_once_in_a_window)
+{
+	struct bench b;
+
+	set_up(&b);
+	submit(&b, 0, 80);
+	sends_at(&b, 0);
+	bounce(&b, NATPMP_E_REFUSED);
+	submit(&b, 0, 80);
+	input(&b, ANY_ANSWER, NULL);
+	sends_at(&b, 0);
+	bounce(&b, NATPMP_E_REFUSED);
+	for (uint64_t ms = 1; ms < 30000; ms++) { /* a flood of them */
+		submit(&b, 0, 80);
+		at(&b, ms);
+		input(&b, ANY_ANSWER, NULL);
+		if (send_now(&b)) {
+			ck_assert(ms == 1000 || ms == 3000 || ms == 7000 || ms == 15000);
+			bounce(&b, NATPMP_E_REFUSED);
+		}
+	}
+	at(&b, 30000);
+	input(&b, ANY_ANSWER, NULL);
 	ck_assert(send_now(&b));
 	tear_down(&b);
 }
@@ -547,328 +587,153 @@ START_TEST(N11_silence_pauses_too)
 			sends_at(&b, begins + series[i]);
 		ck_assert_uint_eq(port_sent(&b), 80U + (unsigned)turn);
 		/* one silent question may be that question only */
-		ck_assert_int_eq(b.engine.reach, turn < 2 ? NATPMP_PENDING : NATPMP_E_TIMEOUT);
+		ck_assert_int_eq(b.gateway.reach, turn < 2 ? NATPMP_PENDING : NATPMP_E_TIMEOUT);
 		begins += pause < 8000 ? 7750 : 3750 + pause;
 		pause = pause < 64000 ? 2 * pause : 64000;
 	}
 	sends_at(&b, begins);
-	answer(&b, 90, 0);
-	ck_assert_int_eq(b.engine.reach, NATPMP_OK);
+	answer(&b, &b.questions[10]);
+	ck_assert_int_eq(b.gateway.reach, NATPMP_OK);
 	sends_at(&b, begins); /* no pause any more */
 	tear_down(&b);
 }
 
-/* --- whose answer is that? --- */
-
-START_TEST(N15_opcode_is_the_requests)
-{
-	struct bench b;
-
-	set_up(&b);
-	submit(&b, 0, 80);
-	b.requests[0].wire.opcode = WIRE_MAP_UDP;
-	sends_at(&b, 0);
-	answer(&b, 80, 0); /* 130 */
-	answer(&b, 80, 2);
-	input(&b, "00 80 00 00 ## ## ## ## cb 00 71 05");
-	none_ended(&b);
-	input(&b, "00 81 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20");
-	ended_is(&b, &b.requests[0], NATPMP_OK);
-	ck_assert_uint_eq(b.requests[0].answer.external_port, 80);
-	ck_assert_uint_eq(b.requests[0].answer.lifetime, 7200);
-	tear_down(&b);
-}
-
-START_TEST(N16_late_answers_to_earlier_requests)
-{
-	static const uint16_t results[] = {0, 2, 3, 4, 9};
-	struct bench b;
-
-	set_up(&b);
-	submit(&b, 0, 80);
-	const struct request *two = submit(&b, 1, 81);
-	do
-		next_send(&b);
-	while (port_sent(&b) == 80);
-	ended_is(&b, &b.requests[0], NATPMP_E_TIMEOUT);
-	uint64_t second = b.now - b.began;
-	for (size_t i = 0; i < COUNT(results); i++) {
-		answer(&b, 80, results[i]);
-		none_ended(&b);
-	}
-	sends_at(&b, second + 250); /* goes on */
-	answer(&b, 81, 0);
-	ended_is(&b, two, NATPMP_OK);
-	answer(&b, 81, 4); /* a duplicate that says something else */
-	none_ended(&b);
-	tear_down(&b);
-}
-
-/* There is no transaction id; but success with lifetime 0 is one of a deletion only. */
-START_TEST(N16_answers_to_creation_and_deletion_are_told_apart)
-{
-	struct bench b;
-
-	set_up(&b);
-	struct request *request = submit(&b, 0, 80);
-	sends_at(&b, 0);
-	input(&b, "00 82 00 00 ## ## ## ## 00 50 00 00 00 00 00 00"); /* of a deletion before */
-	none_ended(&b);
-	answer(&b, 80, 0);
-	ended_is(&b, request, NATPMP_OK);
-
-	request->wire.lifetime = 0;
-	engine_submit(&b.engine, request, false);
-	ck_assert(send_now(&b));
-	answer(&b, 80, 0); /* of the creation, again */
-	none_ended(&b);
-	input(&b, "00 82 00 00 ## ## ## ## 00 50 00 00 00 00 00 00");
-	ended_is(&b, request, NATPMP_OK);
-	tear_down(&b);
-}
-
-START_TEST(N19_result_codes)
-{
-	static const struct {
-		uint16_t result;
-		int status;
-	} table[] = {
-		{0, NATPMP_OK},
-		{2, NATPMP_E_NOT_AUTHORIZED},
-		{3, NATPMP_E_NETWORK_FAILURE},
-		{4, NATPMP_E_NO_RESOURCES},
-		{6, NATPMP_E_RESULT},
-		{255, NATPMP_E_RESULT},
-		{256, NATPMP_E_RESULT},
-		{257, NATPMP_E_RESULT},
-		{65535, NATPMP_E_RESULT},
-		{1, NATPMP_E_VERSION},
-		{5, NATPMP_E_OPCODE},
-	};
-	struct bench b;
-
-	set_up(&b);
-	for (size_t i = 0; i < COUNT(table); i++) {
-		submit(&b, 0, 80);
-		sends_at(&b, 0);
-		answer(&b, 80, table[i].result);
-		ended_is(&b, &b.requests[0], table[i].status);
-		ck_assert_int_eq(b.engine.reach, NATPMP_OK);
-	}
-	tear_down(&b);
-}
-
-START_TEST(N18_error_fields_do_not_leak)
+/* It answers, but for one question: the next one is asked without any backoff. */
+START_TEST(N11_one_ignored_question_is_no_silence)
 {
 	struct bench b;
 
 	set_up(&b);
 	submit(&b, 0, 80);
 	sends_at(&b, 0);
-	input(&b, "00 82 00 02 ## ## ## ## 00 50 c8 22 00 00 1c 20");
-	ended_is(&b, &b.requests[0], NATPMP_E_NOT_AUTHORIZED);
-	ck_assert_uint_eq(b.requests[0].answer.external_port, 0);
-	ck_assert_uint_eq(b.requests[0].answer.lifetime, 0);
-	tear_down(&b);
-}
-
-/* An unsupported opcode names the opcode, an unsupported version nothing at all. */
-START_TEST(N16_answers_without_a_port)
-{
-	static const char *const versions[] = {
-		"00 80 00 01 ## ## ## ##",
-		"00 00 00 01 ## ## ## ##",
-		"00 81 00 01 ## ## ## ##",
-		"02 82 00 01 00 00 07 08 00 00 02 2b",
-		"02 80 00 01 00 00 07 08 00 00 02 2b 00 00 00 00 00 00 00 00 00 00 00 00",
-	};
-	struct bench b;
-
-	set_up(&b);
-	submit(&b, 0, 80);
-	sends_at(&b, 0);
-	input(&b, "00 81 00 05 00 50 00 50 00 00 1c 20");
-	input(&b, "00 80 00 05");
-	none_ended(&b);
-	input(&b, "00 82 00 05 00 50 00 50 00 00 1c 20");
-	ended_is(&b, &b.requests[0], NATPMP_E_OPCODE);
-	for (size_t i = 0; i < COUNT(versions); i++) {
-		submit(&b, 0, 80);
-		sends_at(&b, 0);
-		input(&b, versions[i]);
-		ended_is(&b, &b.requests[0], NATPMP_E_VERSION);
-		input(&b, versions[i]); /* to nothing */
-		none_ended(&b);
-	}
-	tear_down(&b);
-}
-
-START_TEST(N23_success_with_port_or_lifetime_zero_is_none)
-{
-	struct bench b;
-
-	set_up(&b);
-	submit(&b, 0, 80);
-	for (size_t i = 0; i < COUNT(series); i++) {
+	answer(&b, &b.questions[0]);
+	submit_to(&b, 0, 80, LANE_AT_ONCE);
+	submit(&b, 1, 81);
+	for (size_t i = 0; i < 5; i++)
 		sends_at(&b, series[i]);
-		input(&b, i % 2 ? "00 82 00 00 ## ## ## ## 00 50 00 00 00 00 1c 20"
-				: "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 00 00");
-		none_ended(&b);
-	}
-	ck_assert_uint_eq(next_send(&b), NEVER);
-	ended_is(&b, &b.requests[0], NATPMP_E_BAD_ANSWER);
-	tear_down(&b);
-}
-
-START_TEST(N20_prefixes_of_a_good_answer_then_the_answer)
-{
-	uint8_t bytes[16];
-	struct bench b;
-
-	set_up(&b);
+	ck_assert_uint_eq(port_sent(&b), 80);
+	sends_at(&b, 7750);
+	ck_assert_uint_eq(port_sent(&b), 81);
+	ck_assert_int_eq(b.gateway.reach, NATPMP_OK);
 	submit(&b, 0, 80);
+	for (size_t i = 1; i < 5; i++)
+		sends_at(&b, 7750 + series[i]);
+	submit(&b, 2, 82);
+	sends_at(&b, 7750 + 7750);
+	ck_assert_int_eq(b.gateway.reach, NATPMP_E_TIMEOUT); /* two of them are */
+	tear_down(&b);
+}
+
+/* --- lanes --- */
+
+enum { RECOVERY = 3000 };
+
+static void expect_recovery(struct bench *b)
+{
+	b->gateway.reboot.recovery_at = b->now + RECOVERY;
+}
+
+START_TEST(N45_what_is_recreated_waits_for_the_delay)
+{
+	struct bench b;
+
+	set_up(&b);
+	expect_recovery(&b);
+	submit_to(&b, 0, 80, LANE_AFTER_RECOVERY);
+	submit_to(&b, 1, 81, LANE_AFTER_BOTH);
+	sends_at(&b, RECOVERY);
+	tear_down(&b);
+}
+
+/* But not what re-creates nothing. */
+START_TEST(N45_others_do_not_wait_for_the_delay)
+{
+	struct bench b;
+
+	set_up(&b);
+	expect_recovery(&b);
+	submit_to(&b, 0, 80, LANE_AFTER_BOTH);
+	submit_to(&b, 1, 81, LANE_AFTER_BACKOFF);
+	submit_to(&b, 2, 82, LANE_AT_ONCE);
 	sends_at(&b, 0);
-	from_hex("00 82 00 00 00 01 51 82 00 50 c8 22 00 00 1c 20", 0, bytes, sizeof(bytes));
-	for (size_t len = 0; len < 16; len++) {
-		engine_input(&b.engine, b.now, bytes, len);
-		none_ended(&b);
-		ck_assert(!b.engine.epoch.known);
+	ck_assert_uint_eq(port_sent(&b), 81);
+	answer(&b, &b.questions[1]);
+	sends_at(&b, 0);
+	ck_assert_uint_eq(port_sent(&b), 82);
+	answer(&b, &b.questions[2]);
+	sends_at(&b, RECOVERY);
+	ck_assert_uint_eq(port_sent(&b), 80);
+	tear_down(&b);
+}
+
+/* A mapping in force passes a backoff, but one a second. */
+START_TEST(N62_mappings_in_force_pass_a_backoff)
+{
+	struct bench b;
+
+	set_up(&b);
+	for (unsigned i = 0; i < 7; i++) { /* 64 s of backoff */
+		submit(&b, 0, 80);
+		next_send(&b);
+		bounce(&b, NATPMP_E_REFUSED);
 	}
-	engine_input(&b.engine, b.now, bytes, 16);
-	ended_is(&b, &b.requests[0], NATPMP_OK);
-	tear_down(&b);
-}
-
-START_TEST(vpn_answers_may_name_port_0_or_the_external_one)
-{
-	struct bench b;
-
-	set_up(&b);
-	submit(&b, 0, 0);
-	b.requests[0].any_port = true;
-	sends_at(&b, 0);
-	input(&b, "00 82 00 00 ## ## ## ## 00 07 93 51 00 00 00 3c");
-	none_ended(&b);
-	input(&b, "00 82 00 00 ## ## ## ## 00 00 93 51 00 00 00 3c");
-	ended_is(&b, &b.requests[0], NATPMP_OK);
-	engine_submit(&b.engine, &b.requests[0], false);
-	sends_at(&b, 0);
-	input(&b, "00 82 00 00 ## ## ## ## 93 51 93 51 00 00 00 3c");
-	ended_is(&b, &b.requests[0], NATPMP_OK);
-	engine_submit(&b.engine, &b.requests[0], false);
-	sends_at(&b, 0);
-	input(&b, "00 82 00 04 ## ## ## ## 00 00 00 00 00 00 00 00");
-	ended_is(&b, &b.requests[0], NATPMP_E_NO_RESOURCES);
-
-	b.requests[0].any_port = false; /* strict, as always without that option */
-	b.requests[0].wire.internal_port = 80;
-	engine_submit(&b.engine, &b.requests[0], false);
-	sends_at(&b, 0);
-	input(&b, "00 82 00 00 ## ## ## ## 93 51 93 51 00 00 00 3c");
-	input(&b, "00 82 00 00 ## ## ## ## 00 00 93 51 00 00 00 3c");
-	none_ended(&b);
-	tear_down(&b);
-}
-
-/* --- is PCP spoken? --- */
-
-START_TEST(pcp_question_is_answered_by_pcp_only)
-{
-	static const struct {
-		const char *hex;
-		int status;
-	} answers[] = {
-		{"02 80 00 00 00 00 00 00 00 00 00 3f 00 00 00 00 00 00 00 00 00 00 00 00",
-		 NATPMP_OK},
-		{"00 80 00 01 ## ## ## ##", NATPMP_E_VERSION},
-		{"00 00 00 01 ## ## ## ##", NATPMP_E_VERSION},
-	};
-	struct bench b;
-
-	set_up(&b);
-	for (size_t i = 0; i < COUNT(answers); i++) {
-		b.requests[0].wire = (struct wire_request){.opcode = WIRE_PCP_ANNOUNCE};
-		engine_submit(&b.engine, &b.requests[0], true);
-		sends_at(&b, 0);
-		ck_assert_uint_eq(b.len, 24);
-		ck_assert_uint_eq(b.bytes[0], 2);
-		ck_assert_mem_eq(b.bytes + 20, "\xc0\xa8\x01\x0a", 4);
-		input(&b, "00 80 00 00 ## ## ## ## cb 00 71 05");
-		input(&b, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20");
-		none_ended(&b);
-		input(&b, answers[i].hex);
-		ended_is(&b, &b.requests[0], answers[i].status);
+	uint64_t began = b.now - b.began;
+	submit(&b, 0, 80);
+	for (uint16_t i = 1; i < 5; i++)
+		submit_to(&b, i, (uint16_t)(80 + i), LANE_AFTER_RECOVERY);
+	for (uint16_t i = 1; i < 5; i++) {
+		sends_at(&b, began + (i - 1U) * BACKOFF_PASS);
+		ck_assert_uint_eq(port_sent(&b), 80 + i);
+		bounce(&b, NATPMP_E_REFUSED);
 	}
+	sends_at(&b, began + 3 * BACKOFF_PASS + 64000);
+	ck_assert_uint_eq(port_sent(&b), 80);
 	tear_down(&b);
 }
 
-/* --- the gateway's clock --- */
+/* --- the reboot --- */
 
-static void jump_in(const char *packet, bool announced, bool seen)
+static void jump_in(const char *packet, bool is_seen)
 {
 	struct bench b;
 
 	set_up(&b);
-	input(&b, "00 80 00 00 00 01 51 80 cb 00 71 05");
-	unsigned before = b.engine.generation;
+	input(&b, "00 80 00 00 00 01 51 80 cb 00 71 05", NULL);
+	instant before = b.gateway.reboot.forgot_at;
 	b.now += 1000;
 	submit(&b, 0, 80);
 	ck_assert(send_now(&b));
-	(announced ? announce : input)(&b, packet);
-	ck_assert_msg(b.engine.generation == before + seen, "%s", packet);
-	if (!seen) { /* and it was not stored either */
-		input(&b, "00 80 00 00 00 01 51 81 cb 00 71 05");
-		ck_assert_msg(b.engine.generation == before, "after %s", packet);
+	input(&b, packet, NULL);
+	ck_assert_msg((b.gateway.reboot.forgot_at > before) == is_seen, "%s", packet);
+	if (!is_seen) { /* and it was not stored either */
+		input(&b, "00 80 00 00 00 01 51 81 cb 00 71 05", NULL);
+		ck_assert_msg(b.gateway.reboot.forgot_at == before, "after %s", packet);
 	}
 	tear_down(&b);
 }
 
 START_TEST(N41_clock_is_seen_in_every_packet)
 {
-	jump_in("00 82 00 00 00 00 00 05 00 50 00 50 00 00 1c 20", false, true); /* the answer */
-	jump_in("00 82 00 04 00 00 00 05 00 50 00 00 00 00 00 00", false, true); /* an error */
-	jump_in("00 82 00 00 00 00 00 05 00 07 00 07 00 00 1c 20", false, true); /* unmatched */
-	jump_in("00 81 00 02 00 00 00 05 00 07 00 00 00 00 00 00", false, true);
-	jump_in("00 80 00 00 00 00 00 05 cb 00 71 05", false, true); /* not asked for */
-	jump_in("00 80 00 03 00 00 00 05", false, true);
-	jump_in("00 80 00 01 00 00 00 05", false, true); /* unsupported version, in its forms */
-	jump_in("00 00 00 01 00 00 00 05", false, true);
-	jump_in("00 80 00 00 00 00 00 05 cb 00 71 05", true, true); /* announced */
-	jump_in("00 80 00 03 00 00 00 05 00 00 00 00", true, true);
+	jump_in("00 82 00 00 00 00 00 05 00 50 00 50 00 00 1c 20", true);
+	jump_in("00 82 00 04 00 00 00 05 00 50 00 00 00 00 00 00", true); /* an error */
+	jump_in("00 81 00 02 00 00 00 05 00 07 00 00 00 00 00 00", true);
+	jump_in("00 82 00 02 00 00 00 05", true); /* cut short */
+	jump_in("00 80 00 00 00 00 00 05 cb 00 71 05", true);
+	jump_in("00 80 00 03 00 00 00 05", true);
+	jump_in("00 80 00 01 00 00 00 05", true); /* unsupported version, in its forms */
+	jump_in("00 00 00 01 00 00 00 05", true);
 }
 
 START_TEST(N43_no_clock_in_these_packets)
 {
-	jump_in("00 83 00 05 00 00 00 05 00 00 1c 20", false, false);
-	jump_in("00 82 00 05 00 00 00 05", false, false);
-	jump_in("02 80 00 01 00 00 07 08 00 00 02 2b 00 00 00 00 00 00 00 00 00 00 00 00", false,
-		false);
-	jump_in("02 80 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00", false,
-		false);
-	jump_in("02 80 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00", true,
-		false);
-	jump_in("00 82 00 00 00 00 00", false, false);
-	jump_in("00 80 00 00 00 00 00 05 cb 00 71", false, false);
-	jump_in("01 80 00 00 00 00 00 05 cb 00 71 05", false, false);
-}
-
-START_TEST(N52_only_address_answers_are_announcements)
-{
-	jump_in("00 82 00 00 00 00 00 05 00 50 00 50 00 00 1c 20", true, false);
-	jump_in("00 82 00 04 00 00 00 05 00 50 00 00 00 00 00 00", true, false);
-	jump_in("00 80 00 01 00 00 00 05", true, false);
-	jump_in("00 83 00 05 00 00 00 05", true, false);
-
-	struct bench b; /* and none of them ends a request */
-	set_up(&b);
-	submit(&b, 0, 80);
-	b.requests[1].wire.opcode = WIRE_ADDRESS;
-	sends_at(&b, 0);
-	announce(&b, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20");
-	announce(&b, "00 82 00 05 ## ## ## ##");
-	announce(&b, "00 80 00 01 ## ## ## ##");
-	none_ended(&b);
-	tear_down(&b);
+	jump_in("00 83 00 05 00 00 00 05 00 00 1c 20", false);
+	jump_in("00 82 00 05 00 00 00 05", false);
+	jump_in("02 80 00 01 00 00 07 08 00 00 02 2b 00 00 00 00 00 00 00 00 00 00 00 00", false);
+	jump_in("02 80 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00", false);
+	jump_in("00 82 00 00 00 00 00", false);
+	jump_in("00 80 00 00 00 00 00 05 cb 00 71", false);
+	jump_in("01 80 00 00 00 00 00 05 cb 00 71 05", false);
+	jump_in("00 82 00 03 00 50 00 00 00 00 00 00", false); /* the request's layout */
 }
 
 START_TEST(N42_state_is_of_one_gateway)
@@ -876,13 +741,58 @@ START_TEST(N42_state_is_of_one_gateway)
 	struct bench b;
 
 	set_up(&b);
-	input(&b, "00 80 00 00 00 01 51 80 cb 00 71 05");
-	unsigned before = b.engine.generation;
-	engine_relink(&b.engine, NATPMP_OK, OWN);
-	ck_assert_uint_ne(b.engine.generation, before); /* it knows nothing of us, ... */
-	before = b.engine.generation;
-	input(&b, "00 80 00 00 00 00 00 05 cb 00 71 05"); /* ... and has a clock of its own */
-	ck_assert_uint_eq(b.engine.generation, before);
+	input(&b, "00 80 00 00 00 01 51 80 cb 00 71 05", NULL);
+	instant before = b.gateway.reboot.forgot_at;
+	b.now += 1000;
+	gateway_relink(&b.gateway, b.now, NATPMP_OK, OWN, false);
+	ck_assert_uint_gt(b.gateway.reboot.forgot_at, before); /* it knows nothing of us, ... */
+	before = b.gateway.reboot.forgot_at;
+	input(&b, "00 80 00 00 00 00 00 05 cb 00 71 05", NULL); /* ... has a clock of its own */
+	ck_assert_uint_eq(b.gateway.reboot.forgot_at, before);
+	tear_down(&b);
+}
+
+/* What was granted and what was forgotten in one wake-up: the order counts. */
+START_TEST(N44_grants_and_reboots_of_one_instant)
+{
+	struct bench b;
+	const struct reboot *reboot = &b.gateway.reboot;
+
+	set_up(&b);
+	input(&b, "00 80 00 00 00 01 51 80 cb 00 71 05", NULL);
+	instant before = gateway_note_grant(&b.gateway, b.now);
+	input(&b, "00 80 00 00 00 00 00 05 cb 00 71 05", NULL);
+	ck_assert_uint_lt(before, reboot->forgot_at);
+	instant after = gateway_note_grant(&b.gateway, b.now);
+	ck_assert_uint_ge(after, reboot->forgot_at);
+	tear_down(&b);
+}
+
+/* However many packets say so. */
+START_TEST(H9_one_reboot_in_a_window)
+{
+	struct bench b;
+
+	set_up(&b);
+	unsigned reboots = 0;
+	instant last = b.gateway.reboot.forgot_at;
+	for (uint64_t ms = 0; ms < 10 * MINUTE; ms += 50) {
+		at(&b, ms);
+		gateway_on_time(&b.gateway, b.now);
+		input(&b,
+		      ms / 50 % 2 ? "00 80 00 00 00 00 00 05 cb 00 71 05"
+				  : "00 80 00 00 00 01 51 80 cb 00 71 05",
+		      NULL);
+		instant forgot_at = b.gateway.reboot.forgot_at;
+		if (forgot_at == last)
+			continue;
+		ck_assert(!reboots || forgot_at - last >= SUSPICION_WINDOW);
+		ck_assert_uint_le(b.gateway.reboot.recovery_at - b.now, RECOVERY_DELAY_MAX);
+		last = forgot_at;
+		reboots++;
+	}
+	ck_assert_uint_ge(reboots, 19);
+	ck_assert_uint_le(reboots, 22);
 	tear_down(&b);
 }
 
@@ -893,15 +803,15 @@ START_TEST(H5_relink_sends_again_what_was_in_flight)
 	struct bench b;
 
 	set_up(&b);
-	const struct request *one = submit(&b, 0, 80);
+	struct question *one = submit(&b, 0, 80);
 	for (size_t i = 0; i < 4; i++)
 		sends_at(&b, series[i]);
 	at(&b, 2000);
-	engine_relink(&b.engine, NATPMP_OK, IP(10, 0, 0, 7));
+	gateway_relink(&b.gateway, b.now, NATPMP_OK, IP(10, 0, 0, 7), false);
+	gateway_recover(&b.gateway);
 	for (size_t i = 0; i < 9; i++) /* its whole series for the new gateway */
 		sends_at(&b, 2000 + series[i]);
-	answer(&b, 80, 0);
-	ended_is(&b, one, NATPMP_OK);
+	answer(&b, one);
 	tear_down(&b);
 }
 
@@ -913,73 +823,40 @@ START_TEST(H5_nothing_is_sent_without_a_gateway)
 	submit(&b, 0, 80);
 	sends_at(&b, 0);
 	submit(&b, 1, 81);
-	engine_relink(&b.engine, NATPMP_E_NO_GATEWAY, 0);
-	ck_assert_int_eq(b.engine.reach, NATPMP_E_NO_GATEWAY);
-	ck_assert_uint_eq(engine_deadline(&b.engine), NEVER);
+	gateway_relink(&b.gateway, b.now, NATPMP_E_NO_GATEWAY, 0, false);
+	ck_assert_int_eq(b.gateway.link_status, NATPMP_E_NO_GATEWAY);
+	ck_assert(gateway_seems_away(&b.gateway));
+	ck_assert_uint_eq(gateway_next_deadline(&b.gateway, b.now), NEVER);
 	b.now += HOUR;
 	ck_assert(!send_now(&b));
-	submit(&b, 2, 82);
+	submit_to(&b, 2, 82, LANE_AT_ONCE);
 	ck_assert(!send_now(&b));
+	input(&b, ANY_ANSWER, NULL); /* of the old one */
+	ck_assert(!b.gateway.clock.is_known);
 	none_ended(&b);
-	engine_relink(&b.engine, NATPMP_OK, OWN);
+	gateway_relink(&b.gateway, b.now, NATPMP_OK, OWN, true);
 	sends_at(&b, HOUR);
-	tear_down(&b);
-}
-
-START_TEST(N45_nothing_new_is_sent_during_the_delay)
-{
-	struct bench b;
-
-	set_up(&b);
-	b.engine.hold_off = b.now + 3000;
-	b.requests[0].waits = true;
-	submit(&b, 0, 80);
-	ck_assert_uint_eq(engine_deadline(&b.engine), b.now + 3000);
-	engine_submit(&b.engine, &b.requests[0], true);
-	sends_at(&b, 3000);
-	tear_down(&b);
-}
-
-/* But for whom nothing is re-created. */
-START_TEST(N45_others_do_not_wait_for_the_delay)
-{
-	struct bench b;
-
-	set_up(&b);
-	b.engine.hold_off = b.now + 3000;
-	b.requests[0].waits = true;
-	submit(&b, 0, 80);
-	submit(&b, 1, 81);
-	sends_at(&b, 0);
-	ck_assert_uint_eq(port_sent(&b), 81);
-	answer(&b, 81, 0);
-	sends_at(&b, 3000);
-	ck_assert_uint_eq(port_sent(&b), 80);
 	tear_down(&b);
 }
 
 int main(void)
 {
 	return RUN_TESTS(
-		"engine", N7_send_times, N54_address_request_has_its_own_series,
+		"gateway", N7_send_times, N54_address_request_has_its_own_series,
 		N6_retransmissions_are_identical, N8_junk_neither_resets_nor_consumes_a_step,
 		N8_late_wake_ups_do_not_stretch_the_series, N8_missed_steps_are_not_made_up_for,
 		N9_port_unreachable_ends_at_once,
-		H3_port_unreachable_counts_for_the_very_request_only, N10_other_icmp_is_a_hint_only,
+		H3_port_unreachable_counts_for_the_very_request_only,
+		N9_port_unreachable_with_any_quote, N10_other_icmp_is_a_hint_only,
 		N5_one_request_at_a_time, N5_a_silent_one_gives_way_after_five_sends,
-		N5_a_newcomer_does_not_wait_for_a_silent_one, N5_the_soonest_due_goes_first,
-		N5_cancelled_in_any_state, N11_pauses_grow_and_end_with_any_packet,
-		N9_port_unreachable_with_any_quote, N16_late_refusal_of_a_pcp_question,
-		N11_silence_pauses_too, N15_opcode_is_the_requests,
-		N16_late_answers_to_earlier_requests,
-		N16_answers_to_creation_and_deletion_are_told_apart, N19_result_codes,
-		N18_error_fields_do_not_leak, N16_answers_without_a_port,
-		N23_success_with_port_or_lifetime_zero_is_none,
-		N20_prefixes_of_a_good_answer_then_the_answer,
-		vpn_answers_may_name_port_0_or_the_external_one,
-		pcp_question_is_answered_by_pcp_only, N41_clock_is_seen_in_every_packet,
-		N43_no_clock_in_these_packets, N52_only_address_answers_are_announcements,
-		N42_state_is_of_one_gateway, H5_relink_sends_again_what_was_in_flight,
-		H5_nothing_is_sent_without_a_gateway, N45_nothing_new_is_sent_during_the_delay,
-		N45_others_do_not_wait_for_the_delay);
+		N5_a_newcomer_does_not_wait_for_a_silent_one,
+		N5_a_superseded_one_gives_way_after_five_sends, N5_the_lowest_rank_goes_first,
+		N5_withdrawn_in_any_state, deciding_changes_nothing,
+		N11_pauses_grow_and_end_with_any_packet, H17_a_backoff_ends_once_in_a_window,
+		N11_silence_pauses_too, N11_one_ignored_question_is_no_silence,
+		N45_what_is_recreated_waits_for_the_delay, N45_others_do_not_wait_for_the_delay,
+		N62_mappings_in_force_pass_a_backoff, N41_clock_is_seen_in_every_packet,
+		N43_no_clock_in_these_packets, N42_state_is_of_one_gateway,
+		N44_grants_and_reboots_of_one_instant, H9_one_reboot_in_a_window,
+		H5_relink_sends_again_what_was_in_flight, H5_nothing_is_sent_without_a_gateway);
 }
