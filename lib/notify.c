@@ -61,12 +61,16 @@ int natpmp_start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping, natpmp_do
 	return status;
 }
 
+static bool unmap_is_over(const natpmp_ctx *ctx, const struct unmap *unmap)
+{
+	return !unmap->closing.left || ctx->link.status < NATPMP_OK;
+}
+
 static void end_unmap(natpmp_ctx *ctx, struct unmap *unmap)
 {
-	int status = unmap->closing.status;
+	const struct closing *closing = &unmap->closing;
+	int status = closing->left ? client_excuse(&ctx->client, closing) : closing->status;
 
-	if (unmap->closing.left)
-		status = ctx->link.status < NATPMP_OK ? ctx->link.status : NATPMP_E_TIMEOUT;
 	client_stop_closing(&ctx->client, &unmap->closing, clock_ms());
 	list_remove(&unmap->list);
 	if (unmap->done)
@@ -80,7 +84,7 @@ static struct unmap *next_ended_unmap(natpmp_ctx *ctx)
 
 	for (struct list *node = ctx->unmaps.next; node != &ctx->unmaps; node = node->next) {
 		struct unmap *unmap = container_of(node, struct unmap, list);
-		if (!unmap->closing.left || unmap->deadline <= now)
+		if (unmap_is_over(ctx, unmap) || unmap->deadline <= now)
 			return unmap;
 	}
 	return NULL;
@@ -160,7 +164,7 @@ instant notify_next_deadline(const natpmp_ctx *ctx)
 	for (const struct list *node = ctx->unmaps.next; node != &ctx->unmaps; node = node->next) {
 		const struct unmap *unmap =
 			container_of((struct list *)(uintptr_t)node, struct unmap, list);
-		at = earlier(at, unmap->closing.left ? unmap->deadline : 0);
+		at = earlier(at, unmap_is_over(ctx, unmap) ? 0 : unmap->deadline);
 	}
 	return at;
 }

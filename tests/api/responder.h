@@ -39,6 +39,7 @@ struct responder;
 struct responder *responder_start(void);
 /* At that port, 0 = any. NULL: it is taken. */
 struct responder *responder_start_at(uint16_t port);
+struct responder *responder_start_on(uint32_t address, uint16_t port);
 void responder_stop(struct responder *responder);
 uint16_t responder_port(const struct responder *responder);
 void responder_be(struct responder *responder, const struct manner *manner);
