@@ -262,7 +262,9 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	grant->is_possible = !grant->question.message.vpn;
 	grant->gateway_expires_at = now + (duration)response->lifetime * MS_PER_S;
 	if (began_at + lifetime <= now) {
-		grant->act_at = now; /* until the next answer it is as it was */
+		/* Until the next answer it is as it was. The question is not asked before its other
+		 * sends were answered, or those would be taken for the answer. */
+		grant->act_at = now + earlier(now - began_at, OVER_DELAY_MAX);
 		return false;
 	}
 	grant->is_granted = true;

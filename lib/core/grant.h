@@ -16,7 +16,9 @@ enum {
 	RANK_PENALTY = 60000,   /* ms; what failed ranks so much later, for each failure ... */
 	RANK_PENALTIES_MAX = 8, /* ... up to this many */
 	RENEWAL_DELAY_MAX = 86400000, /* ms; never plan further ahead, whatever was granted */
-	DELETION_TRIES = 5,           /* turns without an answer; then the lifetime has to end it */
+	OVER_DELAY_MAX =
+		2000,       /* ms; what was over when it was granted is asked for again by then */
+	DELETION_TRIES = 5, /* turns without an answer; then the lifetime has to end it */
 };
 
 enum grant_state {

@@ -420,6 +420,25 @@ START_TEST(N5_a_newcomer_does_not_wait_for_a_silent_one)
 	tear_down(&b);
 }
 
+/* An answer to any of its sends counts for 127.75 s after the last of them. */
+START_TEST(N58_a_send_may_be_answered_for_127_s)
+{
+	struct bench b;
+
+	set_up(&b);
+	struct question *question = submit(&b, 0, 80);
+	ck_assert(!question_is_outstanding(question, b.now));
+	sends_at(&b, 0);
+	sends_at(&b, 250);
+	ck_assert(question_is_outstanding(question, b.now));
+	gateway_withdraw(&b.gateway, question);
+	ck_assert(question_is_outstanding(question, b.now + 127750));
+	ck_assert(!question_is_outstanding(question, b.now + 127751));
+	input(&b, ANY_ANSWER, question);
+	ck_assert(!question_is_outstanding(question, b.now));
+	tear_down(&b);
+}
+
 /* The question has been taken over by another one of its owner: the same. */
 START_TEST(N5_a_superseded_one_gives_way_after_five_sends)
 {
@@ -850,7 +869,8 @@ int main(void)
 		N9_port_unreachable_with_any_quote, N10_other_icmp_is_a_hint_only,
 		N5_one_request_at_a_time, N5_a_silent_one_gives_way_after_five_sends,
 		N5_a_newcomer_does_not_wait_for_a_silent_one,
-		N5_a_superseded_one_gives_way_after_five_sends, N5_the_lowest_rank_goes_first,
+		N5_a_superseded_one_gives_way_after_five_sends,
+		N58_a_send_may_be_answered_for_127_s, N5_the_lowest_rank_goes_first,
 		N5_withdrawn_in_any_state, deciding_changes_nothing,
 		N11_pauses_grow_and_end_with_any_packet, H17_a_backoff_ends_once_in_a_window,
 		N11_silence_pauses_too, N11_one_ignored_question_is_no_silence,

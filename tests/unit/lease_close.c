@@ -417,6 +417,157 @@ START_TEST(N38_delete_all_does_not_take_what_was_held_since)
 	story_end(&s);
 }
 
+/* Some gateways delete both protocols': so nothing may be held at all. */
+START_TEST(N38_delete_all_is_refused_while_anything_is_held)
+{
+	struct story s;
+	struct closing closing;
+
+	story_begin(&s);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	ck_assert_int_eq(client_close(&s.client, &closing, NATPMP_UDP, 0, story_now(&s)),
+			 NATPMP_E_HELD);
+	ck_assert_int_eq(client_close(&s.client, &closing, NATPMP_TCP_UDP, 0, story_now(&s)),
+			 NATPMP_E_HELD);
+	nothing_happens_until(&s, HOUR - 1);
+	story_end(&s);
+}
+
+/* A released mapping whose deletion waits is mapped by a blocking call: the mapping is left, and
+ * nothing is owed any more. */
+START_TEST(N35_mapped_again_and_left)
+{
+	struct story s;
+
+	story_begin(&s);
+	program_releases(&s, lease_is_up(&s, NATPMP_TCP, 80, 7200));
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	struct lease *web = program_maps(&s, NATPMP_TCP, 80, 0, 600);
+	gateway_confirms(&s);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 600);
+	gateway_grants(&s, 80, 600);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	ck_assert_int_eq(web->status, NATPMP_OK);
+	program_leaves(&s, web);
+	ck_assert(client_is_empty(&s.client));
+	nothing_happens_until(&s, HOUR);
+	story_end(&s);
+}
+
+/* The same before the deletion was sent: it takes the mapping over. */
+START_TEST(N35_mapped_again_before_its_deletion)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *old = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	program_asks_address(&s);
+	client_asks_address(&s, 0);
+	program_releases(&s, old); /* its deletion waits */
+	struct lease *web = program_maps(&s, NATPMP_TCP, 80, 0, 600);
+	gateway_tells_address(&s, ADDRESS);
+	program_stops_asking_address(&s);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 600);
+	ck_assert_int_eq(web->status, NATPMP_PENDING); /* it was granted on other terms */
+	gateway_grants(&s, 80, 600);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	ck_assert_uint_eq(lease_lifetime(web), 600);
+	program_leaves(&s, web);
+	ck_assert(client_is_empty(&s.client));
+	nothing_happens_until(&s, HOUR);
+	story_end(&s);
+}
+
+/* The blocking call fails: what was released is still to be deleted. */
+START_TEST(N35_mapped_again_in_vain)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *old = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	program_asks_address(&s);
+	client_asks_address(&s, 0);
+	program_releases(&s, old);
+	struct lease *web = program_maps(&s, NATPMP_TCP, 80, 0, 600);
+	gateway_tells_address(&s, ADDRESS);
+	program_stops_asking_address(&s);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 600);
+	gateway_refuses(&s, 4);
+	ck_assert_int_eq(web->status, NATPMP_E_NO_RESOURCES);
+	program_leaves(&s, web);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	gateway_confirms(&s);
+	ck_assert(client_is_empty(&s.client));
+	ck_assert_int_eq(leftover_status(&s), NATPMP_OK);
+	nothing_happens_until(&s, HOUR);
+	story_end(&s);
+}
+
+/* One of two callers goes: the other one is answered. */
+START_TEST(N36_one_of_two_callers_goes)
+{
+	struct story s;
+	struct closing gone;
+
+	story_begin(&s);
+	ck_assert_int_eq(client_close(&s.client, &gone, NATPMP_TCP, 80, story_now(&s)), NATPMP_OK);
+	struct closing *stays = program_unmaps(&s, NATPMP_TCP_UDP, 80);
+	client_sends_something(&s);
+	client_stop_closing(&s.client, &gone, story_now(&s));
+	gateway_confirms(&s);
+	client_sends_something(&s);
+	gateway_refuses(&s, 2);
+	ck_assert(!stays->left);
+	ck_assert_int_eq(stays->status, NATPMP_E_NOT_AUTHORIZED);
+	ck_assert(client_is_empty(&s.client));
+	story_end(&s);
+}
+
+/* Both callers go: so does the question. */
+START_TEST(N36_all_callers_go)
+{
+	struct story s;
+	struct closing one, two;
+
+	story_begin(&s);
+	ck_assert_int_eq(client_close(&s.client, &one, NATPMP_TCP, 80, story_now(&s)), NATPMP_OK);
+	ck_assert_int_eq(client_close(&s.client, &two, NATPMP_TCP, 80, story_now(&s)), NATPMP_OK);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	client_stop_closing(&s.client, &one, story_now(&s));
+	client_repeats(&s, 1);
+	client_stop_closing(&s.client, &two, story_now(&s));
+	ck_assert(client_is_empty(&s.client));
+	nothing_happens_until(&s, HOUR);
+	story_end(&s);
+}
+
+/* A caller waits for the deletion of what was released, too; it goes, and the deletion goes on. */
+START_TEST(N36_a_caller_beside_a_release)
+{
+	struct story s;
+	struct closing closing;
+
+	story_begin(&s);
+	program_releases(&s, lease_is_up(&s, NATPMP_TCP, 80, 7200));
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	ck_assert_int_eq(client_close(&s.client, &closing, NATPMP_TCP, 80, story_now(&s)),
+			 NATPMP_OK);
+	client_repeats(&s, 2);
+	client_stop_closing(&s.client, &closing, story_now(&s));
+	ck_assert_uint_eq(closing.left, NATPMP_TCP);
+	clock_runs_until(&s, SECOND);
+	ck_assert(!mapping_is_closed(&s, NATPMP_TCP, 80));
+	while (s.sent_told == s.sent_count)
+		clock_runs_until(&s, s.now + SECOND);
+	struct sent again = client_sends_something(&s);
+	ck_assert(sent_is_deletion(&again));
+	gateway_confirms(&s);
+	ck_assert(client_is_empty(&s.client));
+	story_end(&s);
+}
+
 /* Two that wait for the same deletion: one question is enough, and neither is told that it is done
  * before it is. */
 START_TEST(N36_two_deletions_of_the_same)
@@ -484,7 +635,10 @@ START_TEST(N37_refused_when_it_is_over)
 
 int main(void)
 {
-	return RUN_TESTS("lease-close", N35_deletion_bytes, N36_result_0_is_enough,
+	return RUN_TESTS("lease-close", N38_delete_all_is_refused_while_anything_is_held,
+			 N35_mapped_again_and_left, N35_mapped_again_before_its_deletion,
+			 N35_mapped_again_in_vain, N36_one_of_two_callers_goes, N36_all_callers_go,
+			 N36_a_caller_beside_a_release, N35_deletion_bytes, N36_result_0_is_enough,
 			 N37_refused_deletion_is_reported_and_not_retried, N37_refused_and_echoed,
 			 N12_silent_deletion_ends, N12_no_deletion_past_the_expiry,
 			 N12_refused_deletion_by_icmp, N12_released_before_anything_was_sent,

@@ -243,6 +243,109 @@ START_TEST(H5_fifty_changes_in_a_row)
 	story_end(&s);
 }
 
+/* The link was lost with a question on its way, and what came of that is not known: released, it
+ * is deleted when the link is back. */
+START_TEST(N12_asked_for_when_the_link_was_lost)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	link_is_lost(&s);
+	lease_goes_down(&s, 0, web, NATPMP_E_NO_GATEWAY);
+	clock_runs_until(&s, 100);
+	program_releases(&s, web);
+	ck_assert(!mapping_is_closed(&s, NATPMP_TCP, 80));
+	nothing_happens_until(&s, MINUTE);
+	link_returns(&s);
+	client_deletes(&s, MINUTE, NATPMP_TCP, 80);
+	gateway_confirms(&s);
+	ck_assert_int_eq(leftover_status(&s), NATPMP_OK);
+	ck_assert(client_is_empty(&s.client));
+	story_end(&s);
+}
+
+/* The farewell to another gateway is not confirmed: so it may be left there, until it ends. */
+START_TEST(H6_an_unconfirmed_farewell_is_told)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 0, web, 80);
+	program_releases(&s, web);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	gateway_confirms(&s);
+	ck_assert(client_is_empty(&s.client));
+	ck_assert_int_eq(leftover_status(&s), NATPMP_E_TIMEOUT);
+	nothing_happens_until(&s, 2 * HOUR - 1);
+	ck_assert_int_eq(leftover_status(&s), NATPMP_E_TIMEOUT);
+	nothing_happens_until(&s, 2 * HOUR);
+	ck_assert_int_eq(leftover_status(&s), NATPMP_OK);
+	story_end(&s);
+}
+
+/* Every host behind a gateway that restarts loses its link at that moment and has it back at one
+ * time: what was granted before is asked for after a random delay. */
+START_TEST(N45_the_link_returns_after_a_restart)
+{
+	uint64_t least = NEVER, most = 0;
+
+	for (uint64_t seed = 0; seed < 200; seed++) {
+		struct story s;
+
+		story_begin_with(&s, seed * 0x9e3779b97f4a7c15, false);
+		struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+		clock_runs_until(&s, WHEN);
+		link_is_lost(&s);
+		lease_goes_down(&s, WHEN, web, NATPMP_E_NO_GATEWAY);
+		clock_runs_until(&s, WHEN + 30 * SECOND);
+		gateway_reboots(&s);
+		link_returns(&s);
+		uint64_t at = client_sends_something(&s).at - (WHEN + 30 * SECOND);
+		ck_assert_uint_le(at, 5 * SECOND);
+		least = at < least ? at : least;
+		most = at > most ? at : most;
+		story_end(&s);
+	}
+	ck_assert_uint_lt(least, 200);
+	ck_assert_uint_gt(most, 4800);
+}
+
+/* What that gateway never granted is asked for at once, and so is all at another gateway. */
+START_TEST(N45_no_delay_where_nothing_was_granted)
+{
+	struct story s;
+
+	story_begin(&s);
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, WHEN);
+	link_is_lost(&s);
+	story_skip(&s);
+	struct lease *dns = program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	lease_goes_down(&s, WHEN, dns, NATPMP_E_NO_GATEWAY);
+	clock_runs_until(&s, WHEN + MINUTE);
+	link_returns(&s);
+	client_asks(&s, WHEN + MINUTE, NATPMP_UDP, 53, 53, 7200);
+	gateway_grants(&s, 53, 7200);
+	link_is_lost(&s);
+	story_skip(&s);
+	link_changes(&s, OTHER_GATEWAY, OTHER_OWN);
+	s.gateway = gateway_obliges;
+	s.sent_told = s.sent_count;
+	clock_runs_until(&s, s.now + 250);
+	ck_assert_int_eq(dns->told.status, NATPMP_OK);
+	story_skip(&s);
+	story_end(&s);
+}
+
 /* --- blocking calls --- */
 
 /* One half was granted by the gateway before: it has to be had of this one, too. */
@@ -392,11 +495,14 @@ START_TEST(H5_address_is_asked_for_anew)
 int main(void)
 {
 	return RUN_TESTS(
-		"lease-link", H5_new_gateway, H5_new_gateway_is_no_event_if_nothing_changed,
-		H5_new_gateway_is_silent, H5_new_gateway_refuses, H5_route_gone_and_back,
-		H5_ports_are_kept_over_an_outage, H5_held_without_a_gateway,
-		H5_released_without_a_gateway, H6_deletion_does_not_follow_to_the_new_gateway,
-		H5_request_in_flight, H5_pending_recovery_is_over, H5_fifty_changes_in_a_row,
+		"lease-link", N12_asked_for_when_the_link_was_lost,
+		H6_an_unconfirmed_farewell_is_told, N45_the_link_returns_after_a_restart,
+		N45_no_delay_where_nothing_was_granted, H5_new_gateway,
+		H5_new_gateway_is_no_event_if_nothing_changed, H5_new_gateway_is_silent,
+		H5_new_gateway_refuses, H5_route_gone_and_back, H5_ports_are_kept_over_an_outage,
+		H5_held_without_a_gateway, H5_released_without_a_gateway,
+		H6_deletion_does_not_follow_to_the_new_gateway, H5_request_in_flight,
+		H5_pending_recovery_is_over, H5_fifty_changes_in_a_row,
 		H5_another_gateway_between_two_halves, N44_restart_between_two_halves,
 		H5_another_gateway_before_the_address_is_told, H5_no_gateway_during_a_deletion,
 		H5_address_is_asked_for_anew, N44_restart_before_the_address_is_told,

@@ -95,12 +95,12 @@ START_TEST(N31_silence_for_60_s)
 	client_repeats(&s, 7); /* up to 91.75 s */
 	gateway_grants(&s, 80, 60);
 	/* That may have been the answer to the first of all, at 30 s, and its time be over. */
-	client_asks(&s, 91750, NATPMP_TCP, 80, 80, 60);
+	client_asks(&s, 93750, NATPMP_TCP, 80, 80, 60);
 	gateway_grants(&s, 80, 60);
-	lease_comes_up(&s, 91750, web, 80);
-	client_asks_address(&s, 91750);
+	lease_comes_up(&s, 93750, web, 80);
+	client_asks_address(&s, 93750);
 	gateway_tells_address(&s, ADDRESS);
-	client_asks(&s, 121750, NATPMP_TCP, 80, 80, 60);
+	client_asks(&s, 123750, NATPMP_TCP, 80, 80, 60);
 	story_end(&s);
 }
 
@@ -131,11 +131,11 @@ START_TEST(N29_over_when_it_is_granted)
 	client_asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
 	client_repeats(&s, 7);
 	gateway_grants(&s, 80, 20); /* after 31.75 s */
-	client_asks(&s, HOUR + 31750, NATPMP_TCP, 80, 80, 7200);
+	client_asks(&s, HOUR + 33750, NATPMP_TCP, 80, 80, 7200);
 	gateway_grants(&s, 80, 20);
-	client_asks_address(&s, HOUR + 31750);
+	client_asks_address(&s, HOUR + 33750);
 	gateway_tells_address(&s, ADDRESS);
-	client_asks(&s, HOUR + 41750, NATPMP_TCP, 80, 80, 7200);
+	client_asks(&s, HOUR + 43750, NATPMP_TCP, 80, 80, 7200);
 	story_end(&s);
 }
 

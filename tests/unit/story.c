@@ -147,6 +147,7 @@ static bool note_events(struct story *s)
 	bool any = false;
 
 	while ((lease = client_event(&s->client, &before))) {
+
 		if (is_call(lease))
 			continue;
 		s->events = grown(s->events, s->event_count, &s->event_room, sizeof(*s->events));
