@@ -11,15 +11,14 @@
 
 #include "failure.h"
 #include "json.h"
+#include "lookup.h"
 #include "template.h"
-
-enum { STATUS_CANNOT_RUN = 126, STATUS_NOT_FOUND = 127 }; /* as a shell has it */
 
 static void step_aside(void)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	setpgid(0, 0);
+	setsid();
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
 	dup2(STDERR_FILENO, STDOUT_FILENO);
@@ -30,7 +29,7 @@ static const char *const names[] = {"INTERNAL_PORT", "EXTERNAL_PORT", "INTERNAL_
 				    "EXTERNAL_ADDRESS", "PROTOCOL"};
 enum { NAMES = sizeof(names) / sizeof(*names) };
 
-static bool is_ours(const char *variable)
+static bool is_of_mapping(const char *variable)
 {
 	if (strncmp(variable, "NATPMP_", 7) != 0)
 		return false;
@@ -51,29 +50,29 @@ static bool is_ours(const char *variable)
 	return false;
 }
 
-/* What a natpmp that runs this one has said of its own mappings. */
+/* What a natpmp that runs this one has said of its own mappings, and the service manager to us. */
 static void forget_environment(void)
 {
 	char **kept = environ;
 
 	for (char **variable = environ; *variable; variable++) {
-		if (!is_ours(*variable))
+		if (!is_of_mapping(*variable))
 			*kept++ = *variable;
 	}
 	*kept = NULL;
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_PID");
+	unsetenv("WATCHDOG_USEC");
 }
 
-pid_t child_fork(const struct signals *signals, bool aside)
+pid_t child_fork(bool aside)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		if (aside)
 			step_aside();
-		signals_restore(signals);
 		forget_environment();
-	} else if (pid > 0 && aside) {
-		setpgid(pid, pid); /* whoever of the two comes first */
 	}
 	return pid;
 }
@@ -96,17 +95,15 @@ void child_environment(const char *prefix, const char *suffix, const natpmp_mapp
 	}
 }
 
-static void fail(const char *what, int error)
+__attribute__((noreturn)) static void fail(const char *what, int error)
 {
-	options_mistake("cannot run %s: %s; look at its name and its permissions", what,
-			strerror(error));
-	_exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
+	_exit(lookup_refuse(what, error));
 }
 
 /* Nothing is freed: exec or exit does. */
-void child_exec(char *const *words, const natpmp_mapping *mapping)
+void child_exec(const struct signals *signals, char *const *words, bool shell,
+		const natpmp_mapping *mapping)
 {
-	bool shell = !words[1];
 	char **arguments;
 	size_t count = 0;
 
@@ -120,12 +117,12 @@ void child_exec(char *const *words, const natpmp_mapping *mapping)
 		if (!arguments[i])
 			fail(words[i], ENOMEM);
 	}
+	signals_restore(signals);
 	if (shell)
 		execl("/bin/sh", "sh", "-c", "--", arguments[0], (char *)NULL);
 	else
 		execvp(arguments[0], arguments);
 	fail(shell ? "/bin/sh" : arguments[0], errno);
-	abort();
 }
 
 int child_exit_status(int wait_status)

@@ -8,6 +8,8 @@
 #define NEVER UINT64_MAX
 
 uint64_t now_ms(void);
+/* The same, but going on while the host is suspended. */
+uint64_t now_awake_or_not_ms(void);
 /* For poll(): how long until then, -1 for NEVER. */
 int ms_until(uint64_t then);
 

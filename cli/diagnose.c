@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * --json gives one object: event "check", gateway, gateway_port, interface,
- * internal_address; natpmp and pcp (is it spoken?), natpmp_error; round_trip_us,
+ * internal_address; natpmp and pcp (is it spoken? null: not asked), natpmp_error; round_trip_us,
  * uptime (s); external_address, external_kind; mapping (was a test mapping
  * granted? null: not tried), mapping_error; works, verdict (a word), message,
  * advice (null when it works).
@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "failure.h"
 #include "json.h"
@@ -32,8 +33,8 @@ struct findings {
 struct verdict {
 	int exit_status;
 	const char *word;
-	char message[200];
-	char advice[160]; /* "": none needed */
+	char message[280];
+	char advice[360]; /* "": none needed */
 };
 
 __attribute__((format(printf, 3, 4))) static void row(struct output *output, const char *label,
@@ -48,8 +49,8 @@ __attribute__((format(printf, 3, 4))) static void row(struct output *output, con
 	va_start(arguments, format);
 	vsnprintf(value, sizeof(value), format, arguments);
 	va_end(arguments);
-	snprintf(line, sizeof(line), output->align ? "%-18s%s%s\n" : "%s%s%s\n", label,
-		 output->align ? "" : ": ", value);
+	snprintf(line, sizeof(line), output->terminal ? "%-18s%s%s\n" : "%s%s%s\n", label,
+		 output->terminal ? "" : ": ", value);
 	output_text(output, line);
 }
 
@@ -100,15 +101,17 @@ static void show_uptime(struct output *output, uint32_t seconds)
 static void find_service(natpmp_ctx *ctx, struct output *output, struct findings *found)
 {
 	const natpmp_probe *probe = &found->probe;
-	int status = natpmp_get_probe(ctx, &found->probe);
+	int status;
 
+	output_asking(output);
+	status = natpmp_get_probe(ctx, &found->probe);
 	if (status != NATPMP_OK) {
 		found->link_status = status;
 		return;
 	}
 	found->probed = true;
 	if (speaks_natpmp(found))
-		row(output, "NAT-PMP", "yes, answers within %.1f ms", probe->round_trip / 1000.0);
+		row(output, "NAT-PMP", "yes, answers within %.1f ms", probe->round_trip < 100 ? 0.1 : probe->round_trip / 1000.0);
 	else
 		row(output, "NAT-PMP", "no: %s", natpmp_strerror(probe->status));
 	row(output, "PCP", "%s", probe->pcp_status == NATPMP_OK ? "yes" : "no");
@@ -131,6 +134,7 @@ static void try_mapping(natpmp_ctx *ctx, struct output *output, struct findings 
 	mapping->protocol = options->wanted->protocol;
 	mapping->lifetime = TEST_LIFETIME;
 	found->tried = true;
+	output_asking(output);
 	found->map_status = natpmp_map(ctx, mapping);
 	if (found->map_status != NATPMP_OK) {
 		row(output, "test mapping", "no: %s", natpmp_strerror(found->map_status));
@@ -148,22 +152,32 @@ static void try_mapping(natpmp_ctx *ctx, struct output *output, struct findings 
 
 /* --------------------------------------------------------------- judging -- */
 
-static struct verdict of_status(int status, const struct findings *found,
-				const struct output *output)
+static bool is_quiet(int status)
+{
+	return status == NATPMP_E_TIMEOUT || status == NATPMP_E_NO_SERVICE;
+}
+
+static struct verdict of_status(int status, const struct findings *found, struct output *output)
 {
 	const struct failure *failure = failure_find(status);
 	struct verdict verdict = {failure->exit_status, failure->code, "", ""};
-	const char *advice = failure_advice(status, output->options);
-	char whom[OUTPUT_WHOM_LEN];
+	struct explanation explanation;
+	char place[OUTPUT_WHERE_LEN];
 
-	if ((status == NATPMP_E_TIMEOUT || status == NATPMP_E_NO_SERVICE) && !speaks_natpmp(found))
+	output_explain(output, status, &explanation, place);
+	snprintf(verdict.advice, sizeof(verdict.advice), "%s", explanation.advice);
+	snprintf(verdict.message, sizeof(verdict.message), "%s%s", explanation.message,
+		 found->link_status ? place : ""); /* else it was shown */
+	if (is_quiet(status) && !speaks_natpmp(found))
 		snprintf(verdict.advice, sizeof(verdict.advice),
-			 "%s, and see that no firewall here drops UDP from port %u", advice,
-			 found->link.gateway_port);
-	else
-		snprintf(verdict.advice, sizeof(verdict.advice), "%s", advice);
-	snprintf(verdict.message, sizeof(verdict.message), "%s%s", natpmp_strerror(status),
-		 output_whom(output, status, whom));
+			 "%s, and see that no firewall here drops UDP from port %u",
+			 explanation.advice, found->link.gateway_port);
+	else if (is_quiet(status) && speaks_natpmp(found))
+		snprintf(verdict.message, sizeof(verdict.message),
+			 "the gateway speaks NAT-PMP, but does not answer requests for mappings");
+	if (is_quiet(status) && speaks_natpmp(found))
+		snprintf(verdict.advice, sizeof(verdict.advice),
+			 "see that port mapping is allowed in the router, and look into its log");
 	return verdict;
 }
 
@@ -182,7 +196,7 @@ static struct verdict of_address(const char *address)
 	return verdict;
 }
 
-static struct verdict judge(const struct findings *found, const struct output *output)
+static struct verdict judge(const struct findings *found, struct output *output)
 {
 	const natpmp_probe *probe = &found->probe;
 
@@ -213,25 +227,23 @@ static void show_json(struct output *output, const struct findings *found,
 
 	if (!out)
 		return;
-	json_begin(out, "check");
+	json_begin(out, "check", time(NULL));
 	json_string(out, "gateway", link->gateway);
 	json_known(out, "gateway_port", link->gateway_port);
 	json_string(out, "interface", link->interface);
 	json_string(out, "internal_address", link->internal_address);
-	json_bool(out, "natpmp", spoken);
+	json_maybe(out, "natpmp", found->probed, spoken);
 	json_error(out, "natpmp_error", probe->status);
-	json_bool(out, "pcp", found->probed && probe->pcp_status == NATPMP_OK);
+	json_maybe(out, "pcp", found->probed, probe->pcp_status == NATPMP_OK);
 	json_known(out, "round_trip_us", spoken ? probe->round_trip : 0);
 	if (spoken)
 		json_number(out, "uptime", probe->uptime);
 	else
 		json_null(out, "uptime");
 	json_string(out, "external_address", probe->external_address);
-	json_string(out, "external_kind", kind_name(natpmp_classify(probe->external_address)));
-	if (found->tried)
-		json_bool(out, "mapping", found->map_status == NATPMP_OK);
-	else
-		json_null(out, "mapping");
+	json_string(out, "external_kind",
+		    spoken ? kind_name(natpmp_classify(probe->external_address)) : NULL);
+	json_maybe(out, "mapping", found->tried, found->map_status == NATPMP_OK);
 	json_error(out, "mapping_error", found->map_status);
 	json_bool(out, "works", verdict->exit_status == STATUS_DONE);
 	json_string(out, "verdict", verdict->word);
@@ -246,7 +258,7 @@ static void show_json(struct output *output, const struct findings *found,
 static void show_verdict(struct output *output, const struct verdict *verdict)
 {
 	const char *colour = verdict->exit_status == STATUS_DONE ? "\033[32m" : "\033[31m";
-	char line[480];
+	char line[720];
 
 	snprintf(line, sizeof(line), "%sverdict: %s%s%s%s\n", output->colour ? colour : "",
 		 verdict->message, *verdict->advice ? "; " : "", verdict->advice,

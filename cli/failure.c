@@ -2,12 +2,14 @@
 #include "failure.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SWITCH_ON     "switch on NAT-PMP in the router (often listed as UPnP)"
 #define ROUTER_LOG    "look into the router's log"
 #define LOOK_AT_CABLE "look at the cable or the radio, and at the gateway's address"
 #define CHECK         "\"natpmp --check\" looks closer"
+#define CHECK_PCP     "it may speak PCP only: " CHECK
 #define VERBOSE       "-v tells more"
 
 static const struct failure failures[] = {
@@ -24,11 +26,15 @@ static const struct failure failures[] = {
 	 "the VPN provider tells its address, often 10.2.0.1: give that with -g"},
 	{NATPMP_E_NO_ROUTE, STATUS_NO_GATEWAY, "no_route",
 	 "look at the address after -g, and whether the network is up"},
+	{NATPMP_E_NETLINK, STATUS_NO_GATEWAY, "netlink",
+	 "name the gateway with -g; the system does not let natpmp look it up"},
 	{NATPMP_E_NO_PORT, STATUS_OTHER, "no_port", "name one with -p"},
-	{NATPMP_E_TIMEOUT, STATUS_NO_ANSWER, "timeout", SWITCH_ON "; " CHECK},
-	{NATPMP_E_NO_SERVICE, STATUS_NO_ANSWER, "no_service", SWITCH_ON "; " CHECK},
+	{NATPMP_E_TIMEOUT, STATUS_NO_ANSWER, "timeout", SWITCH_ON "; " CHECK_PCP},
+	{NATPMP_E_NO_SERVICE, STATUS_NO_ANSWER, "no_service", SWITCH_ON "; " CHECK_PCP},
 	{NATPMP_E_UNREACHABLE, STATUS_NO_ANSWER, "unreachable", LOOK_AT_CABLE "; " CHECK},
 	{NATPMP_E_REFUSED, STATUS_REFUSED, "refused", SWITCH_ON "; " CHECK},
+	{NATPMP_E_FIREWALL, STATUS_NO_ANSWER, "firewall",
+	 "let UDP to the gateway's port 5351 out: \"nft list ruleset\" shows this host's rules"},
 	{NATPMP_E_BAD_ANSWER, STATUS_GATEWAY_NO, "bad_answer",
 	 "restart the router, or update its software"},
 	{NATPMP_E_VERSION, STATUS_GATEWAY_NO, "version",
@@ -43,6 +49,7 @@ static const struct failure failures[] = {
 	{NATPMP_E_RESULT, STATUS_GATEWAY_NO, "result", ROUTER_LOG "; " VERBOSE},
 	{NATPMP_E_PORTS_DIFFER, STATUS_GATEWAY_NO, "ports_differ",
 	 "try another port, or open one each: -p PORT/tcp -p PORT/udp"},
+	{NATPMP_E_OTHER_PORT, STATUS_GATEWAY_NO, "other_port", "try another port"},
 };
 
 static const struct failure unknown = {0, STATUS_OTHER, "unknown", VERBOSE};
@@ -56,10 +63,18 @@ const struct failure *failure_find(int status)
 	return &unknown;
 }
 
-const char *failure_advice(int status, const struct options *options)
+bool is_silence(int status)
+{
+	return status <= NATPMP_E_TIMEOUT && status >= NATPMP_E_REFUSED;
+}
+
+static const char *advice_for(int status, const struct options *options)
 {
 	const char *advice = failure_find(status)->advice;
 
+	if (is_silence(status) && options->library.vpn_ports)
+		return "the VPN's key or user name was made without port forwarding, or this "
+		       "server has none: make the VPN's configuration anew, with it";
 	if (options->job == JOB_CHECK) {
 		if (status == NATPMP_E_TIMEOUT || status == NATPMP_E_NO_SERVICE ||
 		    status == NATPMP_E_REFUSED || status == NATPMP_E_VERSION)
@@ -77,6 +92,37 @@ const char *failure_advice(int status, const struct options *options)
 	if (options->verbose && strstr(advice, VERBOSE))
 		return status == NATPMP_E_RESULT ? ROUTER_LOG : "the lines above tell more";
 	return advice;
+}
+
+/* Was a gateway named that is reached by a route nobody thought of? */
+static bool may_be_in_tunnel(const struct options *options, const natpmp_link *link)
+{
+	return options->library.gateway && !options->library.interface && *link->interface &&
+	       strcmp(link->interface, "lo") != 0;
+}
+
+void failure_explain(struct explanation *explanation, int status, const struct options *options,
+		     const natpmp_link *link, const char *external_address)
+{
+	const struct address_trouble *trouble =
+		failure_of_address(natpmp_classify(external_address));
+	char *advice = explanation->advice;
+	size_t size = sizeof(explanation->advice);
+
+	explanation->message = natpmp_strerror(status);
+	snprintf(advice, size, "%s", advice_for(status, options));
+	if (is_silence(status) && may_be_in_tunnel(options, link))
+		snprintf(advice, size, "if %s is at the end of a tunnel, name the tunnel with -i; "
+			 "else: %s", link->gateway, advice_for(status, options));
+	if (status != NATPMP_E_NETWORK_FAILURE || !*external_address)
+		return;
+	explanation->message = "the gateway has an external address, but could not set up the "
+			       "mapping (network failure)";
+	if (trouble)
+		snprintf(advice, size, "its address %s %s; %s", external_address, trouble->what,
+			 trouble->advice);
+	else
+		snprintf(advice, size, "restart port mapping in the router, and " ROUTER_LOG);
 }
 
 const struct address_trouble *failure_of_address(natpmp_address_kind kind)

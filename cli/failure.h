@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* failure - what a status of the library means for who runs the command. */
+/* failure - what a status of the library means to the user of the command. */
 #ifndef CLI_FAILURE_H
 #define CLI_FAILURE_H
 
 #include <natpmpc.h>
+#include <stdbool.h>
 
 #include "options.h"
 
@@ -31,8 +32,19 @@ struct failure {
 /* Never NULL; one that fits all for a status not known. */
 const struct failure *failure_find(int status);
 
-/* What to do next, in the job these options name. */
-const char *failure_advice(int status, const struct options *options);
+/* Nothing was heard of the gateway, or only that nobody is there. */
+bool is_silence(int status);
+
+/* What happened, and what to do next. */
+struct explanation {
+	const char *message;
+	char advice[280];
+};
+
+/* In the job these options name, by this link to the gateway, whose external address this is. What
+ * is not known of them is "". */
+void failure_explain(struct explanation *explanation, int status, const struct options *options,
+		     const natpmp_link *link, const char *external_address);
 
 /* What is the matter with an external address of that kind ("is ..."), and what to do about
  * it; NULL: nothing. */

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/wait.h>
 
 #include "child.h"
 #include "clock.h"
+#include "failure.h"
 #include "json.h"
 #include "notify.h"
 
@@ -38,6 +40,13 @@ static void say_down(struct hold *hold, const natpmp_state *before)
 	output_event(output, "down", &hold->now.mapping, status);
 	if (!news(hold, status))
 		return;
+	if (hold->all->slept && is_silence(status) && before->status == NATPMP_OK) {
+		output_error(output,
+			     "%s: its lifetime ended while this host slept, or natpmp was "
+			     "stopped; it is asked for again",
+			     output_name(&hold->now.mapping, name));
+		return;
+	}
 	snprintf(what, sizeof(what), "%s is %s", output_name(&hold->now.mapping, name),
 		 is_granted(&hold->now.mapping) ? "down" : "not open yet");
 	output_down(output, what, status);
@@ -47,12 +56,20 @@ static const char *outage_text(const struct hold *hold, char *text, size_t size)
 {
 	unsigned long seconds = (unsigned long)((now_ms() - hold->down_since) / 1000);
 
-	if (seconds)
+	if (seconds && hold->now.failures)
 		snprintf(text, size, "%lu s and %u failure%s", seconds, hold->now.failures,
 			 hold->now.failures == 1 ? "" : "s");
+	else if (seconds)
+		snprintf(text, size, "%lu s", seconds);
 	else
 		snprintf(text, size, "less than a second");
 	return text;
+}
+
+/* 0: it is not up. */
+static time_t expires(const natpmp_state *now)
+{
+	return now->status == NATPMP_OK ? time(NULL) + (time_t)(now->expires_in / 1000) : 0;
 }
 
 static void say_up(struct hold *hold, const natpmp_state *before)
@@ -63,10 +80,18 @@ static void say_up(struct hold *hold, const natpmp_state *before)
 	bool outage = before->status < NATPMP_OK;
 	char name[OUTPUT_NAME_LEN], how_long[64];
 
+	output_asked(output);
 	output_name(now, name);
 	/* stdout is the command's, unless a line of ours was asked for. */
 	if (!options->command || options->print || options->json)
-		output_mapping(output, before->status == NATPMP_OK ? "changed" : "up", now);
+		output_mapping(output, before->status == NATPMP_OK ? "changed" : "up", now,
+			       expires(&hold->now));
+	if (!is_granted(&before->mapping)) {
+		hold->since = time(NULL);
+		output_warn_port(output, hold->wanted, now);
+		if (!options->command)
+			output_warn_silent(output, hold->wanted);
+	}
 	if (outage)
 		output_note(output, "%s is up%s: %s:%u, after %s", name,
 			    is_granted(&before->mapping) ? " again" : "", output_address(now),
@@ -118,6 +143,36 @@ static char *port_text(const struct holds *holds)
 	return NULL;
 }
 
+/* The gateway's address costs a look at the routes, so it is found once for each change. */
+static void fill_record(struct holds *holds)
+{
+	natpmp_link link;
+
+	if (natpmp_get_link(holds->ctx, &link) != NATPMP_OK)
+		*link.gateway = '\0';
+	for (size_t i = 0; i < holds->count; i++) {
+		const struct hold *hold = &holds->hold[i];
+		struct record_line *line = &holds->lines[i];
+
+		line->mapping = hold->now.mapping;
+		line->since = hold->since;
+		line->up = hold->now.status == NATPMP_OK;
+		memcpy(line->gateway, link.gateway, sizeof(line->gateway));
+	}
+}
+
+/* A renewal is no change, but moves the end of the lease. */
+static void write_record(struct holds *holds)
+{
+	natpmp_state now;
+
+	for (size_t i = 0; i < holds->count; i++) {
+		if (natpmp_lease_state(holds->hold[i].lease, &now) == NATPMP_OK)
+			holds->lines[i].until = expires(&now);
+	}
+	record_write(&holds->record, holds->lines, holds->count);
+}
+
 static void notify_status(const struct holds *holds, bool first_ready)
 {
 	const natpmp_state *worst = holds_worst(holds);
@@ -149,17 +204,20 @@ void holds_work(struct holds *holds)
 
 	if (first_ready) {
 		holds->ready = true;
-		if (!holds->options->command && holds->output->align)
+		if (!holds->options->command && holds->output->terminal)
 			output_note(holds->output, "held until Ctrl-C");
 	}
+	if (holds->changed)
+		fill_record(holds);
+	write_record(holds);
 	if (holds->changed) {
-		notify_status(holds, first_ready);
+		notify_status(holds, first_ready && !holds->options->command);
 		/* The ports as last granted: through an outage, too. */
 		if (holds->portfile.path && holds->ready)
 			portfile_set(&holds->portfile, port_text(holds));
 		holds->changed = false;
 	}
-	portfile_work(&holds->portfile, holds->signals, holds->output);
+	portfile_work(&holds->portfile, holds->output);
 	for (size_t i = 0; i < holds->count; i++) {
 		struct hook *hook = &holds->hold[i].hook;
 
@@ -188,8 +246,6 @@ uint64_t holds_due(const struct holds *holds)
 
 void holds_reap(struct holds *holds, pid_t pid, int wait_status)
 {
-	if (portfile_reap(&holds->portfile, pid, wait_status, holds->output))
-		return;
 	for (size_t i = 0; i < holds->count; i++) {
 		if (hook_reap(&holds->hold[i].hook, pid, wait_status, holds->output))
 			return;
@@ -198,30 +254,42 @@ void holds_reap(struct holds *holds, pid_t pid, int wait_status)
 
 /* ----------------------------------------------------- beginning and end -- */
 
+static void begin_record(struct holds *holds)
+{
+	record_begin(&holds->record);
+	fill_record(holds);
+	for (size_t i = 0; i < holds->count; i++)
+		record_warn(&holds->lines[i], holds->output);
+}
+
 int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 		const struct signals *signals, const natpmp_mapping **for_what)
 {
 	const struct options *options = output->options;
 
-	*holds = (struct holds){
-		.ctx = ctx, .output = output, .options = options, .signals = signals};
-	portfile_begin(&holds->portfile, options->port_file, output);
+	holds->ctx = ctx;
+	holds->output = output;
+	holds->options = options;
+	holds->signals = signals;
+	portfile_begin(&holds->portfile, output);
 	*for_what = options->wanted;
 	holds->hold = calloc(options->count, sizeof(*holds->hold));
-	if (!holds->hold)
+	holds->lines = calloc(options->count, sizeof(*holds->lines));
+	if (!holds->hold || !holds->lines)
 		return NATPMP_E_NO_MEMORY;
 	for (; holds->count < options->count; holds->count++) {
 		struct hold *hold = &holds->hold[holds->count];
 		int status;
 
 		*for_what = &options->wanted[holds->count];
-		*hold = (struct hold){.all = holds, .hook.command = options->on_change};
+		*hold = (struct hold){.all = holds, .wanted = *for_what, .hook.command = options->on_change};
 		hold->now = (natpmp_state){.status = NATPMP_PENDING, .mapping = **for_what};
 		hold->down_since = now_ms();
 		status = natpmp_hold(ctx, *for_what, on_event, hold, &hold->lease);
 		if (status < 0)
 			return status;
 	}
+	begin_record(holds);
 	return NATPMP_OK;
 }
 
@@ -282,6 +350,7 @@ static void say_end(struct holds *holds, int status)
 {
 	bool closed = status == NATPMP_OK && !holds->options->library.vpn_ports;
 	bool open = false;
+	char name[OUTPUT_NAME_LEN];
 
 	for (size_t i = 0; i < holds->count; i++) {
 		const natpmp_mapping *mapping = &holds->hold[i].now.mapping;
@@ -290,6 +359,8 @@ static void say_end(struct holds *holds, int status)
 			continue;
 		open = true;
 		output_event(holds->output, closed ? "closed" : "left", mapping, status);
+		if (closed && holds->output->terminal_stderr && !holds->options->command)
+			output_note(holds->output, "%s is closed", output_name(mapping, name));
 	}
 	if (open && status != NATPMP_OK)
 		output_error(holds->output,
@@ -306,8 +377,10 @@ void holds_end(struct holds *holds)
 		notify("STOPPING=1\nSTATUS=closing");
 	holds->output->ctx = NULL;
 	status = natpmp_free(holds->ctx);
-	portfile_end(&holds->portfile, holds->output);
+	portfile_end(&holds->portfile);
+	record_end(&holds->record);
 	say_end(holds, status);
 	end_hooks(holds);
 	free(holds->hold);
+	free(holds->lines);
 }

@@ -16,12 +16,15 @@
 #include "hook.h"
 #include "output.h"
 #include "portfile.h"
+#include "record.h"
 #include "signals.h"
 
 struct hold {
 	struct holds *all;
 	natpmp_lease *lease;
+	const natpmp_mapping *wanted;
 	natpmp_state now;
+	time_t since; /* first up; 0: not yet */
 	struct hook hook;
 
 	/* the outage that is, or the wait for the first yes */
@@ -38,10 +41,13 @@ struct holds {
 	size_t count;
 	bool changed; /* since the last holds_work() */
 	bool ready;   /* all were up at once, some time */
+	bool slept;   /* what is due now was due long ago */
 	struct portfile portfile;
+	struct record record;
+	struct record_line *lines; /* what it should say, one for each */
 };
 
-/* Ask for all. A negative status: for_what was refused by the library itself. */
+/* Ask for all, with the port file claimed before. A negative status: for_what was refused by the library itself. */
 int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 		const struct signals *signals, const natpmp_mapping **for_what);
 /* After natpmp_process(): tell everybody what has changed. */

@@ -39,12 +39,12 @@ static void start(struct hook *hook, const struct signals *signals, struct outpu
 	char *words[] = {NULL, NULL};
 
 	hook->waiting = false;
-	hook->pid = child_fork(signals, true);
+	hook->pid = child_fork(true);
 	if (hook->pid == 0) {
 		memcpy(words, &hook->command, sizeof(hook->command)); /* exec lacks a const */
 		child_environment("", "", &hook->latest);
 		child_environment("OLD_", "", &hook->told);
-		child_exec(words, &hook->latest);
+		child_exec(signals, words, true, &hook->latest);
 	}
 	if (hook->pid < 0) {
 		hook->pid = 0;
@@ -59,6 +59,13 @@ static void start(struct hook *hook, const struct signals *signals, struct outpu
 	hook->started = now_ms();
 	hook->limit = NEVER;
 	hook->kills = 0;
+}
+
+/* To all that it has started; itself alone, if it has hardly begun. */
+static void send(const struct hook *hook, int signal)
+{
+	if (kill(-hook->pid, signal) < 0)
+		kill(hook->pid, signal);
 }
 
 void hook_work(struct hook *hook, const struct signals *signals, struct output *output)
@@ -78,7 +85,7 @@ void hook_work(struct hook *hook, const struct signals *signals, struct output *
 			     "limit of its own",
 			     output_name(&hook->telling, name),
 			     (unsigned long)((now - hook->started) / 1000));
-	kill(-hook->pid, hook->kills ? SIGKILL : SIGTERM);
+	send(hook, hook->kills ? SIGKILL : SIGTERM);
 	hook->kills++;
 	hook->limit = now + HOOK_GRACE;
 }

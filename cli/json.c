@@ -6,52 +6,49 @@
 
 #include "failure.h"
 
-/* Length of the UTF-8 sequence at s, 0 if it is not one (RFC 3629 section 4). */
-static size_t utf8_length(const unsigned char *s)
+/* The character at *text, which moves on; U+FFFD for a byte that begins none (RFC 3629 section 4). */
+static uint32_t take_character(const unsigned char **text)
 {
 	static const struct {
 		unsigned char mask, lead;
 		uint32_t least; /* smaller ones are overlong */
 	} forms[] = {
 		{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	const unsigned char *s = (*text)++;
 
 	for (size_t more = 0; more < 4; more++) {
 		uint32_t code = s[0] & (unsigned char)~forms[more].mask;
+		size_t i;
 
 		if ((s[0] & forms[more].mask) != forms[more].lead)
 			continue;
-		for (size_t i = 1; i <= more; i++) {
-			if ((s[i] & 0xc0) != 0x80)
-				return 0;
+		for (i = 1; i <= more && (s[i] & 0xc0) == 0x80; i++)
 			code = code << 6 | (s[i] & 0x3fU);
-		}
-		if (code < forms[more].least || code > 0x10ffff ||
+		if (i <= more || code < forms[more].least || code > 0x10ffff ||
 		    (code >= 0xd800 && code < 0xe000))
-			return 0;
-		return more + 1;
+			break;
+		*text = s + more + 1;
+		return code;
 	}
-	return 0;
+	return 0xfffd;
 }
 
+/* In ASCII alone, whatever reads it. */
 static void put_quoted(FILE *out, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 
 	putc('"', out);
 	while (*s) {
-		size_t length = utf8_length(s);
+		uint32_t code = take_character(&s);
 
-		if (!length) {
-			fputs("\\ufffd", out);
-			length = 1;
-		} else if (*s < 0x20 || *s == 0x7f) {
-			fprintf(out, "\\u%04x", *s);
-		} else {
-			if (*s == '"' || *s == '\\')
-				putc('\\', out);
-			fwrite(s, 1, length, out);
-		}
-		s += length;
+		if (code >= 0x10000)
+			fprintf(out, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10),
+				0xdc00 + (code & 0x3ff));
+		else if (code < 0x20 || code > 0x7e)
+			fprintf(out, "\\u%04x", code);
+		else
+			fprintf(out, "%s%c", code == '"' || code == '\\' ? "\\" : "", (int)code);
 	}
 	putc('"', out);
 }
@@ -63,10 +60,29 @@ static void put_key(FILE *out, const char *key)
 	putc(':', out);
 }
 
-void json_begin(FILE *out, const char *event)
+void json_begin(FILE *out, const char *event, time_t now)
 {
 	fputs("{\"event\":", out);
 	put_quoted(out, event);
+	json_time(out, "time", now);
+}
+
+void json_time(FILE *out, const char *key, time_t value)
+{
+	if (!value) {
+		json_null(out, key);
+		return;
+	}
+	put_key(out, key);
+	fprintf(out, "%lld", (long long)value);
+}
+
+void json_maybe(FILE *out, const char *key, bool known, bool value)
+{
+	if (known)
+		json_bool(out, key, value);
+	else
+		json_null(out, key);
 }
 
 void json_null(FILE *out, const char *key)

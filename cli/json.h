@@ -3,17 +3,20 @@
  * json - one JSON object a line. Every line has an "event"; the keys only grow:
  *
  *   event             "mapped", "up", "changed", "down", "closed", "left",
- *                     "closed_all", "address", "error", "check"
+ *                     "closed_all", "address", "error", "check", "status"
+ *   time              when that was, seconds since 1970
  *   protocol          "tcp", "udp", "both"
  *   internal_address, internal_port, external_address, external_port
  *                     the mapping as granted; before that what was wanted of
  *                     the internal port, and null
  *   external_kind     "public", "private", "shared", "link_local", "reserved", "none"
  *   lifetime          seconds, as granted
+ *   expires           when that is over, unless it is renewed, seconds since 1970
  *   gateway           its address
  *   error             {"code": as failure.c has it, "message": for people}
  *
- * What is not known is null. "check" has keys of its own: see diagnose.c.
+ * What is not known is null. "check" and "status" have keys of their own: see
+ * diagnose.c and record.c.
  */
 #ifndef CLI_JSON_H
 #define CLI_JSON_H
@@ -21,14 +24,19 @@
 #include <natpmpc.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <time.h>
 
-void json_begin(FILE *out, const char *event);
+void json_begin(FILE *out, const char *event, time_t now);
 /* NULL and "" become null: an address that is not known. */
 void json_string(FILE *out, const char *key, const char *value);
 void json_number(FILE *out, const char *key, unsigned long value);
 /* 0 becomes null: ports and lifetimes are never 0. */
 void json_known(FILE *out, const char *key, unsigned long value);
 void json_bool(FILE *out, const char *key, bool value);
+/* Seconds since 1970, as date +%s and jq's todate have it; 0 becomes null. */
+void json_time(FILE *out, const char *key, time_t value);
+/* null unless it is known. */
+void json_maybe(FILE *out, const char *key, bool known, bool value);
 void json_null(FILE *out, const char *key);
 /* It tells what was granted, now or before; else what is wanted. */
 bool is_granted(const natpmp_mapping *mapping);

@@ -3,18 +3,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <natpmpc.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "diagnose.h"
 #include "failure.h"
 #include "json.h"
+#include "lookup.h"
 #include "options.h"
 #include "output.h"
-#include "portfile.h"
+#include "record.h"
 #include "run.h"
+#include "trace.h"
 
 /* A socket must not become what we, or a child, take for stdout. The stand-in takes no output,
  * so that it is noticed, and is gone in a child, which then sees what we saw. */
@@ -29,9 +34,13 @@ static void fill_standard_fds(void)
 		close(fd);
 }
 
-static void log_line(void *output, const char *line)
+/* With the context locked: nothing of the library may be called. */
+static void log_line(void *arg, const char *line)
 {
-	output_debug(output, "%s", line);
+	char text[400];
+
+	trace_line(line, text, sizeof(text));
+	output_debug(arg, "%s", text);
 }
 
 /* The gateway said no to this one; anything else is the end for all. */
@@ -50,6 +59,7 @@ static int each(natpmp_ctx *ctx, struct output *output,
 	size_t i, left;
 
 	for (i = 0; i < options->count && (!status || is_no(status)); i++) {
+		output_asking(output);
 		status = one(ctx, output, &options->wanted[i]);
 		if (status != NATPMP_OK && !exit_status)
 			exit_status = failure_find(status)->exit_status;
@@ -63,14 +73,32 @@ static int each(natpmp_ctx *ctx, struct output *output,
 	return exit_status;
 }
 
+/* Who only looked what happens without any argument has opened a port. */
+static void note_picked(struct output *output, const natpmp_mapping *wanted,
+			const natpmp_mapping *granted)
+{
+	char name[OUTPUT_NAME_LEN];
+
+	if (output->terminal_stderr && !wanted->internal_port &&
+	    !output->options->library.vpn_ports)
+		output_note(output,
+			    "without -p a free port was opened: \"natpmp --close -p %s\" closes it, "
+			    "\"natpmp --help\" shows what else there is",
+			    output_name(granted, name));
+}
+
 static int map_one(natpmp_ctx *ctx, struct output *output, natpmp_mapping *mapping)
 {
+	const natpmp_mapping wanted = *mapping;
 	char what[OUTPUT_NOT_OPEN_LEN];
 	int status = natpmp_map(ctx, mapping);
 
-	if (status == NATPMP_OK)
-		output_mapping(output, "mapped", mapping);
-	else
+	if (status == NATPMP_OK) {
+		output_mapping(output, "mapped", mapping, time(NULL) + mapping->lifetime);
+		output_warn_port(output, &wanted, mapping);
+		output_warn_silent(output, &wanted);
+		note_picked(output, &wanted, mapping);
+	} else
 		output_failure(output, output_not_open(mapping, what), mapping, status);
 	return status;
 }
@@ -119,6 +147,7 @@ static int close_all(natpmp_ctx *ctx, struct output *output)
 
 	output_note(output, "closing every %smapping of this host, those of other programs, too",
 		    type);
+	output_asking(output);
 	status = natpmp_unmap_all(ctx, mapping->protocol);
 	if (status != NATPMP_OK)
 		return output_failure(output, "not all is closed", mapping, status);
@@ -134,8 +163,10 @@ static int address(natpmp_ctx *ctx, struct output *output)
 	natpmp_mapping here = {.internal_port = 0}; /* what there is of one: the addresses */
 	natpmp_link link;
 	char line[NATPMP_ADDRESS_LEN + 2];
-	int status = natpmp_external_address(ctx, here.external_address);
+	int status;
 
+	output_asking(output);
+	status = natpmp_external_address(ctx, here.external_address);
 	if (status == NATPMP_OK && !*here.external_address)
 		status = NATPMP_E_NETWORK_FAILURE;
 	if (status != NATPMP_OK)
@@ -144,7 +175,7 @@ static int address(natpmp_ctx *ctx, struct output *output)
 		strcpy(here.internal_address, link.internal_address);
 	snprintf(line, sizeof(line), "%s\n", here.external_address);
 	if (output->options->json || output->options->print)
-		output_mapping(output, "address", &here);
+		output_mapping(output, "address", &here, 0);
 	else
 		output_text(output, line);
 	output_warn_address(output, here.external_address);
@@ -172,13 +203,40 @@ static int cannot_begin(struct output *output, int status)
 	return options->command ? STATUS_NOT_RUN : exit_status;
 }
 
+/* A name after -g becomes the address that it has now. False: it has none. */
+static bool find_gateway(struct options *options, struct output *output)
+{
+	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_DGRAM}, *found;
+	char *name = options->gateway;
+	int error;
+
+	if (!name[strspn(name, "0123456789.")])
+		return true; /* none, or an address, for the library to judge */
+	error = getaddrinfo(name, NULL, &hints, &found);
+	if (error) {
+		output_error(output, "-g %s: no IPv4 address is known for that name: %s; give the "
+				     "address, like -g 192.168.1.1",
+			     options->gateway_text, gai_strerror(error));
+		return false;
+	}
+	error = getnameinfo(found->ai_addr, found->ai_addrlen, name, sizeof(options->gateway), NULL,
+			    0, NI_NUMERICHOST);
+	freeaddrinfo(found);
+	return !error;
+}
+
 static int work(struct options *options, struct output *output)
 {
 	natpmp_ctx *ctx;
 	int status, exit_status;
 
-	if (options->port_file && !portfile_usable(options->port_file))
-		return STATUS_USAGE;
+	if (options->job == JOB_STATUS)
+		return output_end(output, record_show(output));
+	exit_status = lookup_command(options);
+	if (exit_status)
+		return exit_status;
+	if (!find_gateway(options, output))
+		return options->command ? STATUS_NOT_RUN : STATUS_NO_GATEWAY;
 	if (options->verbose) {
 		options->library.log = log_line;
 		options->library.log_arg = output;
@@ -189,8 +247,7 @@ static int work(struct options *options, struct output *output)
 	output->ctx = ctx;
 	switch (options->job) {
 	case JOB_HOLD:
-		exit_status = run(ctx, output);
-		return options->command ? exit_status : output_end(output, exit_status);
+		return run(ctx, output);
 	case JOB_CLOSE:
 		exit_status = each(ctx, output, close_one);
 		break;
@@ -204,37 +261,53 @@ static int work(struct options *options, struct output *output)
 		exit_status = diagnose(ctx, output);
 		break;
 	case JOB_MAP:
+	case JOB_STATUS: /* was done before there was a context */
 	default:
 		exit_status = map(ctx, output);
 		break;
 	}
+	output_asked(output);
 	natpmp_free(ctx);
 	return output_end(output, exit_status);
+}
+
+/* The text is freed. */
+static int show(const struct options *options, char *text)
+{
+	struct output output;
+
+	output_init(&output, options);
+	if (text)
+		output_text(&output, text);
+	free(text);
+	return output_end(&output, text ? STATUS_DONE : STATUS_OTHER);
 }
 
 int main(int argc, char **argv)
 {
 	struct options options;
 	struct output output;
-	char version[32];
 	int exit_status = STATUS_USAGE;
+	char *version;
 	enum next next;
 
 	fill_standard_fds();
 	next = options_parse(&options, argc, argv);
-	if (next != NEXT_WORK || options.job != JOB_HOLD) /* else a child is to inherit it */
+	if (next != NEXT_WORK || options.job != JOB_HOLD) { /* else a child is to inherit it */
 		signal(SIGPIPE, SIG_IGN);
+		signal(SIGXFSZ, SIG_IGN);
+	}
 	switch (next) {
 	case NEXT_HELP:
-		output_init(&output, &options);
-		output_text(&output, options_help);
-		exit_status = output_end(&output, STATUS_DONE);
+		exit_status = show(&options, table_help());
+		break;
+	case NEXT_LIST:
+		exit_status = show(&options, table_list());
 		break;
 	case NEXT_VERSION:
-		output_init(&output, &options);
-		snprintf(version, sizeof(version), "natpmp %s\n", natpmp_version());
-		output_text(&output, version);
-		exit_status = output_end(&output, STATUS_DONE);
+		if (asprintf(&version, "natpmp %s\n", natpmp_version()) < 0)
+			version = NULL;
+		exit_status = show(&options, version);
 		break;
 	case NEXT_WORK:
 		output_init(&output, &options);

@@ -8,6 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 void notify(const char *state)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -29,4 +31,18 @@ void notify(const char *state)
 		     (const struct sockaddr *)(const void *)&address,
 		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
 	close(fd);
+}
+
+uint64_t notify_watchdog(uint64_t *due)
+{
+	const char *interval = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	unsigned long long half = interval ? strtoull(interval, NULL, 10) / 2000 : 0; /* ms */
+
+	if (!half || (pid && strtol(pid, NULL, 10) != getpid()))
+		return NEVER;
+	if (now_ms() >= *due) {
+		notify("WATCHDOG=1");
+		*due = now_ms() + half;
+	}
+	return *due;
 }

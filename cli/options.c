@@ -1,107 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-const char options_help[] =
-	"usage: natpmp [options] [command]          (\"man natpmp\" tells more)\n"
-	"Open a port on a NAT-PMP gateway; with a command, until its completion.\n"
-	"  -t, --type TYPE            tcp, udp or both (default: tcp)\n"
-	"  -p, --port PORT            internal port (default: a free one); for several,\n"
-	"                             each as -p INTERNAL[:EXTERNAL][/TYPE]\n"
-	"      --ttl SECONDS          lifetime to ask for (default: 7200)\n"
-	"  -P, --public PORT          external port to ask for (default: the internal)\n"
-	"  -v, --verbose              tell what goes on\n"
-	"      --version, -?, --help  show the version; display this screen\n"
-	"  -g, --gateway ADDR[:PORT]  the gateway (default: the default route's)\n"
-	"  -i, --interface NAME       use only this interface's routes\n"
-	"      --timeout SECONDS      wait that long for an answer (default: 7.75)\n"
-	"      --hold                 without a command: hold until a signal\n"
-	"      --retry                with --hold or a command: keep trying to open it\n"
-	"      --on-change CMD        with --hold or a command: run CMD at each change\n"
-	"      --port-file FILE       with --hold or a command: keep the port in FILE\n"
-	"      --print FORMAT         print FORMAT, substituted, not the usual line\n"
-	"      --json, -q, --quiet    print a JSON object a line; tell of errors only\n"
-	"      --close, --close-all   close what -p names; all, other programs', too\n"
-	"      --address, --check     show the external address; find out what is wrong\n"
-	"      --vpn                  the gateway picks the port; listen on %p\n"
-	"In the command, CMD and FORMAT: %p the internal port, %h the internal address,\n"
-	"%P the external port, %H the external address, %% a percent sign.\n";
-
-enum {
-	OPT_TTL = 256,
-	OPT_VERSION,
-	OPT_TIMEOUT,
-	OPT_RETRY,
-	OPT_ON_CHANGE,
-	OPT_PORT_FILE,
-	OPT_PRINT,
-	OPT_JSON,
-	OPT_VPN,
-	OPT_JOB, /* plus an enum job; the last */
-};
-
-/* "+": what follows the command's name is the command's. */
-static const char short_options[] = "+:t:p:P:vg:i:qh";
-
-static const struct option long_options[] = {
-	{"type", required_argument, NULL, 't'},
-	{"port", required_argument, NULL, 'p'},
-	{"ttl", required_argument, NULL, OPT_TTL},
-	{"public", required_argument, NULL, 'P'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{"gateway", required_argument, NULL, 'g'},
-	{"interface", required_argument, NULL, 'i'},
-	{"timeout", required_argument, NULL, OPT_TIMEOUT},
-	{"hold", no_argument, NULL, OPT_JOB + JOB_HOLD},
-	{"retry", no_argument, NULL, OPT_RETRY},
-	{"on-change", required_argument, NULL, OPT_ON_CHANGE},
-	{"port-file", required_argument, NULL, OPT_PORT_FILE},
-	{"print", required_argument, NULL, OPT_PRINT},
-	{"json", no_argument, NULL, OPT_JSON},
-	{"quiet", no_argument, NULL, 'q'},
-	{"close", no_argument, NULL, OPT_JOB + JOB_CLOSE},
-	{"close-all", no_argument, NULL, OPT_JOB + JOB_CLOSE_ALL},
-	{"address", no_argument, NULL, OPT_JOB + JOB_ADDRESS},
-	{"check", no_argument, NULL, OPT_JOB + JOB_CHECK},
-	{"vpn", no_argument, NULL, OPT_VPN},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
-
-/* Where an option belongs. One that is not here belongs everywhere, and may be said again. */
-#define IN(job) (1U << (job))
-static const struct rule {
-	int c;
-	const char *name;
-	unsigned jobs; /* IN(JOB_...) */
-} rules[] = {
-	{'t', "-t", IN(JOB_MAP) | IN(JOB_HOLD) | IN(JOB_CLOSE) | IN(JOB_CLOSE_ALL) | IN(JOB_CHECK)},
-	{'P', "-P", IN(JOB_MAP) | IN(JOB_HOLD)},
-	{OPT_TTL, "--ttl", IN(JOB_MAP) | IN(JOB_HOLD)},
-	{'g', "-g", ~0U},
-	{'i', "-i", ~0U},
-	{OPT_TIMEOUT, "--timeout", ~0U},
-	{OPT_RETRY, "--retry", IN(JOB_HOLD)},
-	{OPT_ON_CHANGE, "--on-change", IN(JOB_HOLD)},
-	{OPT_PORT_FILE, "--port-file", IN(JOB_HOLD)},
-	{OPT_PRINT, "--print", IN(JOB_MAP) | IN(JOB_HOLD) | IN(JOB_ADDRESS)},
-	{OPT_VPN, "--vpn", IN(JOB_MAP) | IN(JOB_HOLD) | IN(JOB_ADDRESS) | IN(JOB_CHECK)},
-};
-
-enum { RULES = sizeof(rules) / sizeof(*rules) };
-
 /* What the options say before they are looked at together. */
 struct parse {
 	struct options *options;
-	bool given[RULES];
+	const char *given[TABLE_ROWS]; /* the value, "" for one without; NULL: not given */
 	natpmp_protocol protocol; /* 0: -t was not given */
 	uint32_t lifetime;
 	long external_port; /* -1: -P was not given */
@@ -118,7 +27,7 @@ char *printable(const char *format, va_list arguments)
 		return NULL;
 	out = open_memstream(&line, &size);
 	for (const char *c = text; out && *c; c++)
-		fprintf(out, iscntrl((unsigned char)*c) ? "\\x%02x" : "%c", (unsigned char)*c);
+		fprintf(out, *c < ' ' || *c > '~' ? "\\x%02x" : "%c", (unsigned char)*c);
 	if (out && fclose(out) != 0) {
 		free(line);
 		line = NULL;
@@ -164,6 +73,29 @@ static bool parse_port(const char *text, uint16_t *port)
 	return true;
 }
 
+/* A lifetime: seconds, or with m, h or d behind. */
+static bool parse_lifetime(const char *text, uint32_t *seconds)
+{
+	static const struct {
+		char unit;
+		unsigned long seconds;
+	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	size_t digits = strspn(text, "0123456789");
+	unsigned long number;
+
+	if (!digits || digits > 10 || (text[digits] && text[digits + 1]))
+		return false;
+	number = strtoul(text, NULL, 10);
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		if (text[digits] != units[i].unit || !number ||
+		    number > UINT32_MAX / units[i].seconds)
+			continue;
+		*seconds = (uint32_t)(number * units[i].seconds);
+		return true;
+	}
+	return false;
+}
+
 /* SECONDS, to the millisecond: 7, 7.75, .5 */
 static bool parse_seconds(const char *text, uint32_t *ms)
 {
@@ -183,11 +115,6 @@ static bool parse_seconds(const char *text, uint32_t *ms)
 	return true;
 }
 
-static bool is_digits(const char *text)
-{
-	return *text && !text[strspn(text, "0123456789")];
-}
-
 static bool is_blank(const char *text)
 {
 	return !text[strspn(text, " \t\n")];
@@ -195,16 +122,21 @@ static bool is_blank(const char *text)
 
 static bool parse_type(const char *text, natpmp_protocol *protocol)
 {
-	if (!strcasecmp(text, "tcp"))
-		*protocol = NATPMP_TCP;
-	else if (!strcasecmp(text, "udp"))
-		*protocol = NATPMP_UDP;
-	else if (!strcasecmp(text, "both"))
-		*protocol = NATPMP_TCP_UDP;
-	else
-		return false;
-	return true;
+	static const struct {
+		const char *name;
+		natpmp_protocol protocol;
+	} types[] = {{"tcp", NATPMP_TCP}, {"udp", NATPMP_UDP}, {"both", NATPMP_TCP_UDP}};
+
+	for (size_t i = 0; *text && i < sizeof(types) / sizeof(*types); i++) {
+		if (strncasecmp(types[i].name, text, strlen(text)) != 0)
+			continue;
+		*protocol = types[i].protocol;
+		return true;
+	}
+	return false;
 }
+
+enum { CHECK_DEADLINE = 1900 }; /* ms */
 
 #define A_PORT        "a port is a number from 1 to 65535, or 0 to have one picked"
 #define EXTERNAL_PORT "an external port is a number from 1 to 65535, or 0 for the internal port's"
@@ -219,6 +151,18 @@ static const char *take_port(const char *text, const char *ends, unsigned long *
 		return NULL;
 	*port = strtoul(text, NULL, 10);
 	return text + digits;
+}
+
+/* It is like the value of -p, and unlike a command. */
+static bool is_mapping(const char *text)
+{
+	natpmp_protocol protocol;
+	unsigned long port;
+	const char *end = take_port(text, ":/", &port);
+
+	if (end && *end == ':')
+		end = take_port(end + 1, "/", &port);
+	return end && (!*end || parse_type(end + 1, &protocol));
 }
 
 /* INTERNAL[:EXTERNAL][/TYPE]; protocol 0 when there is no TYPE. */
@@ -243,20 +187,22 @@ static bool parse_mapping(const char *text, natpmp_mapping *mapping)
 	return true;
 }
 
-/* ADDR[:PORT]. Whether the address is a good one, the library says. */
+/* HOST[:PORT]. Whether an address is a good one, the library says. */
 static bool parse_gateway(struct options *options, const char *text)
 {
 	const char *colon = strrchr(text, ':');
 	size_t length = colon ? (size_t)(colon - text) : strlen(text);
+	size_t plain = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789.-_");
 
 	options->gateway_text = text;
 	if (colon && (!parse_port(colon + 1, &options->library.gateway_port) ||
 		      !options->library.gateway_port))
-		return mistake("-g %s: give an IPv4 address, and a port from 1 to 65535 if at all, "
-			       "like -g 192.168.1.1 or -g 192.168.1.1:5351",
+		return mistake("-g %s: give an IPv4 address or a name, and a port from 1 to 65535 "
+			       "if at all, like -g 192.168.1.1 or -g 192.168.1.1:5351",
 			       text);
-	if (length >= sizeof(options->gateway))
-		return mistake("-g %s: give an IPv4 address, like -g 192.168.1.1", text);
+	if (length >= sizeof(options->gateway) || plain < length)
+		return mistake("-g %s: give an IPv4 address or a name, like -g 192.168.1.1", text);
 	memcpy(options->gateway, text, length);
 	options->gateway[length] = '\0';
 	options->library.gateway = options->gateway;
@@ -276,7 +222,6 @@ static bool parse_job(struct parse *parse, enum job job, const char *name)
 static bool parse_value(struct parse *parse, int c, const char *value)
 {
 	struct options *options = parse->options;
-	unsigned long number;
 	uint16_t port;
 
 	switch (c) {
@@ -291,12 +236,10 @@ static bool parse_value(struct parse *parse, int c, const char *value)
 		parse->external_port = port;
 		return true;
 	case OPT_TTL:
-		if (!parse_number(value, 1, UINT32_MAX, &number))
-			return mistake("--ttl %s: a lifetime is 1 to %lu seconds; "
-				       "to close a mapping there is --close",
-				       value, (unsigned long)UINT32_MAX);
-		parse->lifetime = (uint32_t)number;
-		return true;
+		return parse_lifetime(value, &parse->lifetime) ||
+		       mistake("--ttl %s: a lifetime is 1 to %lu seconds, or like 90m, 2h or 1d; "
+			       "to close a port there is --close",
+			       value, (unsigned long)UINT32_MAX);
 	case OPT_TIMEOUT:
 		return parse_seconds(value, &options->library.deadline) ||
 		       mistake("--timeout %s: give seconds from 0.001 to %lu, like 3 or 7.75",
@@ -306,29 +249,25 @@ static bool parse_value(struct parse *parse, int c, const char *value)
 	}
 }
 
-static bool note_given(struct parse *parse, int c, const char *value)
+static bool note_given(struct parse *parse, const struct table_row *row, const char *value)
 {
-	for (size_t i = 0; i < RULES; i++) {
-		if (rules[i].c != c)
-			continue;
-		if (parse->given[i] && value)
-			return mistake("%s %s: that is a second %s: give one", rules[i].name, value,
-				       rules[i].name);
-		parse->given[i] = true;
-	}
+	const char **given = &parse->given[row - option_table];
+	char shown[24];
+
+	if (value && is_blank(value))
+		return mistake("%s \"%s\" is empty: give a value", table_shown(row, shown), value);
+	if (value && *given && row->c != 'p')
+		return mistake("%s %s: that is a second %s: give one", table_shown(row, shown),
+			       value, shown);
+	*given = value ? value : "";
 	return true;
 }
 
-static bool parse_option(struct parse *parse, int c, const char *name, const char *value)
+static bool parse_option(struct parse *parse, const struct table_row *row, const char *value)
 {
 	struct options *options = parse->options;
 
-	if (value && is_blank(value))
-		return c < OPT_TTL ? mistake("-%c \"%s\" is empty: give a value", c, value)
-				   : mistake("--%s \"%s\" is empty: give a value", name, value);
-	if (!note_given(parse, c, value))
-		return false;
-	switch (c) {
+	switch (row->c) {
 	case 'v':
 		options->verbose = true;
 		return true;
@@ -357,9 +296,9 @@ static bool parse_option(struct parse *parse, int c, const char *name, const cha
 		options->library.vpn_ports = 1;
 		return true;
 	default:
-		if (c >= OPT_JOB)
-			return parse_job(parse, (enum job)(c - OPT_JOB), name);
-		return parse_value(parse, c, value);
+		if (row->c >= OPT_JOB)
+			return parse_job(parse, (enum job)(row->c - OPT_JOB), row->name);
+		return parse_value(parse, row->c, value);
 	}
 }
 
@@ -420,30 +359,35 @@ static bool check_mappings(const struct options *options)
 	return true;
 }
 
+static bool misplaced(const struct parse *parse, const struct table_row *row)
+{
+	const char *value = parse->given[row - option_table];
+	char shown[24];
+
+	table_shown(row, shown);
+	if (!parse->job)
+		return mistake("%s needs a port that is kept open: add --hold or a command", shown);
+	return mistake("%s%s%s does not go with --%s: leave it out", shown, *value ? " " : "", value,
+		       parse->job);
+}
+
 /* Does what is given belong to the job? */
 static bool check_job(const struct parse *parse)
 {
 	const struct options *options = parse->options;
 	const char *command = options->command ? options->command[0] : NULL;
 
-	if (command && is_digits(command))
+	if (command && is_mapping(command))
 		return mistake("\"%s\" is taken for a command; for a port give -p %s", command,
 			       command);
 	if (command && is_blank(command))
 		return mistake("the command \"%s\" is empty: leave it out, or give one", command);
 	if (parse->job && command)
 		return mistake("--%s takes no command: drop it, or \"%s\"", parse->job, command);
-	for (size_t i = 0; i < RULES; i++) {
-		if (!parse->given[i] || rules[i].jobs & IN(options->job))
-			continue;
-		if (!parse->job)
-			return mistake("%s needs a mapping that is held: add --hold or a command",
-				       rules[i].name);
-		return mistake("%s does not go with --%s: leave it out", rules[i].name, parse->job);
+	for (const struct table_row *row = option_table; row < option_table + TABLE_ROWS; row++) {
+		if (parse->given[row - option_table] && !(row->jobs & 1U << options->job))
+			return misplaced(parse, row);
 	}
-	if (options->count && options->job > JOB_CLOSE)
-		return mistake("-p %u does not go with --%s: leave it out",
-			       options->wanted->internal_port, parse->job);
 	if (options->print && options->json)
 		return mistake("--print and --json exclude each other: give one");
 	if (options->quiet && options->verbose)
@@ -457,11 +401,11 @@ static void unknown_long(const char *word)
 	size_t used = 0, length = strcspn(word + 2, "=");
 	char names[512] = "";
 
-	for (const struct option *option = long_options; option->name; option++) {
-		if (strncmp(option->name, word + 2, length) != 0)
+	for (const struct table_row *row = option_table; row < option_table + TABLE_ROWS; row++) {
+		if (!row->name || strncmp(row->name, word + 2, length) != 0)
 			continue;
 		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s--%s",
-					 used ? " or " : "", option->name);
+					 used ? " or " : "", row->name);
 	}
 	if (used)
 		options_mistake("%s could be %s: give one in full", word, names);
@@ -469,22 +413,31 @@ static void unknown_long(const char *word)
 		options_mistake("%s: no such option; \"natpmp --help\" lists them", word);
 }
 
+const char *options_meant(const char *word)
+{
+	if (!strcmp(word, "list"))
+		return "status";
+	for (const struct table_row *row = option_table; *word && row < option_table + TABLE_ROWS; row++) {
+		if (row->name && !strncmp(row->name, word, strlen(word)))
+			return row->name;
+	}
+	return NULL;
+}
+
 /* getopt_long() came upon something that it does not know, or that lacks its value, or has one. */
 static enum next unknown_option(int c, char **argv)
 {
-	const struct option *option = long_options;
+	const struct table_row *row = table_find(optopt);
 	const char *word = argv[optind - 1];
 
 	if (c == '?' && optopt == '?')
 		return NEXT_HELP;
-	while (option->name && option->val != optopt)
-		option++;
 	if (c == ':')
 		options_mistake("%s needs a value; \"natpmp --help\" shows which", word);
 	else if (!optopt)
 		unknown_long(word);
-	else if (option->name)
-		options_mistake("%s: --%s takes no value, leave it out", word, option->name);
+	else if (row)
+		options_mistake("%s: --%s takes no value, leave it out", word, row->name);
 	else
 		options_mistake("-%c is no option; \"natpmp --help\" lists them", optopt);
 	return NEXT_MISTAKE;
@@ -492,17 +445,23 @@ static enum next unknown_option(int c, char **argv)
 
 static enum next parse_all(struct parse *parse, int argc, char **argv)
 {
-	int c, index = 0;
+	struct table_getopt known;
+	int c;
 
+	if (argc == 2 && !strcmp(argv[1], "--list-options"))
+		return NEXT_LIST;
+	table_fill(&known);
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, short_options, long_options, &index)) != -1) {
+	while ((c = getopt_long(argc, argv, known.letters, known.names, NULL)) != -1) {
+		const struct table_row *row = table_find(c);
+
 		if (c == 'h')
 			return NEXT_HELP;
 		if (c == OPT_VERSION)
 			return NEXT_VERSION;
-		if (c == '?' || c == ':')
+		if (!row)
 			return unknown_option(c, argv);
-		if (!parse_option(parse, c, long_options[index].name, optarg))
+		if (!note_given(parse, row, optarg) || !parse_option(parse, row, optarg))
 			return NEXT_MISTAKE;
 	}
 	return NEXT_WORK;
@@ -525,10 +484,14 @@ enum next options_parse(struct options *options, int argc, char **argv)
 		return next;
 	if (optind < argc) {
 		options->command = argv + optind;
+		options->shell = !options->command[1];
 		options->job = JOB_HOLD;
 	}
 	if (!check_job(&parse) || !complete_mappings(&parse) || !check_mappings(options))
 		return NEXT_MISTAKE;
+	/* With both questions and a test mapping in silence that makes 4 s. */
+	if (options->job == JOB_CHECK && !options->library.deadline)
+		options->library.deadline = CHECK_DEADLINE;
 	/* All of this host, unless a type is named. */
 	if (options->job == JOB_CLOSE_ALL && !parse.protocol)
 		options->wanted->protocol = NATPMP_TCP_UDP;
@@ -539,4 +502,8 @@ void options_free(struct options *options)
 {
 	free(options->wanted);
 	options->wanted = NULL;
+	if (options->words)
+		free(options->words[0]);
+	free(options->words);
+	options->words = NULL;
 }

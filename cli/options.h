@@ -8,24 +8,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { USUAL_PORT = 5351 }; /* of a gateway (RFC 6886 section 3.1) */
+#include "table.h"
 
-enum job {
-	JOB_MAP,  /* open and leave to the lifetime */
-	JOB_HOLD, /* hold while the command runs, or until a signal */
-	JOB_CLOSE,
-	JOB_CLOSE_ALL,
-	JOB_ADDRESS,
-	JOB_CHECK,
-};
+enum { USUAL_PORT = 5351 }; /* of a gateway (RFC 6886 section 3.1) */
 
 struct options {
 	enum job job;
 	natpmp_mapping *wanted; /* one for each -p, or one without a port */
 	size_t count;
 	char *const *command; /* NULL: none; up to its NULL */
+	bool shell;           /* it is one word, for a shell */
+	char **words;         /* what command points to if it was split (lookup.h), or NULL */
 	natpmp_options library;
-	char gateway[NATPMP_ADDRESS_LEN]; /* what library.gateway points to */
+	char gateway[256]; /* what library.gateway points to: an address, or a name to look up */
 	const char *gateway_text;         /* -g as it was written */
 	const char *on_change, *port_file, *print;
 	bool json, quiet, verbose, retry;
@@ -35,6 +30,7 @@ struct options {
 enum next {
 	NEXT_WORK,
 	NEXT_HELP,
+	NEXT_LIST, /* of the options, for the completions */
 	NEXT_VERSION,
 	NEXT_MISTAKE, /* it was said on stderr */
 };
@@ -43,13 +39,14 @@ enum next {
 enum next options_parse(struct options *options, int argc, char **argv);
 void options_free(struct options *options);
 
-/* Text for one line of a terminal: control characters, as a value may have them, escaped. To be
- * freed; NULL: no memory. */
+/* Text for one line of a terminal: what is no printable ASCII, as a value may have it, escaped. To
+ * be freed; NULL: no memory. */
 __attribute__((format(printf, 1, 0))) char *printable(const char *format, va_list arguments);
 
 /* Say on stderr what is wrong with the command line. */
 __attribute__((format(printf, 1, 2))) void options_mistake(const char *format, ...);
 
-extern const char options_help[];
+/* The long option that was probably meant by a word that is none; NULL: nobody knows. */
+const char *options_meant(const char *word);
 
 #endif

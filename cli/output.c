@@ -8,11 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "failure.h"
 #include "json.h"
+#include "listen.h"
 #include "template.h"
+
+enum { LATE_MAX = 1 << 16 }; /* bytes */
 
 static bool wants_colour(int fd)
 {
@@ -27,45 +31,67 @@ void output_init(struct output *output, const struct options *options)
 		.options = options,
 		.colour = wants_colour(STDOUT_FILENO),
 		.colour_stderr = wants_colour(STDERR_FILENO),
-		.align = isatty(STDOUT_FILENO),
+		.terminal = isatty(STDOUT_FILENO),
+		.terminal_stderr = isatty(STDERR_FILENO),
 	};
 }
 
-/* The errno, 0 when all is written. Not patient: it does not wait for who reads a pipe or
- * looks at a terminal; what poll(2) calls writable takes PIPE_BUF bytes without waiting. */
-static int write_all(int fd, const char *text, size_t length, bool patient)
+/* How much of it is written; *error: why not all, or 0. Not patient: it does not wait for who
+ * reads a pipe or looks at a terminal; what poll(2) calls writable takes PIPE_BUF bytes without
+ * waiting. */
+static size_t write_some(int fd, const char *text, size_t length, bool patient, int *error)
 {
-	while (length) {
+	size_t done = 0;
+
+	*error = 0;
+	while (done < length) {
 		struct pollfd writable = {.fd = fd, .events = POLLOUT};
+		size_t left = length - done;
 		ssize_t written;
 
-		if (poll(&writable, 1, patient ? -1 : 0) == 0)
-			return EAGAIN;
-		written = write(fd, text, patient || length < PIPE_BUF ? length : PIPE_BUF);
-		if (written < 0 && errno != EINTR && errno != EAGAIN)
-			return errno;
+		if (poll(&writable, 1, patient ? -1 : 0) == 0) {
+			*error = EAGAIN;
+			break;
+		}
+		written = write(fd, text + done, patient || left < PIPE_BUF ? left : PIPE_BUF);
 		if (written > 0) {
-			text += written;
-			length -= (size_t)written;
+			done += (size_t)written;
+		} else if (errno != EINTR && errno != EAGAIN) {
+			*error = errno;
+			break;
 		}
 	}
-	return 0;
+	return done;
+}
+
+#define CLOCK_LEN 16
+/* The time of day, for lines that come when they come. */
+static const char *clock_text(char text[CLOCK_LEN])
+{
+	time_t now = time(NULL);
+	struct tm local;
+
+	if (!localtime_r(&now, &local) || !strftime(text, CLOCK_LEN, "%H:%M:%S ", &local))
+		*text = '\0';
+	return text;
 }
 
 __attribute__((format(printf, 3, 0))) static void say(struct output *output, const char *colour,
 						      const char *format, va_list arguments)
 {
-	char *text, *line;
-	int length;
+	char *text, *line, now[CLOCK_LEN];
+	int length, error;
 
+	progress_end(&output->progress);
 	text = printable(format, arguments);
 	if (!text)
 		return;
-	length = output->colour_stderr ? asprintf(&line, "%snatpmp:\033[m %s\n", colour, text)
-				       : asprintf(&line, "natpmp: %s\n", text);
+	length = asprintf(&line, "%snatpmp:%s %s%s\n", output->colour_stderr ? colour : "",
+			  output->colour_stderr ? "\033[m" : "",
+			  output->holding && output->terminal_stderr ? clock_text(now) : "", text);
 	if (length >= 0) {
 		/* There is nobody left to be told if stderr fails. */
-		(void)write_all(STDERR_FILENO, line, (size_t)length, !output->holding);
+		(void)write_some(STDERR_FILENO, line, (size_t)length, !output->holding, &error);
 		free(line);
 	}
 	free(text);
@@ -102,18 +128,65 @@ void output_debug(struct output *output, const char *format, ...)
 	va_end(arguments);
 }
 
-void output_text(struct output *output, const char *text)
+/* Take that much away from the beginning of what is late. */
+static void drop(struct output *output, size_t length)
 {
-	int error = write_all(STDOUT_FILENO, text, strlen(text), !output->holding);
+	output->late_length -= length;
+	memmove(output->late, output->late + length, output->late_length + 1);
+}
 
-	if (!error || output->lost)
-		return;
+static void lose(struct output *output, int error)
+{
+	bool first = !output->lost;
+
 	output->lost = error;
-	if (output->holding)
+	if (first && output->holding)
 		output_error(output,
 			     "standard output takes no more (%s): lines are lost, the mappings "
 			     "are held all the same",
 			     strerror(error));
+}
+
+void output_flush(struct output *output)
+{
+	const char *line_end;
+	int error;
+	size_t written = write_some(STDOUT_FILENO, output->late, output->late_length,
+				    !output->holding, &error);
+
+	if (written)
+		output->mid_line = output->late[written - 1] != '\n';
+	drop(output, written);
+	if (error && error != EAGAIN) {
+		drop(output, output->late_length);
+		lose(output, error);
+	}
+	/* The oldest lines go; one that was begun still gets its end. */
+	if (output->late_length > LATE_MAX) {
+		line_end = strchr(output->late + output->late_length - LATE_MAX - 1, '\n');
+		drop(output, (size_t)(line_end - output->late) + !output->mid_line);
+		lose(output, EAGAIN);
+	}
+}
+
+void output_text(struct output *output, const char *text)
+{
+	bool cut = output->mid_line && !output->late_length;
+	size_t length = strlen(text);
+	char *late = realloc(output->late, output->late_length + cut + length + 1);
+
+	if (!late) {
+		lose(output, ENOMEM);
+		return;
+	}
+	progress_end(&output->progress);
+	output->late = late;
+	late += output->late_length;
+	if (cut)
+		*late++ = '\n';
+	memcpy(late, text, length + 1);
+	output->late_length += cut + length;
+	output_flush(output);
 }
 
 static void print_template(struct output *output, const natpmp_mapping *mapping)
@@ -129,37 +202,38 @@ static void print_template(struct output *output, const natpmp_mapping *mapping)
 
 static void print_line(struct output *output, const natpmp_mapping *mapping)
 {
-	bool colour = output->colour, align = output->align;
-	char external[NATPMP_ADDRESS_LEN + 8], internal[NATPMP_ADDRESS_LEN + 8], line[160];
+	bool align = output->terminal, colour = output->colour;
+	char external[NATPMP_ADDRESS_LEN + 8], internal[NATPMP_ADDRESS_LEN + 8], now[CLOCK_LEN];
+	char line[2 * sizeof(external) + 80];
 
 	snprintf(external, sizeof(external), "%s:%u", output_address(mapping),
 		 mapping->external_port);
 	snprintf(internal, sizeof(internal), "%s:%u", mapping->internal_address,
 		 mapping->internal_port);
-	snprintf(line, sizeof(line), "%s%*s%s -> %*s %*s %lu s\n", colour ? "\033[1m" : "",
+	snprintf(line, sizeof(line), "%s%s%*s%s -> %*s %*s %lu s\n",
+		 align && output->holding ? clock_text(now) : "", colour ? "\033[1m" : "",
 		 align ? -21 : 0, external, colour ? "\033[m" : "", align ? -21 : 0, internal,
 		 align ? -4 : 0, protocol_name(mapping->protocol),
 		 (unsigned long)mapping->lifetime);
 	output_text(output, line);
 }
 
-void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
-		  int status)
+static void put_event(struct output *output, const char *event, const natpmp_mapping *mapping,
+		      time_t expires, int status)
 {
 	char *text = NULL;
 	size_t size;
-	FILE *out;
+	FILE *out = open_memstream(&text, &size);
 
-	if (!output->options->json)
-		return;
-	out = open_memstream(&text, &size);
 	if (!out)
 		return;
 	if (output->ctx)
 		(void)natpmp_get_link(output->ctx, &output->link); /* what there is of it */
-	json_begin(out, event);
-	if (mapping)
+	json_begin(out, event, time(NULL));
+	if (mapping) {
 		json_mapping(out, mapping);
+		json_time(out, "expires", expires);
+	}
 	json_string(out, "gateway", output->link.gateway);
 	json_error(out, "error", status);
 	json_end(out);
@@ -168,57 +242,123 @@ void output_event(struct output *output, const char *event, const natpmp_mapping
 	free(text);
 }
 
-void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping)
+void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
+		  int status)
 {
 	if (output->options->json)
-		output_event(output, event, mapping, NATPMP_OK);
+		put_event(output, event, mapping, 0, status);
+}
+
+void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping,
+		    time_t expires)
+{
+	if (output->options->json)
+		put_event(output, event, mapping, expires, NATPMP_OK);
 	else if (output->options->print)
 		print_template(output, mapping);
 	else if (!output->options->quiet)
 		print_line(output, mapping);
 }
 
-const char *output_whom(const struct output *output, int status, char whom[OUTPUT_WHOM_LEN])
+void output_asking(struct output *output)
 {
-	const natpmp_options *options = &output->options->library;
+	const struct options *options = output->options;
 	natpmp_link link;
 
-	*whom = '\0';
+	if (!output->progress.running && output->terminal_stderr && !options->quiet && !options->verbose &&
+	    natpmp_get_link(output->ctx, &link) == NATPMP_OK)
+		progress_begin(&output->progress, link.gateway);
+}
+
+void output_asked(struct output *output)
+{
+	progress_end(&output->progress);
+}
+
+void output_warn_port(struct output *output, const natpmp_mapping *wanted,
+		      const natpmp_mapping *granted)
+{
+	unsigned asked = wanted->external_port ? wanted->external_port : wanted->internal_port;
+	char name[OUTPUT_NAME_LEN];
+
+	if (asked && asked != granted->external_port)
+		output_note(output,
+			    "the gateway has given external port %u to %s, not %u; others have to "
+			    "be told that one",
+			    granted->external_port, output_name(granted, name), asked);
+}
+
+void output_warn_silent(struct output *output, const natpmp_mapping *wanted)
+{
+	char name[OUTPUT_NAME_LEN];
+
+	if (output->terminal_stderr && wanted->internal_port &&
+	    !is_listened_to(wanted->protocol, wanted->internal_port))
+		output_note(output, "nothing listens on %s here so far", output_name(wanted, name));
+}
+
+/* Where a failure was, as far as that is known: " (asked 192.168.1.1)", with the port if that is
+ * not the usual one, and with the way there if the gateway was named; or "". */
+static const char *where(const struct output *output, int status, const natpmp_link *link,
+			 char text[OUTPUT_WHERE_LEN])
+{
+	const natpmp_options *options = &output->options->library;
+	char port[16] = "";
+
+	*text = '\0';
 	if (status <= NATPMP_E_NO_INTERFACE && status >= NATPMP_E_POINT_TO_POINT &&
-	    options->interface)
-		snprintf(whom, OUTPUT_WHOM_LEN, " (-i %s)", options->interface);
-	else if (status == NATPMP_E_NO_ROUTE && options->gateway)
-		snprintf(whom, OUTPUT_WHOM_LEN, " (-g %s)", options->gateway);
-	else if (status <= NATPMP_E_TIMEOUT && output->ctx &&
-		 natpmp_get_link(output->ctx, &link) == NATPMP_OK)
-		snprintf(whom, OUTPUT_WHOM_LEN,
-			 link.gateway_port == USUAL_PORT ? " (gateway %s)"
-							 : " (gateway %s port %u)",
-			 link.gateway, link.gateway_port);
-	return whom;
+	    options->interface) {
+		snprintf(text, OUTPUT_WHERE_LEN, " (-i %s)", options->interface);
+	} else if (status == NATPMP_E_NO_ROUTE && options->gateway) {
+		snprintf(text, OUTPUT_WHERE_LEN, " (-g %s)", options->gateway);
+	} else if (status <= NATPMP_E_TIMEOUT && *link->gateway) {
+		if (link->gateway_port != USUAL_PORT)
+			snprintf(port, sizeof(port), " port %u", link->gateway_port);
+		if (options->gateway && status > NATPMP_E_VERSION)
+			snprintf(text, OUTPUT_WHERE_LEN, " (asked %s%s, through %s from %s)",
+				 link->gateway, port, link->interface, link->internal_address);
+		else
+			snprintf(text, OUTPUT_WHERE_LEN, " (asked %s%s)", link->gateway, port);
+	}
+	return text;
+}
+
+void output_explain(struct output *output, int status, struct explanation *explanation,
+		    char place[OUTPUT_WHERE_LEN])
+{
+	char address[NATPMP_ADDRESS_LEN] = "";
+	natpmp_link link = {.gateway_port = 0};
+
+	if (output->ctx && natpmp_get_link(output->ctx, &link) != NATPMP_OK)
+		memset(&link, 0, sizeof(link));
+	if (output->ctx && status == NATPMP_E_NETWORK_FAILURE)
+		(void)natpmp_external_address(output->ctx, address); /* BUSY within an event */
+	failure_explain(explanation, status, output->options, &link, address);
+	where(output, status, &link, place);
 }
 
 int output_failure(struct output *output, const char *what, const natpmp_mapping *mapping,
 		   int status)
 {
-	const struct failure *failure = failure_find(status);
 	const char *error = status == NATPMP_E_SYSTEM && errno ? strerror(errno) : NULL;
-	char whom[OUTPUT_WHOM_LEN];
+	struct explanation explanation;
+	char place[OUTPUT_WHERE_LEN];
 
-	output_error(output, "%s: %s%s%s%s; %s", what, natpmp_strerror(status), error ? ": " : "",
-		     error ? error : "", output_whom(output, status, whom),
-		     failure_advice(status, output->options));
+	output_explain(output, status, &explanation, place);
+	output_error(output, "%s%s: %s%s%s; %s", what, place, explanation.message,
+		     error ? ": " : "", error ? error : "", explanation.advice);
 	output_event(output, "error", mapping, status);
-	return failure->exit_status;
+	return failure_find(status)->exit_status;
 }
 
 void output_down(struct output *output, const char *what, int status)
 {
-	char whom[OUTPUT_WHOM_LEN];
+	struct explanation explanation;
+	char place[OUTPUT_WHERE_LEN];
 
-	output_error(output, "%s: %s%s; it is tried again, and if that lasts: %s", what,
-		     natpmp_strerror(status), output_whom(output, status, whom),
-		     failure_advice(status, output->options));
+	output_explain(output, status, &explanation, place);
+	output_error(output, "%s%s: %s; it is tried again, and if that lasts: %s", what, place,
+		     explanation.message, explanation.advice);
 }
 
 void output_warn_address(struct output *output, const char *address)
@@ -261,6 +401,10 @@ const char *output_address(const natpmp_mapping *mapping)
 
 int output_end(struct output *output, int exit_status)
 {
+	if (output->late_length)
+		output_flush(output);
+	free(output->late);
+	output->late = NULL;
 	if (!output->lost)
 		return exit_status;
 	if (!output->holding)

@@ -15,22 +15,31 @@
 
 #include <natpmpc.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "options.h"
+#include "progress.h"
 
 struct output {
 	const struct options *options;
 	natpmp_ctx *ctx;  /* for the gateway's name; NULL: none yet, or gone */
 	natpmp_link link; /* the gateway as last seen */
 	bool holding;     /* rather lose a line than let a reader stop the renewals */
-	bool colour, colour_stderr, align;
-	int lost; /* errno of the first line that stdout did not take */
+	bool colour, colour_stderr;
+	bool terminal, terminal_stderr;
+	struct progress progress;
+	char *late; /* what stdout has not taken yet, while holding */
+	size_t late_length;
+	bool mid_line; /* stdout got a part of a line last */
+	int lost;      /* errno of a line that stdout will never get; 0: none */
 };
 
 void output_init(struct output *output, const struct options *options);
 
-/* Text on stdout as it is. */
+/* Lines on stdout as they are. */
 void output_text(struct output *output, const char *text);
+/* Try again what is late. */
+void output_flush(struct output *output);
 
 /* Lines on stderr, "natpmp: " before and a line end after: what went wrong, what is good to
  * know (not with -q), and what only -v wants to hear. */
@@ -42,7 +51,8 @@ __attribute__((format(printf, 2, 3))) void output_debug(struct output *output, c
 							...);
 
 /* What came to a mapping, by --print's, --json's or the usual line. event is JSON's. */
-void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping);
+void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping,
+		    time_t expires);
 /* The event, for --json only. mapping may be NULL: then that of the gateway as a whole. */
 void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
 		  int status);
@@ -52,10 +62,20 @@ int output_failure(struct output *output, const char *what, const natpmp_mapping
 		   int status);
 /* Say why what is held ("6881/tcp is down") is not there now, and what to do if that lasts. */
 void output_down(struct output *output, const char *what, int status);
-/* Whom or what a failure is about, as far as that is known: " (gateway 192.168.1.1)", with its
- * port if that is not the usual one; or "". */
-#define OUTPUT_WHOM_LEN 80
-const char *output_whom(const struct output *output, int status, char whom[OUTPUT_WHOM_LEN]);
+/* What this failure means as things are now, and where it was (" (asked 192.168.1.1)", or ""). */
+#define OUTPUT_WHERE_LEN 200
+struct explanation;
+void output_explain(struct output *output, int status, struct explanation *explanation,
+		    char place[OUTPUT_WHERE_LEN]);
+/* On a terminal: show that the gateway is being asked, until there is something else to say. No
+ * fork() meanwhile. */
+void output_asking(struct output *output);
+void output_asked(struct output *output);
+/* Say it if another external port was granted than was wanted. */
+void output_warn_port(struct output *output, const natpmp_mapping *wanted,
+		      const natpmp_mapping *granted);
+/* On a terminal: say it if nobody here listens on the internal port that was wanted. */
+void output_warn_silent(struct output *output, const natpmp_mapping *wanted);
 /* Say it if this external address is of no use to anybody outside. */
 void output_warn_address(struct output *output, const char *address);
 

@@ -10,9 +10,13 @@
 
 #include "child.h"
 #include "clock.h"
+#include "command.h"
 #include "failure.h"
 #include "hold.h"
+#include "notify.h"
 #include "signals.h"
+
+enum { OVERSLEPT = 1000 }; /* ms; a machine that is busy is not late by so much */
 
 struct run {
 	natpmp_ctx *ctx;
@@ -20,9 +24,11 @@ struct run {
 	struct output *output;
 	struct signals signals;
 	struct holds holds;
-	pid_t command; /* 0: not started, or ended */
+	struct command command;
+	uint64_t watchdog; /* ms, when it is due */
 	bool over;
 	int exit_status;
+	int signal; /* that ended the command, or us while we waited for the mapping; 0: none */
 };
 
 static void finish(struct run *run, int exit_status)
@@ -44,17 +50,22 @@ static void fail(struct run *run, const natpmp_mapping *mapping, int status)
 
 static void start_command(struct run *run)
 {
-	run->command = child_fork(&run->signals, false);
-	if (run->command == 0) {
+	const struct options *options = run->options;
+
+	output_asked(run->output);
+	if (command_fork(&run->command, options->shell) == 0) {
 		holds_environment(&run->holds);
-		child_exec(run->options->command, &run->holds.hold->now.mapping);
+		child_exec(&run->signals, options->command, options->shell,
+			   &run->holds.hold->now.mapping);
 	}
-	if (run->command < 0) {
+	if (run->command.pid < 0) {
 		output_error(run->output, "cannot run the command: %s; close some programs",
 			     strerror(errno));
-		run->command = 0;
+		run->command.pid = 0;
 		finish(run, STATUS_NOT_RUN);
+		return;
 	}
+	notify("READY=1");
 }
 
 /* Until all are up: go on, or give up? */
@@ -73,21 +84,29 @@ static void reap(struct run *run)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == run->command) {
-			run->command = 0;
-			finish(run, child_exit_status(status));
-		} else {
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (pid != run->command.pid) {
 			holds_reap(&run->holds, pid, status);
+		} else if (WIFSTOPPED(status)) {
+			command_stopped(&run->command, WSTOPSIG(status));
+		} else {
+			command_ended(&run->command);
+			finish(run, child_exit_status(status));
+			run->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 		}
 	}
 }
 
-/* A key on the terminal has reached the command, too, if it is still in our process group; a
- * hang-up has not, if we lead the session. */
-static bool is_for_command(const struct run *run, int signal, bool by_terminal)
+static void end_by(struct run *run, int signal)
 {
-	return !by_terminal || signal == SIGHUP || getpgid(run->command) != getpgrp();
+	if (run->over)
+		return;
+	if (run->holds.ready && !run->options->command) {
+		finish(run, STATUS_DONE); /* the way a hold ends */
+		return;
+	}
+	finish(run, STATUS_SIGNAL + signal);
+	run->signal = signal;
 }
 
 static void take_signals(struct run *run)
@@ -98,14 +117,14 @@ static void take_signals(struct run *run)
 	while ((signal = signals_take(&run->signals, &by_terminal))) {
 		if (signal == SIGCHLD)
 			reap(run);
-		else if (run->command && is_for_command(run, signal, by_terminal))
-			kill(run->command, signal);
-		else if (run->command || run->over)
-			continue;
-		else if (run->holds.ready && !run->options->command)
-			finish(run, STATUS_DONE); /* the way a hold ends */
+		else if (signal == SIGTSTP)
+			command_stop(&run->command, by_terminal);
+		else if (signal == SIGCONT)
+			command_continue(&run->command);
+		else if (run->command.pid)
+			command_signal(&run->command, signal, by_terminal);
 		else
-			finish(run, STATUS_SIGNAL + signal);
+			end_by(run, signal);
 	}
 }
 
@@ -117,15 +136,30 @@ static int sooner(int a, int b)
 	return a < b ? a : b;
 }
 
-static int timeout(const struct run *run)
+static int timeout(struct run *run)
 {
-	return sooner(natpmp_timeout(run->ctx), ms_until(holds_due(&run->holds)));
+	int own = sooner(ms_until(holds_due(&run->holds)), ms_until(notify_watchdog(&run->watchdog)));
+
+	return sooner(natpmp_timeout(run->ctx), own);
+}
+
+/* poll(), which notices when it comes back far too late. */
+static int wait_for(struct run *run, struct pollfd *ready, nfds_t count)
+{
+	int ms = timeout(run), found;
+	uint64_t then = now_awake_or_not_ms();
+
+	found = poll(ready, count, ms);
+	run->holds.slept = ms >= 0 && now_awake_or_not_ms() - then > (uint64_t)ms + OVERSLEPT;
+	return found;
 }
 
 static void loop(struct run *run)
 {
 	struct pollfd ready[] = {{.fd = natpmp_fd(run->ctx), .events = POLLIN},
-				 {.fd = run->signals.fd, .events = POLLIN}};
+				 {.fd = run->signals.fd, .events = POLLIN},
+				 {.events = POLLIN},   /* the port file's */
+				 {.events = POLLOUT}}; /* stdout, when it was not ready */
 
 	while (!run->over) {
 		int status = natpmp_process(run->ctx);
@@ -135,12 +169,18 @@ static void loop(struct run *run)
 			return;
 		}
 		holds_work(&run->holds);
+		ready[2].fd = run->holds.portfile.keeper;
+		ready[3].fd = run->output->late_length ? STDOUT_FILENO : -1;
 		look_at_opening(run);
-		if (holds_settled(&run->holds) && run->options->command && !run->command &&
+		if (holds_settled(&run->holds) && run->options->command && !run->command.pid &&
 		    !run->over)
 			start_command(run);
-		if (!run->over && poll(ready, 2, timeout(run)) > 0 && ready[1].revents)
+		if (run->over || wait_for(run, ready, 4) <= 0)
+			continue;
+		if (ready[1].revents)
 			take_signals(run);
+		if (ready[3].revents)
+			output_flush(run->output);
 	}
 }
 
@@ -152,6 +192,10 @@ int run(natpmp_ctx *ctx, struct output *output)
 	int status;
 
 	output->holding = true;
+	if (!portfile_claim(&run.holds.portfile, options->port_file)) {
+		natpmp_free(ctx);
+		return STATUS_USAGE;
+	}
 	if (signals_begin(&run.signals) < 0) {
 		fail(&run, for_what, NATPMP_E_SYSTEM);
 		natpmp_free(ctx);
@@ -160,9 +204,15 @@ int run(natpmp_ctx *ctx, struct output *output)
 	status = holds_begin(&run.holds, ctx, output, &run.signals, &for_what);
 	if (status < 0)
 		fail(&run, for_what, status);
-	else
+	else {
+		output_asking(output);
 		loop(&run);
+		output_asked(output);
+	}
 	holds_end(&run.holds);
 	signals_end(&run.signals);
-	return run.exit_status;
+	status = output_end(output, run.exit_status);
+	if (run.signal)
+		signals_die(run.command.had_terminal ? 0 : getpid(), run.signal);
+	return options->command ? run.exit_status : status;
 }

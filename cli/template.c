@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* One that is not known is nothing. */
 static void put_port(FILE *out, uint16_t port)
@@ -12,28 +13,22 @@ static void put_port(FILE *out, uint16_t port)
 		fprintf(out, "%u", port);
 }
 
-/* True if c was a token. */
-static bool put_token(FILE *out, char c, const natpmp_mapping *mapping)
+/* The values of %p, %h, %P and %H. */
+static void put_value(FILE *out, char token, const natpmp_mapping *mapping)
 {
-	switch (c) {
-	case 'p':
+	if (token == 'p')
 		put_port(out, mapping->internal_port);
-		return true;
-	case 'h':
+	else if (token == 'h')
 		fputs(mapping->internal_address, out);
-		return true;
-	case 'P':
+	else if (token == 'P')
 		put_port(out, mapping->external_port);
-		return true;
-	case 'H':
+	else
 		fputs(mapping->external_address, out);
-		return true;
-	case '%':
-		putc('%', out);
-		return true;
-	default:
-		return false;
-	}
+}
+
+static bool is_token(const char *text)
+{
+	return *text == '%' && text[1] && strchr("phPH", text[1]);
 }
 
 char *template_expand(const char *text, const natpmp_mapping *mapping)
@@ -44,11 +39,16 @@ char *template_expand(const char *text, const natpmp_mapping *mapping)
 
 	if (!out)
 		return NULL;
-	for (; *text; text++) {
-		if (*text == '%' && put_token(out, text[1], mapping))
-			text++;
-		else
-			putc(*text, out);
+	while (*text) {
+		if (*text == '%' && is_token(text + 1)) {
+			fprintf(out, "%.2s", text + 1);
+			text += 3;
+		} else if (is_token(text)) {
+			put_value(out, text[1], mapping);
+			text += 2;
+		} else {
+			putc(*text++, out);
+		}
 	}
 	if (fclose(out) != 0) {
 		free(expanded);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* template - %p %h %P %H %% in a command, in --on-change and in --print. */
+/* template - %p %h %P %H in a command, in --on-change and in --print; %%p is %p as it is. */
 #ifndef CLI_TEMPLATE_H
 #define CLI_TEMPLATE_H
 
 #include <natpmpc.h>
 
-/* The text with its tokens replaced, to be freed; any other % stays as it is.
+/* The text with its tokens replaced, to be freed; any other %, and %%, stays as it is.
  * NULL: no memory. */
 char *template_expand(const char *text, const natpmp_mapping *mapping);
 

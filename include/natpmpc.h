@@ -11,17 +11,17 @@
  *   if (natpmp_new(&ctx, NULL) == NATPMP_OK && natpmp_map(ctx, &m) == NATPMP_OK)
  *           printf("%s:%u\n", m.external_address, m.external_port);
  *
- * A mapping opens this host: whoever listens on the internal port must be
- * ready for traffic from anywhere (RFC 6886 section 5).
+ * A mapping opens this host: the program on the internal port must be ready for
+ * traffic from anywhere (RFC 6886 section 5).
  *
  * Threads: a context may be used from several threads at once; its calls take
  * turns. Nothing is shared between contexts. After fork() the child may only
  * call natpmp_free(), which then sends nothing; every other call answers
  * NATPMP_E_FORKED, natpmp_timeout() -1. No call is a cancellation point
- * (pthread_cancel), but for the body of natpmp_with_mapping().
+ * (pthread_cancel), except the body of natpmp_with_mapping().
  *
- * Room for later members: members named reserved are 0 in what a program wants,
- * else the call is INVALID; what the library fills in has them 0.
+ * Members named reserved leave room for later ones. Set them to 0, else the call
+ * is INVALID; the library fills them with 0.
  */
 #ifndef NATPMPC_H
 #define NATPMPC_H
@@ -39,8 +39,6 @@ extern "C" {
 #define NATPMPC_API
 #endif
 
-/* ------------------------------------------------------------- version -- */
-
 #define NATPMPC_VERSION_MAJOR 0
 #define NATPMPC_VERSION_MINOR 1
 #define NATPMPC_VERSION_PATCH 0
@@ -51,20 +49,18 @@ NATPMPC_API const char *natpmp_version(void);
 
 /* -------------------------------------------------------------- status -- */
 
-/*
- * What a call came to, or why a held mapping is down. Every function that
- * returns int returns one of these, unless its comment says otherwise.
- * New codes are only ever added; treat an unknown negative one as a failure.
- */
+/* The result of a call, or why a held mapping is down. Functions that return int return
+ * one of these, unless their comment says otherwise. New codes are only ever added:
+ * treat an unknown negative one as a failure. */
 typedef enum natpmp_status {
-	NATPMP_PENDING = 1, /* a hold that has heard no yes and no no so far */
+	NATPMP_PENDING = 1, /* held, and neither granted nor refused so far */
 	NATPMP_OK = 0,
 
 	/* the caller's mistake */
 	NATPMP_E_INVALID = -1, /* an argument is out of its range */
 	NATPMP_E_ADDRESS = -2, /* not a usable IPv4 address (gateway or source) */
-	NATPMP_E_HELD = -3,    /* this context holds that protocol and internal port already */
-	NATPMP_E_BUSY = -4,    /* a blocking call from inside an event callback */
+	NATPMP_E_HELD = -3,    /* this context holds or is mapping that protocol and port already */
+	NATPMP_E_BUSY = -4,    /* a blocking call or natpmp_free() from inside a callback */
 	NATPMP_E_FORKED = -5,  /* the context belongs to the parent process */
 
 	/* this machine */
@@ -73,12 +69,11 @@ typedef enum natpmp_status {
 	NATPMP_E_NO_INTERFACE = -22,   /* no interface of that name */
 	NATPMP_E_NO_GATEWAY = -23,     /* no default route */
 	NATPMP_E_POINT_TO_POINT = -24, /* the default route names no gateway: name one */
-	NATPMP_E_NO_ROUTE = -25,       /* no route to the gateway that was named, or not from
-					* that source */
+	NATPMP_E_NO_ROUTE = -25,       /* no route to the named gateway, or not from that source */
 	NATPMP_E_NO_PORT = -26,        /* no free local port could be picked */
-	NATPMP_E_NETLINK = -27,        /* no AF_NETLINK, so no way to look up the gateway: name one */
+	NATPMP_E_NETLINK = -27,        /* no AF_NETLINK to look up the gateway with: name one */
 
-	/* no usable answer; three different things for a person to do */
+	/* no usable answer */
 	NATPMP_E_TIMEOUT = -40,     /* silence until the deadline */
 	NATPMP_E_NO_SERVICE = -41,  /* silence through all nine sends: no port mapping service */
 	NATPMP_E_UNREACHABLE = -42, /* silence, and the network said: host or net unreachable */
@@ -104,8 +99,8 @@ NATPMPC_API const char *natpmp_strerror(int status);
 
 typedef struct natpmp_ctx natpmp_ctx;
 
-/* What the library does, a line at a time, for debugging. Called with the
- * context locked: do not call back into the library from it. */
+/* What the library does, line by line, for debugging. Called with the context locked: do
+ * not call the library from it. */
 typedef void natpmp_log_fn(void *arg, const char *line);
 
 typedef struct natpmp_options {
@@ -119,35 +114,31 @@ typedef struct natpmp_options {
 	                         * whole series takes 127750: give 128000 */
 	natpmp_log_fn *log;     /* NULL = silence */
 	void *log_arg;
-	int vpn_ports;          /* not 0: the dialect of VPN providers' gateways, which hand out
-	                         * one external port per client and forward it to the same
-	                         * number. internal_port must be 0 in what is wanted; the mapping
-	                         * then names the port to listen on as internal and external
-	                         * port. Nothing is deleted: internal port 0 would delete all. */
+	int vpn_ports;          /* not 0: as VPN providers' gateways have it, which hand out one
+	                         * external port per client and forward it to the same number.
+	                         * Ask for internal port 0; the granted mapping names the port to
+	                         * listen on. Nothing is deleted: port 0 would delete all. */
 	int reserved;
 } natpmp_options;
 
 #define NATPMP_OPTIONS_INIT { sizeof(natpmp_options), NULL, 0, NULL, NULL, 0, NULL, NULL, 0, 0 }
 
 /*
- * Make a context. options may be NULL for all defaults; nothing in it is kept
- * but the log callback. The gateway is looked up when it is needed, so this
- * succeeds without a network.
+ * Make a context. options may be NULL for all defaults; only the log callback is kept.
+ * The gateway is looked up when it is needed, so this succeeds without a network.
  * Errors: INVALID (options->size unknown, reserved not 0, name too long), ADDRESS,
- * NO_MEMORY, SYSTEM. On error *ctx is NULL.
+ * NO_MEMORY. On error *ctx is NULL.
  */
 NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
 
 /*
- * Let go of everything. Mappings still held are closed: one deletion each, one
- * after another while the gateway answers, and after 2000 ms the rest without
- * waiting, so this takes 2 s at most. NULL is fine. No other thread may be
- * inside a call on this context. Not from inside an event callback.
- * NATPMP_OK: nothing is left open, but for what natpmp_map() left to its lifetime
- * and what a gateway with vpn_ports gave. Else why a mapping, now or in an earlier
- * natpmp_release(), could not be closed, or not for sure, if its lifetime still
- * runs (though the same port may have been closed since); it ends with that. The
- * context is gone in any case.
+ * Free the context. Mappings that are still held are closed: one deletion each, one after
+ * another while the gateway answers, and after 2000 ms the rest without waiting, so this
+ * takes about 2 s at most. NULL is fine. No other thread may be inside a call on it.
+ * NATPMP_OK: nothing is left open, except what natpmp_map() left to its lifetime and what
+ * a gateway with vpn_ports gave. Otherwise why a mapping, now or in an earlier
+ * natpmp_release(), may still be open at a gateway; it ends with its lifetime. The context
+ * is gone in any case, except with BUSY (called from inside a callback).
  */
 NATPMPC_API int natpmp_free(natpmp_ctx *ctx);
 
@@ -168,47 +159,51 @@ typedef struct natpmp_mapping {
 	uint16_t external_port; /* wanted: a suggestion, 0 = the internal port's number;
 	                         * granted: what the gateway assigned, maybe another */
 	uint32_t lifetime;      /* s; wanted: 0 = 7200; granted: what the gateway gave */
+	uint32_t flags;         /* natpmp_flags; granted: as wanted */
 	/* The addresses are only ever written, never read, by the library. */
 	char internal_address[NATPMP_ADDRESS_LEN]; /* this host, as the gateway sees it */
 	char external_address[NATPMP_ADDRESS_LEN]; /* "" = the gateway has none to tell */
-	uint32_t reserved[8];
+	uint32_t reserved[7];
 } natpmp_mapping;
 
+typedef enum natpmp_flags { /* of a mapping as wanted; at most one of them */
+	NATPMP_ANY_PORT = 1,  /* suggest no external port at all; external_port has to be 0 */
+	NATPMP_EXACT_PORT = 2 /* the suggested external port or none: any other one is given back
+			       * at once (OTHER_PORT) */
+} natpmp_flags;
+
 /*
- * Open a mapping and leave it to its lifetime; *mapping goes in as wanted and
- * comes out as granted (on error: untouched). To extend it, map again.
- * Two exchanges: the mapping, and the external address. The mapping is good
- * even if the gateway tells no address. Blocks until the deadline at most, or
- * all nine sends of RFC 6886 section 3.1 (NO_SERVICE);
- * after a time-out the gateway may still have opened the mapping. If only one
- * half of NATPMP_TCP_UDP came to be, closing that takes up to 2 s more.
- * The internal port picked for 0 was free a moment ago; bind it soon.
- * Errors: INVALID, ADDRESS (the source is not this host's), HELD, BUSY, FORKED,
- * and all from NO_MEMORY down.
+ * Open a mapping and leave it to its lifetime; *mapping goes in as wanted and comes out as
+ * granted (on error: untouched). To extend it, map again. Two exchanges: the mapping, then
+ * the external address; the mapping is good even if the gateway tells no address. Blocks
+ * until the deadline at most, or all nine sends of RFC 6886 section 3.1 (NO_SERVICE). After
+ * a time-out the gateway may still have opened it. If only a part of it was granted
+ * (NATPMP_TCP_UDP, NATPMP_EXACT_PORT), closing that takes up to 2 s more. The port that is
+ * picked for internal port 0 was free a moment ago; bind it soon.
+ * Errors: INVALID, ADDRESS (the source is not this host's), HELD, BUSY, FORKED, and all
+ * from NO_MEMORY down.
  */
 NATPMPC_API int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping);
 
 /*
- * Close the mapping of mapping->protocol and mapping->internal_port; the other
- * members do not matter (RFC 6886 section 3.4). Closing what is not open is a
- * success. Internal port 0, which on the wire would delete everything, is
- * INVALID. Blocks until the deadline at most. Errors: as natpmp_map().
+ * Close the mapping of mapping->protocol and mapping->internal_port; the other members do
+ * not matter (RFC 6886 section 3.4). Closing what is not open is a success. Internal port
+ * 0, which on the wire would delete everything, is INVALID. Blocks until the deadline at
+ * most. Errors: as natpmp_map().
  */
 NATPMPC_API int natpmp_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping);
 
 /*
- * Close every mapping of that protocol that the gateway has for this host's
- * address: also those of every other program here, and those made by hand if
- * the gateway lets go of them. Some gateways delete both protocols'.
- * HELD while this context itself holds one. Errors: else as natpmp_map().
+ * Close every mapping of that protocol that the gateway has for this host's address, also
+ * those of other programs here, and those made by hand if the gateway deletes them. Some
+ * gateways delete both protocols', so this is HELD while this context holds anything.
+ * Errors: else as natpmp_map().
  */
 NATPMPC_API int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol);
 
-/*
- * Ask for the gateway's external address. "" with NATPMP_OK when the gateway
- * answers with one that cannot be its own (0.0.0.0, loopback, multicast).
- * Errors: ADDRESS, BUSY, FORKED, and all from NO_MEMORY down.
- */
+/* Ask for the gateway's external address. "" with NATPMP_OK if the gateway tells one that
+ * cannot be its own (0.0.0.0, loopback, multicast). Errors: ADDRESS, BUSY, FORKED, and all
+ * from NO_MEMORY down. */
 NATPMPC_API int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN]);
 
 /* What kind of address is that? Anything but PUBLIC cannot be reached from the
@@ -221,71 +216,68 @@ typedef enum natpmp_address_kind {
 	NATPMP_ADDRESS_LINK_LOCAL, /* 169.254/16 */
 	NATPMP_ADDRESS_RESERVED    /* loopback, documentation, multicast, ... (RFC 6890) */
 } natpmp_address_kind;
-
 NATPMPC_API natpmp_address_kind natpmp_classify(const char *address);
 
 /* ---------------------------------------------------------------- hold -- */
 
-/*
- * A lease is a mapping that is kept: renewed at half its lifetime, re-created
- * after the gateway restarted, moved to a new gateway. It is up, or it is down
- * for a reason and being brought back.
- */
+/* A lease is a mapping that is kept: renewed at half its lifetime, made again after the
+ * gateway restarted, moved to a new gateway. It is up, or it is down for a reason and being
+ * brought back. */
 typedef struct natpmp_lease natpmp_lease;
 
 typedef struct natpmp_state {
 	int status;             /* NATPMP_OK = up, NATPMP_PENDING = not yet known, else why it is down */
 	natpmp_mapping mapping; /* up: as granted. Else: as last granted, or as wanted, with the
 				 * port that was picked for 0 */
-	unsigned failures;      /* tries in a row that failed, not the one that goes on; up again:
-				 * those before it was */
-	uint32_t reserved[7];
+	unsigned failures;      /* tries in a row that failed; up again: those before */
+	int result;             /* the gateway's result code behind the last failure; 0 = none */
+	uint64_t expires_in;    /* ms, up: until its lifetime ends by this host's view */
+	uint64_t retry_in;      /* ms, not up: until the next try; 0 = it waits for its turn or an
+				 * answer; UINT64_MAX = for something else to change */
+	uint32_t reserved[6];
 } natpmp_state;
 
 /*
- * Told of every change of a lease: up to down, down to up, another reason,
- * another external port or address; nothing else, nothing twice. before and
- * now are valid during the call. Any call but a blocking one and
- * natpmp_free() is allowed in it, natpmp_release() of this very lease too.
- * Runs on the thread that processes the context: the one in natpmp_process(),
- * in a blocking call, or the keeper thread of natpmp_with_mapping(); with the
- * context locked, so that calls on it from other threads wait: do not wait for
- * such a thread in it.
+ * Called for every change of a lease: up to down, down to up, another reason, another
+ * external port or address; for nothing else, and not twice. before and now are valid during
+ * the call. In it every call is allowed except blocking ones and natpmp_free(), also
+ * natpmp_release() of this very lease. It runs on the thread that processes the context
+ * (natpmp_process(), a blocking call, the thread of natpmp_with_mapping()) with the context
+ * locked: do not wait in it for a thread that calls the library.
  */
 typedef void natpmp_event_fn(natpmp_lease *lease, const natpmp_state *before,
 			     const natpmp_state *now, void *arg);
 
 /*
- * Hold a mapping until natpmp_release(). Returns at once; the first event tells
- * how it went: up, or down as soon as the gateway says no, or when the deadline
- * is over in silence (later for who still stands in line behind other holds).
- * on_event may be NULL: ask natpmp_lease_state(). The context has to be driven:
- * by natpmp_process(), or by other calls in progress.
- * Errors: INVALID, HELD, FORKED, NO_MEMORY, NO_PORT. On error *lease is NULL.
+ * Hold a mapping until natpmp_release(). Returns at once; the first event tells how it went:
+ * up, or down as soon as the gateway says no, or when the deadline is over in silence (later
+ * while other holds have their turn). on_event may be NULL: ask natpmp_lease_state(). The
+ * context has to be driven: by natpmp_process(), or by other calls in progress.
+ * Errors: INVALID, HELD, FORKED, NO_MEMORY, SYSTEM, NO_PORT. On error *lease is NULL.
  */
 NATPMPC_API int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted,
 			    natpmp_event_fn *on_event, void *arg, natpmp_lease **lease);
 
-/*
- * Let a lease go: its deletion is queued and sent by later natpmp_process() or
- * natpmp_free() calls, no event follows, the pointer is gone. NULL is fine.
- * Errors: FORKED; INVALID for the lease of natpmp_with_mapping(), which does it itself.
- */
+/* End a lease: the deletion of its mapping is queued and sent by later calls, also by
+ * natpmp_free(); no event follows, and the pointer is gone. NULL is fine. Errors: FORKED;
+ * INVALID for the lease of natpmp_with_mapping(), which ends it itself. */
 NATPMPC_API int natpmp_release(natpmp_lease *lease);
+
+/* Try again now, if the lease is not up: no waiting for the next try. Errors: INVALID, FORKED. */
+NATPMPC_API int natpmp_retry(natpmp_lease *lease);
 
 /* The lease as it is now, whether or not an event has told. Any thread. Errors: FORKED. */
 NATPMPC_API int natpmp_lease_state(natpmp_lease *lease, natpmp_state *state);
 
-/*
- * For a program with its own loop: wait until the descriptor is readable or the
- * timeout is over, then call natpmp_process().
- */
-NATPMPC_API int natpmp_fd(natpmp_ctx *ctx);      /* one descriptor for the life of the context; do
-						  * not read or close it */
-NATPMPC_API int natpmp_timeout(natpmp_ctx *ctx); /* ms, 0 = now, -1 = never, as poll(2) has it; it
-						  * changes with every call on the context */
-NATPMPC_API int natpmp_process(natpmp_ctx *ctx); /* do what is due, call the event callbacks; never
-						  * blocks. Errors: BUSY (from a callback), FORKED */
+/* For a program with its own loop: wait until the descriptor is readable or the timeout is
+ * over, then call natpmp_process(). A loop that never calls natpmp_timeout() may wait for
+ * the descriptor alone. It stays the same for the life of the context; do not read or close
+ * it. Errors: INVALID, SYSTEM, FORKED. */
+NATPMPC_API int natpmp_fd(natpmp_ctx *ctx);
+/* ms, 0 = now, -1 = never, as poll(2) has it; it changes with every call on the context. */
+NATPMPC_API int natpmp_timeout(natpmp_ctx *ctx);
+/* Do what is due, call the callbacks; never blocks. Errors: INVALID, BUSY (callback), FORKED. */
+NATPMPC_API int natpmp_process(natpmp_ctx *ctx);
 
 /* --------------------------------------------------------------- scope -- */
 
@@ -293,14 +285,13 @@ NATPMPC_API int natpmp_process(natpmp_ctx *ctx); /* do what is due, call the eve
 typedef int natpmp_body(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg);
 
 /*
- * Open a mapping, run body on this thread, renew the mapping from a thread of
- * its own (all signals blocked in it) for as long as body runs, close the mapping.
- * Returns what body returned, which should not be negative; or, body not having
- * run, a negative natpmp_status: as natpmp_map(). The mapping is closed, too,
- * if the thread is cancelled or ends itself inside body (pthread_cancel,
- * pthread_exit); do not leave it by longjmp or an exception. Inside it every
- * call on the context is allowed but natpmp_free(). natpmp_lease_state(lease)
- * tells the mapping as it is now, and whether it is up. Closing waits 2 s at most.
+ * Open a mapping, run body on this thread, renew the mapping from a thread of its own (all
+ * signals blocked in it) while body runs, close the mapping. Returns what body returned,
+ * which should not be negative; or, if body did not run, a negative natpmp_status: as
+ * natpmp_map(). The mapping is closed, too, if the thread is cancelled or ends inside body
+ * (pthread_cancel, pthread_exit); do not leave body by longjmp or an exception. In it every
+ * call on the context is allowed except natpmp_free(). natpmp_lease_state(lease) tells the
+ * mapping as it is now, and whether it is up. Closing waits 2 s at most.
  */
 NATPMPC_API int natpmp_with_mapping(natpmp_ctx *ctx, const natpmp_mapping *wanted,
 				    natpmp_body *body, void *arg);
@@ -316,17 +307,33 @@ typedef struct natpmp_link {
 	uint32_t reserved[8];
 } natpmp_link;
 
-/* Errors: ADDRESS, FORKED, and those from NO_MEMORY to NO_ROUTE. */
+/* Errors: ADDRESS, FORKED, and those from NO_MEMORY to NETLINK but NO_PORT. */
 NATPMPC_API int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link);
 
-/* What answers at the gateway? For diagnosis: asks for the external address in
- * NAT-PMP, then whether PCP (RFC 6887) is spoken, by an ANNOUNCE request that
- * changes nothing. */
+/* natpmp_unmap() without blocking: done (may be NULL) is called once with the result, where
+ * event callbacks are. Errors: INVALID, HELD, FORKED, NO_MEMORY; then done is not called. */
+typedef void natpmp_done_fn(void *arg, int status);
+NATPMPC_API int natpmp_start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping,
+				   natpmp_done_fn *done, void *arg);
+
+/* Follow the gateway without holding a mapping: on_change is called, where event callbacks
+ * are, for every change of the link, of whether the gateway answers, and of its external
+ * address. NULL ends it. Errors: INVALID, FORKED. */
+typedef struct natpmp_gateway {
+	int status; /* NATPMP_PENDING = not known yet, NATPMP_OK = it answers, else why not */
+	natpmp_link link;
+	char external_address[NATPMP_ADDRESS_LEN]; /* "" = none known */
+	uint32_t reserved[8];
+} natpmp_gateway;
+typedef void natpmp_watch_fn(natpmp_ctx *ctx, const natpmp_gateway *now, void *arg);
+NATPMPC_API int natpmp_watch(natpmp_ctx *ctx, natpmp_watch_fn *on_change, void *arg);
+
+/* What answers at the gateway? For diagnosis: asks for the external address in NAT-PMP, then
+ * whether PCP (RFC 6887) is spoken, by an ANNOUNCE request that changes nothing. */
 typedef struct natpmp_probe {
 	int status;             /* of the NAT-PMP question: as natpmp_external_address() */
 	int pcp_status;         /* of the PCP one: NATPMP_OK = spoken */
-	uint32_t round_trip;    /* microseconds until the NAT-PMP answer, last send to answer; 0 =
-				 * there was none */
+	uint32_t round_trip;    /* us, from the last send to the NAT-PMP answer; 0 = none came */
 	uint32_t uptime;        /* s since the gateway's epoch began, by its own clock; 0 = not told */
 	char external_address[NATPMP_ADDRESS_LEN];
 	uint32_t reserved[8];

@@ -4,15 +4,21 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/address.h"
-#include "ctx.h"
+#include "drive.h"
+#include "link.h"
+#include "notify.h"
 #include "os/clock.h"
+#include "os/process.h"
 #include "os/random.h"
 
-#define REQUEST_PORT 5351 /* RFC 6886 section 3.1 */
-#define PCP_PATIENCE 1750 /* ms, three sends */
+enum {
+	REQUEST_PORT = 5351,       /* RFC 6886 section 3.1 */
+	DEADLINE = 7750,           /* ms, five sends */
+	PCP_PATIENCE = 1750,       /* ms, three sends */
+	FAREWELLS_PER_MS = 200,    /* sent without waiting, at the end */
+};
 
 /* --- contexts --- */
 
@@ -25,57 +31,96 @@ static int read_address(const char *text, uint32_t *address)
 	return NATPMP_OK;
 }
 
-static int read_options(natpmp_ctx *ctx, const natpmp_options *given)
+static int read_options(natpmp_ctx *ctx, const natpmp_options *options)
+{
+	struct link *link = &ctx->link;
+	int status;
+
+	if (options->interface) {
+		if (!options->interface[0] || strlen(options->interface) >= sizeof(link->interface))
+			return NATPMP_E_INVALID;
+		strcpy(link->interface, options->interface);
+	}
+	status = read_address(options->gateway, &link->named_gateway);
+	if (!status)
+		status = read_address(options->source, &link->named_source);
+	link->port = options->gateway_port ? options->gateway_port : REQUEST_PORT;
+	ctx->deadline = options->deadline ? options->deadline : DEADLINE;
+	ctx->log = options->log;
+	ctx->log_arg = options->log_arg;
+	return status;
+}
+
+static bool init_lock(natpmp_ctx *ctx)
+{
+	pthread_mutexattr_t attributes;
+	bool is_done;
+
+	if (pthread_mutexattr_init(&attributes))
+		return false;
+	is_done = !pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE) &&
+		  !pthread_mutex_init(&ctx->mutex, &attributes);
+	pthread_mutexattr_destroy(&attributes);
+	return is_done;
+}
+
+static int init_context(natpmp_ctx *ctx, const natpmp_options *options)
+{
+	int status;
+
+	ctx->waiter = (struct waiter){NO_HANDLE, NO_HANDLE, NO_HANDLE, NO_HANDLE, NEVER};
+	link_init(&ctx->link);
+	drive_init(&ctx->drive);
+	list_init(&ctx->unmaps);
+	status = read_options(ctx, options);
+	if (status)
+		return status;
+	if (!process_count_forks() || !init_lock(ctx))
+		return NATPMP_E_NO_MEMORY;
+	ctx->generation = process_generation();
+	if (client_init(&ctx->client, random_seed(), options->vpn_ports != 0))
+		return NATPMP_OK;
+	client_free(&ctx->client);
+	pthread_mutex_destroy(&ctx->mutex);
+	return NATPMP_E_NO_MEMORY;
+}
+
+int natpmp_new(natpmp_ctx **result, const natpmp_options *given)
 {
 	natpmp_options options = NATPMP_OPTIONS_INIT;
 	int status;
 
+	if (!result)
+		return NATPMP_E_INVALID;
+	*result = NULL;
 	if (given) {
 		/* A later version with more members takes the sizes of all before it. */
 		if (given->size != sizeof(options) || given->reserved)
 			return NATPMP_E_INVALID;
 		options = *given;
 	}
-	if (options.interface) {
-		if (!options.interface[0] || strlen(options.interface) >= sizeof(ctx->interface))
-			return NATPMP_E_INVALID;
-		strcpy(ctx->interface, options.interface);
+	natpmp_ctx *ctx = calloc(1, sizeof(*ctx));
+	if (!ctx)
+		return NATPMP_E_NO_MEMORY;
+	status = init_context(ctx, &options);
+	if (status) {
+		free(ctx);
+		return status;
 	}
-	status = read_address(options.gateway, &ctx->named_gateway);
-	if (!status)
-		status = read_address(options.source, &ctx->source);
-	ctx->port = options.gateway_port ? options.gateway_port : REQUEST_PORT;
-	ctx->deadline = options.deadline ? options.deadline : ENGINE_PATIENCE;
-	ctx->log = options.log;
-	ctx->log_arg = options.log_arg;
-	ctx->leases.vpn = options.vpn_ports != 0;
-	return status;
+	*result = ctx;
+	return NATPMP_OK;
 }
 
-static void close_fd(int fd)
+static void free_lease(struct lease *core)
 {
-	if (fd >= 0)
-		close(fd);
-}
-
-static void close_all_fds(natpmp_ctx *ctx)
-{
-	close_fd(ctx->request_fd);
-	close_fd(ctx->group_fd);
-	close_fd(ctx->route_fd);
-	waiter_close(&ctx->waiter);
+	free(container_of(core, natpmp_lease, core));
 }
 
 static void tear_down(natpmp_ctx *ctx)
 {
-	struct lease *lease;
-
-	while ((lease = ctx->leases.all)) {
-		natpmp_lease *owner = lease->owner;
-		leases_drop(&ctx->leases, lease);
-		free(owner);
-	}
-	leases_free(&ctx->leases);
+	client_release_all(&ctx->client, 0, free_lease);
+	notify_forget(ctx);
+	client_free(&ctx->client);
 	free(ctx);
 }
 
@@ -83,100 +128,45 @@ static void tear_down(natpmp_ctx *ctx)
  * in the context, its memory may be in any state, and is left alone. */
 static void tear_down_copy(natpmp_ctx *ctx)
 {
-	close_all_fds(ctx);
+	int cancel;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	waiter_close(&ctx->waiter);
+	link_close(ctx);
 	if (pthread_mutex_trylock(&ctx->mutex) == 0)
 		tear_down(ctx);
-}
-
-static bool init_lock(natpmp_ctx *ctx)
-{
-	pthread_mutexattr_t attributes;
-	bool done = false;
-
-	if (pthread_mutexattr_init(&attributes))
-		return false;
-	if (!pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE) &&
-	    !pthread_mutex_init(&ctx->mutex, &attributes)) {
-		done = !pthread_cond_init(&ctx->processed, NULL);
-		if (!done)
-			pthread_mutex_destroy(&ctx->mutex);
-	}
-	pthread_mutexattr_destroy(&attributes);
-	return done;
-}
-
-int natpmp_new(natpmp_ctx **result, const natpmp_options *options)
-{
-	int status;
-
-	if (!result)
-		return NATPMP_E_INVALID;
-	*result = NULL;
-	natpmp_ctx *ctx = calloc(1, sizeof(*ctx));
-	if (!ctx)
-		return NATPMP_E_NO_MEMORY;
-	status = leases_init(&ctx->leases, random_seed(), false) ? NATPMP_OK : NATPMP_E_NO_MEMORY;
-	ctx->pid = getpid();
-	ctx->request_fd = ctx->group_fd = ctx->route_fd = -1;
-	ctx->waiter.fd = ctx->waiter.timer = -1;
-	ctx->link_status = NATPMP_PENDING;
-	ctx->relink_at = NEVER;
-	if (!status)
-		status = read_options(ctx, options);
-	if (!status && !waiter_open(&ctx->waiter))
-		status = NATPMP_E_SYSTEM;
-	if (!status && !init_lock(ctx))
-		status = NATPMP_E_NO_MEMORY;
-	if (status) {
-		int saved = errno;
-		close_all_fds(ctx);
-		tear_down(ctx);
-		errno = saved;
-		return status;
-	}
-	*result = ctx;
-	return NATPMP_OK;
+	pthread_setcancelstate(cancel, &cancel);
 }
 
 static bool is_empty(natpmp_ctx *ctx, void *arg)
 {
-	int reach = ctx->leases.engine.reach;
-
 	(void)arg;
-	return !ctx->leases.all || (reach != NATPMP_OK && reach != NATPMP_PENDING);
+	return client_is_empty(&ctx->client) || gateway_is_away(&ctx->client.gateway) ||
+	       ctx->link.status != NATPMP_OK;
 }
 
 /* Delete all that is held, for as long as that may take. */
 static int close_all(natpmp_ctx *ctx)
 {
-	const struct engine *engine = &ctx->leases.engine;
-	bool silent = engine_seems_silent(engine);
-	uint64_t now = clock_ms();
+	bool seems_away = gateway_seems_away(&ctx->client.gateway);
+	instant now = clock_ms();
+	size_t count = ctx->client.registry.count;
 
-	if (ctx->left_until <= now)
-		ctx->close_status = NATPMP_OK;
-	for (struct lease *lease = ctx->leases.all; lease; lease = lease->next) {
-		if (lease->finished)
-			continue;
-		lease->released = true;
-		leases_close(&ctx->leases, lease, now);
-	}
-	if (!silent)
-		ctx_wait(ctx, is_empty, NULL, now + CLOSE_MS);
-	ctx_pump(ctx);
-	now = clock_ms();
-	for (struct lease *lease = ctx->leases.all; lease; lease = lease->next)
-		if (!ctx->close_status && lease_is_left(lease, now))
-			ctx->close_status =
-				engine->reach < NATPMP_OK ? engine->reach : NATPMP_E_TIMEOUT;
-	ctx_farewell(ctx);
-	return ctx->close_status;
+	notify_forget(ctx);
+	client_release_all(&ctx->client, now, free_lease);
+	if (!seems_away)
+		drive_wait(ctx, is_empty, NULL,
+			   now + CLOSE_MS - earlier(count / FAREWELLS_PER_MS, CLOSE_MS / 2));
+	drive_pump(ctx);
+	if (ctx->link.request.handle != NO_HANDLE)
+		link_say_farewell(ctx);
+	return client_leftover(&ctx->client, clock_ms());
 }
 
 int natpmp_free(natpmp_ctx *ctx)
 {
 	int cancel;
-	int status = ctx ? ctx_enter(ctx, &cancel) : NATPMP_OK;
+	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_OK;
 
 	if (!ctx)
 		return NATPMP_OK;
@@ -184,12 +174,17 @@ int natpmp_free(natpmp_ctx *ctx)
 		tear_down_copy(ctx);
 		return status;
 	}
+	if (ctx->drive.in_callback) {
+		context_leave(ctx, cancel);
+		return NATPMP_E_BUSY;
+	}
 	status = close_all(ctx);
-	close_all_fds(ctx);
-	ctx_leave(ctx, cancel);
-	pthread_cond_destroy(&ctx->processed);
+	link_close(ctx);
+	waiter_close(&ctx->waiter);
+	pthread_mutex_unlock(&ctx->mutex);
 	pthread_mutex_destroy(&ctx->mutex);
 	tear_down(ctx);
+	pthread_setcancelstate(cancel, &cancel);
 	return status;
 }
 
@@ -198,99 +193,79 @@ int natpmp_free(natpmp_ctx *ctx)
 /* Locked and with a link; or a status, and not locked. */
 static int enter_to_block(natpmp_ctx *ctx, int *cancel)
 {
-	int status = ctx ? ctx_enter(ctx, cancel) : NATPMP_E_INVALID;
+	int status = ctx ? context_enter(ctx, cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
-	status = ctx->in_callback ? NATPMP_E_BUSY : ctx_link(ctx);
+	status = ctx->drive.in_callback ? NATPMP_E_BUSY : link_refresh(ctx);
 	if (status)
-		ctx_leave(ctx, *cancel);
+		context_leave(ctx, *cancel);
 	return status;
 }
 
 /* What a blocking call has come to. */
 static int leave_with(natpmp_ctx *ctx, int cancel, int status)
 {
-	if (status == NATPMP_E_SYSTEM)
-		errno = ctx->link_errno;
-	ctx_leave(ctx, cancel);
+	if (status == NATPMP_E_SYSTEM && ctx->link.status == NATPMP_E_SYSTEM)
+		errno = ctx->link.error;
+	context_leave(ctx, cancel);
 	return status;
 }
 
-static bool is_mapped(natpmp_ctx *ctx, void *arg)
+static bool is_decided(natpmp_ctx *ctx, void *arg)
 {
-	const struct lease *core = arg;
+	const natpmp_lease *lease = arg;
 
-	if (core->down)
-		return true;
-	return lease_in_force(&ctx->leases, core) &&
-	       ctx->leases.address_request.state == REQUEST_IDLE;
+	(void)ctx;
+	return lease->core.status != NATPMP_PENDING;
 }
 
 int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 {
-	natpmp_lease *lease = NULL;
+	natpmp_lease *lease;
 	int status, cancel;
 
-	if (!ctx_is_valid(ctx, mapping))
+	if (!context_accepts(ctx, mapping))
 		return NATPMP_E_INVALID;
 	status = enter_to_block(ctx, &cancel);
 	if (status)
 		return status;
-	status = ctx_make_lease(ctx, mapping, &lease);
+	status = context_hold(ctx, mapping, NEVER, true, &lease);
 	if (!status) {
-		uint64_t now = clock_ms();
-
-		lease->core.once = true;
-		status = leases_add(&ctx->leases, &lease->core, LEASE_HOLD, now);
-		if (status) {
-			free(lease);
-			lease = NULL;
-		} else {
-			ctx_wait(ctx, is_mapped, &lease->core, now + ctx->deadline);
-			status = ctx_outcome(lease, mapping);
-		}
+		bool is_simple = lease->core.count == 1 && !lease->core.is_exact;
+		drive_wait(ctx, is_decided, lease, clock_ms() + ctx->deadline);
+		status = context_outcome(lease, mapping);
+		if (status && !is_simple)
+			context_close(lease); /* part of it may have come to be */
+		else
+			context_leave_lease(lease);
 	}
-	if (lease && status && lease->core.halves == 2)
-		ctx_close_lease(lease); /* one half may have come to be: leave nothing behind */
-	else if (lease)
-		ctx_drop_lease(lease);
 	return leave_with(ctx, cancel, status);
 }
 
-static bool is_closed(natpmp_ctx *ctx, void *arg)
+static bool is_unmapped(natpmp_ctx *ctx, void *arg)
 {
-	const struct lease *core = arg;
+	const struct closing *closing = arg;
 
-	return core->finished || ctx->link_status != NATPMP_OK;
+	return !closing->left || ctx->link.status != NATPMP_OK;
 }
 
 /* Internal port 0: all. */
 static int unmap(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t internal_port)
 {
-	const natpmp_mapping mapping = {.protocol = protocol, .internal_port = internal_port};
-	natpmp_lease *lease;
+	struct closing closing;
 	int cancel;
 	int status = enter_to_block(ctx, &cancel);
+	instant now = clock_ms();
 
 	if (status)
 		return status;
-	lease = ctx_new_lease(ctx, &mapping);
-	if (!lease) {
-		status = NATPMP_E_NO_MEMORY;
-	} else {
-		uint64_t now = clock_ms();
-
-		lease->core.once = true;
-		status = leases_add(&ctx->leases, &lease->core, LEASE_CLOSE, now);
-		if (status) {
-			free(lease);
-		} else {
-			ctx_wait(ctx, is_closed, &lease->core, now + ctx->deadline);
-			status = lease->core.finished ? lease->core.close_status
-						      : lease_excuse(&ctx->leases, &lease->core);
-			ctx_drop_lease(lease);
-		}
+	status = client_close(&ctx->client, &closing, protocol, internal_port, now);
+	if (!status) {
+		drive_wait(ctx, is_unmapped, &closing, now + ctx->deadline);
+		status = closing.left ? client_excuse(&ctx->client, &closing) : closing.status;
+		client_stop_closing(&ctx->client, &closing, clock_ms());
+		drive_pump(ctx);
 	}
 	return leave_with(ctx, cancel, status);
 }
@@ -312,33 +287,33 @@ int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol)
 }
 
 /* A question, by the count of those that ended: as it is, and as it was before it was asked. */
-struct question {
-	const unsigned *serial;
+struct count {
+	const unsigned *answers;
 	unsigned before;
 };
 
-static bool is_told(natpmp_ctx *ctx, void *arg)
+static bool is_answered(natpmp_ctx *ctx, void *arg)
 {
-	const struct question *question = arg;
+	const struct count *count = arg;
 
-	return *question->serial != question->before || ctx->link_status != NATPMP_OK;
+	return *count->answers != count->before || ctx->link.status != NATPMP_OK;
 }
 
 static int ask_address(natpmp_ctx *ctx)
 {
-	struct leases *leases = &ctx->leases;
-	struct question question = {&leases->address_serial, leases->address_serial};
-	uint64_t now = clock_ms();
+	struct external *external = &ctx->client.external;
+	struct count count = {&external->answers, external->answers};
+	instant now = clock_ms();
 
-	leases_ask_address(leases, now);
-	ctx_wait(ctx, is_told, &question, now + ctx->deadline);
-	int hint = leases->address_request.hint;
-	leases_forget_address(leases);
-	ctx_pump(ctx); /* the next one's turn */
-	if (ctx->link_status != NATPMP_OK)
-		return ctx->link_status;
-	if (leases->address_serial != question.before)
-		return leases->address_status;
+	client_ask_address(&ctx->client, now);
+	drive_wait(ctx, is_answered, &count, now + ctx->deadline);
+	int hint = external->question.hint;
+	client_stop_asking_address(&ctx->client);
+	drive_pump(ctx); /* the next one's turn */
+	if (ctx->link.status != NATPMP_OK)
+		return ctx->link.status;
+	if (external->answers != count.before)
+		return external->status;
 	return hint ? hint : NATPMP_E_TIMEOUT;
 }
 
@@ -350,7 +325,7 @@ int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN])
 	if (status)
 		return status;
 	status = ask_address(ctx);
-	address_print(status ? 0 : ctx->leases.address, address);
+	address_print(status ? 0 : ctx->client.external.address, address);
 	return leave_with(ctx, cancel, status);
 }
 
@@ -374,15 +349,20 @@ int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_event_fn *
 		*result = NULL;
 	if (!result || !ctx)
 		return NATPMP_E_INVALID;
-	status = ctx_enter(ctx, &cancel);
+	status = context_enter(ctx, &cancel);
 	if (status)
 		return status;
-	status = ctx_hold(ctx, wanted, false, result);
+	status = NATPMP_E_INVALID;
+	if (context_accepts(ctx, wanted)) {
+		link_watch(ctx);
+		status = context_hold(ctx, wanted, ctx->deadline, false, result);
+	}
 	if (!status) {
 		(*result)->on_event = on_event;
 		(*result)->arg = arg;
 	}
-	ctx_leave(ctx, cancel);
+	drive_pump(ctx);
+	context_leave(ctx, cancel);
 	return status;
 }
 
@@ -390,50 +370,82 @@ int natpmp_release(natpmp_lease *lease)
 {
 	natpmp_ctx *ctx = lease ? lease->ctx : NULL;
 	int cancel;
-	int status = ctx ? ctx_enter(ctx, &cancel) : NATPMP_OK;
+	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_OK;
 
 	if (!ctx || status)
 		return status;
-	if (lease->scoped) {
+	if (lease->is_scoped) {
 		status = NATPMP_E_INVALID;
 	} else {
-		lease->core.released = true;
-		leases_close(&ctx->leases, &lease->core, clock_ms());
-		ctx_pump(ctx);
+		client_release(&ctx->client, &lease->core, clock_ms());
+		free(lease);
+		drive_pump(ctx);
 	}
-	ctx_leave(ctx, cancel);
+	context_leave(ctx, cancel);
 	return status;
+}
+
+int natpmp_retry(natpmp_lease *lease)
+{
+	natpmp_ctx *ctx = lease ? lease->ctx : NULL;
+	int cancel;
+	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_E_INVALID;
+
+	if (status)
+		return status;
+	client_retry(&ctx->client, &lease->core, clock_ms());
+	drive_pump(ctx);
+	context_leave(ctx, cancel);
+	return NATPMP_OK;
 }
 
 int natpmp_lease_state(natpmp_lease *lease, natpmp_state *state)
 {
 	int cancel;
-	int status = lease && state ? ctx_enter(lease->ctx, &cancel) : NATPMP_E_INVALID;
+	int status = lease && state ? context_enter(lease->ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
-	ctx_state(lease, &lease->core.view, state);
-	ctx_leave(lease->ctx, cancel);
+	const struct client *client = &lease->ctx->client;
+	struct lease_view view = lease_view(&lease->core, &client->gateway, &client->external);
+	context_state(lease, &view, state);
+	context_leave(lease->ctx, cancel);
 	return NATPMP_OK;
 }
 
 int natpmp_fd(natpmp_ctx *ctx)
 {
-	if (!ctx)
-		return NATPMP_E_INVALID;
-	return ctx->pid == getpid() ? ctx->waiter.fd : NATPMP_E_FORKED;
+	int cancel;
+	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_E_INVALID;
+
+	if (status)
+		return status;
+	ctx->drive.has_loop = true;
+	ctx->drive.needs_timer = !ctx->drive.knows_timeouts;
+	if (drive_open_waiter(ctx) != OS_OK)
+		status = NATPMP_E_SYSTEM;
+	else
+		status = ctx->waiter.handle;
+	drive_pump(ctx);
+	context_leave(ctx, cancel);
+	return status;
 }
 
 int natpmp_timeout(natpmp_ctx *ctx)
 {
-	uint64_t at, now;
+	instant at, now;
 	int cancel;
 
-	if (!ctx || ctx_enter(ctx, &cancel))
+	if (!ctx || context_enter(ctx, &cancel))
 		return -1;
-	at = ctx_deadline(ctx);
+	at = drive_next_deadline(ctx);
 	now = clock_ms();
-	ctx_leave(ctx, cancel);
+	ctx->drive.has_loop = ctx->drive.knows_timeouts = true;
+	if (ctx->drive.needs_timer && ctx->waiter.handle != NO_HANDLE)
+		(void)waiter_arm(&ctx->waiter, NEVER);
+	ctx->drive.needs_timer = false;
+	ctx->drive.loop_told = at ? at : 1;
+	context_leave(ctx, cancel);
 	if (at == NEVER)
 		return -1;
 	if (at <= now)
@@ -444,15 +456,17 @@ int natpmp_timeout(natpmp_ctx *ctx)
 int natpmp_process(natpmp_ctx *ctx)
 {
 	int cancel;
-	int status = ctx ? ctx_enter(ctx, &cancel) : NATPMP_E_INVALID;
+	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
-	if (ctx->in_callback)
+	ctx->drive.has_loop = true;
+	ctx->drive.loop_told = 0;
+	if (ctx->drive.in_callback)
 		status = NATPMP_E_BUSY;
 	else
-		ctx_process(ctx);
-	ctx_leave(ctx, cancel);
+		drive_process(ctx);
+	context_leave(ctx, cancel);
 	return status;
 }
 
@@ -463,36 +477,35 @@ int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 	struct route route;
 	uint32_t gateway;
 	int cancel, saved;
-	int status = ctx && link ? ctx_enter(ctx, &cancel) : NATPMP_E_INVALID;
+	int status = ctx && link ? context_enter(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
 	memset(link, 0, sizeof(*link));
-	status = ctx_find(ctx, &route, &gateway);
-	link->gateway_port = ctx->port;
+	status = link_find(ctx, &route, &gateway);
+	link->gateway_port = ctx->link.port;
 	saved = errno;
 	address_print(gateway, link->gateway);
 	address_print(route.source, link->internal_address);
 	route_interface(&route, link->interface);
-	ctx_leave(ctx, cancel);
+	context_leave(ctx, cancel);
 	errno = saved;
 	return status;
 }
 
-static int ask_pcp(natpmp_ctx *ctx, uint32_t patience)
+static int ask_pcp(natpmp_ctx *ctx, duration patience)
 {
-	struct leases *leases = &ctx->leases;
-	struct question question = {&leases->pcp_serial, leases->pcp_serial};
-	uint64_t now = clock_ms();
+	struct pcp_probe *pcp = &ctx->client.pcp;
+	struct count count = {&pcp->answers, pcp->answers};
+	instant now = clock_ms();
 
-	leases_ask_pcp(leases, now);
-	ctx_wait(ctx, is_told, &question, now + patience);
-	leases_forget_pcp(leases);
-	ctx_pump(ctx);
-	if (ctx->link_status != NATPMP_OK)
-		return ctx->link_status;
-	return leases->pcp_serial != question.before ? leases->pcp_request.status
-						     : NATPMP_E_TIMEOUT;
+	client_ask_pcp(&ctx->client, now);
+	drive_wait(ctx, is_answered, &count, now + patience);
+	client_stop_asking_pcp(&ctx->client);
+	drive_pump(ctx);
+	if (ctx->link.status != NATPMP_OK)
+		return ctx->link.status;
+	return pcp->answers != count.before ? pcp->status : NATPMP_E_TIMEOUT;
 }
 
 int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
@@ -502,20 +515,19 @@ int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 
 	if (status)
 		return status;
-	struct leases *leases = &ctx->leases;
-	const struct wire_answer *answer = &leases->address_request.answer;
-	uint32_t patience = ctx->deadline;
+	const struct client *client = &ctx->client;
+	duration patience = ctx->deadline;
 
 	memset(probe, 0, sizeof(*probe));
 	probe->status = ask_address(ctx);
-	if (probe->status == NATPMP_OK || probe->status <= NATPMP_E_VERSION) { /* it answered */
-		probe->round_trip = (uint32_t)ctx->round_trip;
-		probe->uptime = answer->epoch;
-		/* Who answered one question will not sit over the next one for long. */
-		if (patience > PCP_PATIENCE)
-			patience = PCP_PATIENCE;
+	bool is_answered = probe->status == NATPMP_OK || status_class(probe->status) == STATUS_NO;
+	if (is_answered) {
+		probe->round_trip = (uint32_t)ctx->round_trip_us;
+		probe->uptime = client->gateway.clock.seconds;
+		/* A gateway that answered one question will not sit over the next one for long. */
+		patience = earlier(patience, PCP_PATIENCE);
 	}
-	address_print(probe->status ? 0 : leases->address, probe->external_address);
+	address_print(probe->status ? 0 : client->external.address, probe->external_address);
 	probe->pcp_status = ask_pcp(ctx, patience);
 	return leave_with(ctx, cancel, NATPMP_OK);
 }

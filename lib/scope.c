@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* scope - natpmp_with_mapping(): the keeper thread. */
+/* scope - natpmp_with_mapping(): a thread keeps the mapping while the caller's body runs. */
 #include <errno.h>
 #include <signal.h>
 
-#include "ctx.h"
+#include "drive.h"
+#include "link.h"
 #include "os/clock.h"
 
 struct scope {
 	natpmp_ctx *ctx;
 	natpmp_lease *lease;
 	pthread_t keeper;
-	bool over; /* with the context locked */
+	bool is_over; /* with the context locked */
 };
 
-static bool is_over(natpmp_ctx *ctx, void *arg)
+static bool scope_is_over(natpmp_ctx *ctx, void *arg)
 {
 	const struct scope *scope = arg;
 
 	(void)ctx;
-	return scope->over;
+	return scope->is_over;
 }
 
 static void *keep(void *arg)
@@ -26,14 +27,14 @@ static void *keep(void *arg)
 	struct scope *scope = arg;
 	int cancel;
 
-	if (ctx_enter(scope->ctx, &cancel) == NATPMP_OK) {
-		ctx_wait(scope->ctx, is_over, scope, NEVER);
-		ctx_leave(scope->ctx, cancel);
+	if (context_enter(scope->ctx, &cancel) == NATPMP_OK) {
+		drive_wait(scope->ctx, scope_is_over, scope, NEVER);
+		context_leave(scope->ctx, cancel);
 	}
 	return NULL;
 }
 
-static int start(struct scope *scope)
+static int start_keeper(struct scope *scope)
 {
 	sigset_t all, before;
 	int error;
@@ -47,23 +48,23 @@ static int start(struct scope *scope)
 	return error ? NATPMP_E_SYSTEM : NATPMP_OK;
 }
 
-/* However body ends: it returned, or its thread does. errno stays as it left it. */
-static void end(void *arg)
+/* However body ends: it returned, or its thread does. errno stays as body left it. */
+static void end_scope(void *arg)
 {
 	struct scope *scope = arg;
 	natpmp_ctx *ctx = scope->ctx;
 	int cancel, saved = errno;
 
-	if (ctx_enter(ctx, &cancel))
+	if (context_enter(ctx, &cancel))
 		return; /* body forked and let the child come here */
-	scope->over = true;
-	ctx_pump(ctx);
-	ctx_leave(ctx, cancel);
+	scope->is_over = true;
+	drive_wake(ctx);
+	context_leave(ctx, cancel);
 	pthread_join(scope->keeper, NULL);
 
-	ctx_enter(ctx, &cancel);
-	ctx_close_lease(scope->lease);
-	ctx_leave(ctx, cancel);
+	context_enter(ctx, &cancel);
+	context_close(scope->lease);
+	context_leave(ctx, cancel);
 	errno = saved;
 }
 
@@ -72,22 +73,43 @@ static bool is_decided(natpmp_ctx *ctx, void *arg)
 	const natpmp_lease *lease = arg;
 
 	(void)ctx;
-	return lease->core.view.status != NATPMP_PENDING;
+	return lease->core.status != NATPMP_PENDING;
 }
 
-/* Locked: wait until it is open, start the keeper. */
+/* Locked: wait until the mapping is open, start the keeper. */
 static int open_lease(struct scope *scope, natpmp_mapping *mapping)
+{
+	natpmp_ctx *ctx = scope->ctx;
+	natpmp_state state;
+	int status;
+
+	drive_wait(ctx, is_decided, scope->lease, clock_ms() + ctx->deadline);
+	client_stop_waiting(&scope->lease->core);
+	context_state(scope->lease, &scope->lease->core.told, &state);
+	*mapping = state.mapping;
+	/* The address may be silent: it is open all the same. */
+	status = context_outcome(scope->lease, mapping);
+	if (status == NATPMP_E_SYSTEM)
+		errno = ctx->link.error;
+	return status ? status : start_keeper(scope);
+}
+
+static int hold_scoped(struct scope *scope, const natpmp_mapping *wanted)
 {
 	natpmp_ctx *ctx = scope->ctx;
 	int status;
 
-	ctx_wait(ctx, is_decided, scope->lease, clock_ms() + ctx->deadline);
-	*mapping = scope->lease->wanted;
-	/* The address may be silent: it is open all the same. */
-	status = ctx_outcome(scope->lease, mapping);
-	if (status == NATPMP_E_SYSTEM)
-		errno = ctx->link_errno;
-	return status ? status : start(scope);
+	if (ctx->drive.in_callback)
+		return NATPMP_E_BUSY;
+	if (!context_accepts(ctx, wanted))
+		return NATPMP_E_INVALID;
+	link_watch(ctx);
+	status = context_hold(ctx, wanted, ctx->deadline, true, &scope->lease);
+	if (!status)
+		scope->lease->is_scoped = true;
+	else
+		drive_pump(ctx);
+	return status;
 }
 
 /* The mapping as granted; or a status, and no lease. */
@@ -95,29 +117,29 @@ static int open_scope(struct scope *scope, const natpmp_mapping *wanted, natpmp_
 {
 	natpmp_ctx *ctx = scope->ctx;
 	int cancel, saved;
-	int status = ctx_enter(ctx, &cancel);
+	int status = context_enter(ctx, &cancel);
 
 	if (status)
 		return status;
-	status = ctx->in_callback ? NATPMP_E_BUSY : ctx_hold(ctx, wanted, true, &scope->lease);
+	status = hold_scoped(scope, wanted);
 	if (!status) {
 		status = open_lease(scope, mapping);
 		saved = errno;
 		if (status)
-			ctx_close_lease(scope->lease);
+			context_close(scope->lease);
 		errno = saved;
 	}
-	ctx_leave(ctx, cancel);
+	context_leave(ctx, cancel);
 	return status;
 }
 
 /* With the thread as cancellable as it was. */
-static int run(struct scope *scope, int cancel, natpmp_body *body, const natpmp_mapping *mapping,
-	       void *arg)
+static int run_body(struct scope *scope, int cancel, natpmp_body *body,
+		    const natpmp_mapping *mapping, void *arg)
 {
 	int result;
 
-	pthread_cleanup_push(end, scope);
+	pthread_cleanup_push(end_scope, scope);
 	pthread_setcancelstate(cancel, &cancel);
 	result = body(scope->lease, mapping, arg);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
@@ -136,7 +158,7 @@ int natpmp_with_mapping(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_bo
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	result = open_scope(&scope, wanted, &mapping);
 	if (!result)
-		result = run(&scope, cancel, body, &mapping, arg);
+		result = run_body(&scope, cancel, body, &mapping, arg);
 	pthread_setcancelstate(cancel, &cancel);
 	return result;
 }

@@ -5,7 +5,9 @@
 BUILD_PACKAGES="gcc libc6-dev make cmake"
 TEST_PACKAGES="g++ clang libclang-rt-dev check pkg-config valgrind strace procps util-linux
 	iproute2 nftables miniupnpd-nftables socat curl jq python3
-	libevent-dev libnatpmp-dev mandoc zsh fish bash-completion shellcheck"
+	libevent-dev libnatpmp-dev meson abigail-tools ruby
+	dpkg-dev debhelper lintian makepkg pacman-package-manager libarchive-tools fakeroot
+	musl-tools gcovr cppcheck clang-tidy mandoc zsh fish bash-completion shellcheck"
 
 is_installed() { # PACKAGE
 	dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed

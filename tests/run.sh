@@ -35,4 +35,6 @@ fi
 try asan    # gcc: address, undefined behaviour, leaks
 try tsan    # clang: data races, wherever there are threads
 try fuzz    # clang: fuzzers with sanitizers, a short run
+echo "== other compilers, C libraries, machines"
+sh tests/matrix.sh quick
 try default # gcc, optimised: everything, with the real daemon and under valgrind

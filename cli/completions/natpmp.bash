@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: MIT
-# Completion of natpmp(1) for bash.
+# Completion of natpmp(1) for bash. The options are those that natpmp lists.
 
-# The words after one of $1; those after "=" and ":" are words of their own here.
+# The values of kind $1 that begin like $2.
 _natpmp_value()
 {
 	case $1 in
-	-t | --type)
+	type)
 		mapfile -t COMPREPLY < <(compgen -W 'tcp udp both' -- "$2")
 		;;
-	-i | --interface)
+	interface)
 		mapfile -t COMPREPLY < <(compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$2")
 		;;
-	--port-file)
+	file)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")
 		;;
-	--on-change)
+	command)
 		mapfile -t COMPREPLY < <(compgen -c -- "$2")
 		;;
 	esac
@@ -23,25 +23,32 @@ _natpmp_value()
 
 _natpmp()
 {
-	local current=${COMP_WORDS[COMP_CWORD]} i
-	local with_value='^(-[vq]*[tpPgi]|--(type|port|ttl|public|gateway|interface|timeout|on-change|port-file|print))$'
+	local current=${COMP_WORDS[COMP_CWORD]} letter name kind i
+	local -A kinds=()
 
 	COMPREPLY=()
+	while IFS=$'\t' read -r letter name kind _; do
+		kinds[--$name]=$kind
+		[[ $letter == - ]] || kinds[-$letter]=$kind
+	done < <("$1" --list-options 2>/dev/null)
+
 	[[ $current == = ]] && current=
-	# Up to here there are options, and values of some. What is neither is the command.
+	# Up to here there are options, and values of some. What is neither is the command. The words
+	# after "=" and ":" are words of their own here.
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		local option=${COMP_WORDS[i]}
 
 		[[ $option == -- ]] && ((i++)) && break
 		[[ $option == -* ]] || break
+		[[ $option =~ ^-[vq]+(.)$ ]] && option=-${BASH_REMATCH[1]}
+		kind=${kinds[$option]:--}
 		if [[ ${COMP_WORDS[i + 1]} == = ]]; then
 			((i++))
-		elif [[ ! $option =~ $with_value ]]; then
+		elif [[ $kind == - ]]; then
 			continue
 		fi
 		if ((++i >= COMP_CWORD)); then
-			[[ $option == --* ]] || option=-${option: -1}
-			_natpmp_value "$option" "$current"
+			_natpmp_value "$kind" "$current"
 			return
 		fi
 		while [[ ${COMP_WORDS[i + 1]} == : ]]; do
@@ -51,9 +58,7 @@ _natpmp()
 	done
 
 	if ((i == COMP_CWORD)) && [[ $current == -* && ${COMP_WORDS[i - 1]} != -- ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '-t --type -p --port --ttl -P --public -v --verbose
-			--version -g --gateway -i --interface --timeout --hold --retry --on-change --port-file
-			--print --json -q --quiet --close --close-all --address --check --vpn -? --help' -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W "${!kinds[*]}" -- "$current")
 	elif declare -F _command_offset >/dev/null; then
 		_command_offset "$i"
 	else

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: MIT
-# Completion of natpmp(1) for fish.
+# Completion of natpmp(1) for fish. The options are those that natpmp lists.
 
 # The command and its arguments, once they are there.
 function __fish_natpmp_command
     set -l words (commandline -opc) (commandline -ct)
     set -e words[1]
-    argparse -s t/type= p/port=+ ttl= P/public= v/verbose version g/gateway= i/interface= \
-        timeout= hold retry on-change= port-file= print= json q/quiet close close-all \
-        address check vpn h/help -- $words 2>/dev/null
+    argparse -s $__fish_natpmp_options -- $words 2>/dev/null
     or return
     set -q argv[1]
     and not string match -q -- '-*' $argv[1]
@@ -27,28 +25,35 @@ function __fish_natpmp_complete_command
     end
 end
 
-set -l c complete -c natpmp -n __fish_natpmp_no_command
-
 complete -c natpmp -f -a '(__fish_natpmp_complete_command)'
-$c -s t -l type -x -a 'tcp udp both' -d 'Type of the mapping'
-$c -s p -l port -x -d 'Internal port, or INTERNAL:EXTERNAL/TYPE'
-$c -l ttl -x -d 'Lifetime to ask for, in seconds'
-$c -s P -l public -x -d 'External port to ask for'
-$c -s v -l verbose -d 'Tell what goes on'
-$c -l version -d 'Show the version'
-$c -s g -l gateway -x -d 'Gateway to ask'
-$c -s i -l interface -x -a '(__fish_print_interfaces)' -d 'Use the routes of this interface only'
-$c -l timeout -x -d 'Seconds to wait for an answer'
-$c -l hold -d 'Hold until a signal, then close'
-$c -l retry -d 'Keep trying if it cannot be opened yet'
-$c -l on-change -x -a '(__fish_complete_command)' -d 'Run when a mapping comes up or changes'
-$c -l port-file -r -F -d 'Keep the external port in this file'
-$c -l print -x -d 'Print this instead of the usual line'
-$c -l json -d 'Print one JSON object a line'
-$c -s q -l quiet -d 'Tell of errors only'
-$c -l close -d 'Close what -p names'
-$c -l close-all -d 'Close every mapping of this host'
-$c -l address -d 'Show the external address'
-$c -l check -d 'Find out why it does not work'
-$c -l vpn -d 'A VPN provider\'s gateway, which picks the port'
-$c -s '?' -l help -d 'Show the options'
+
+set -g __fish_natpmp_options
+for line in (natpmp --list-options 2>/dev/null)
+    set -l field (string split \t -- $line)
+    set -l letter
+    set -l value
+    test $field[1] != -
+    and set letter -s $field[1]
+    switch $field[3]
+        case -
+        case type
+            set value -x -a 'tcp udp both'
+        case interface
+            set value -x -a '(__fish_print_interfaces)'
+        case file
+            set value -r -F
+        case command
+            set value -x -a '(__fish_complete_command)'
+        case '*'
+            set value -x
+    end
+    complete -c natpmp -n __fish_natpmp_no_command $letter -l $field[2] $value -d $field[4]
+
+    # As argparse has it: a letter of its own, or a name alone; =+ for a value, maybe several.
+    set -l spec $field[2]
+    string match -qr '^[A-Za-z]$' -- $field[1]
+    and set spec $field[1]/$spec
+    test $field[3] = -
+    or set spec $spec=+
+    set -a __fish_natpmp_options $spec
+end

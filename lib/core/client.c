@@ -40,6 +40,17 @@ static struct grant *grant_of_list(struct list *node)
 	return container_of(node, struct grant, list);
 }
 
+/* Somebody cares how the gateway is. */
+static bool is_kept(const struct client *client)
+{
+	return client->holds || client->is_watched;
+}
+
+static bool is_of_grant(const struct question *question)
+{
+	return question->message.kind == ASK_CREATE || question->message.kind == ASK_DELETE;
+}
+
 static struct grant *grant_of_question(struct question *question)
 {
 	return container_of(question, struct grant, question);
@@ -173,7 +184,7 @@ static void note_leftover(struct client *client, const struct grant *grant, int 
 /* The deletion has come to an end, one way or the other. */
 static void deletion_ended(struct client *client, struct grant *grant, int status, instant now)
 {
-	bool is_moving = grant->is_moving;
+	bool is_moving = grant_is_moving(grant);
 
 	if (status && !is_moving)
 		note_leftover(client, grant, status, now);
@@ -245,10 +256,11 @@ static instant deletion_over_at(const struct client *client, const struct grant 
 static void set_timer(struct client *client, struct grant *grant)
 {
 	struct lease *lease = grant->wanted_by;
-	instant at = earlier(grant_next_deadline(grant), deletion_over_at(client, grant));
+	instant at = earlier(grant_next_deadline(grant, &client->gateway),
+			     deletion_over_at(client, grant));
 
 	/* The second protocol waits for the first one, not for a time. */
-	if (lease && grant->question.state == QUESTION_IDLE && !grant->is_moving &&
+	if (lease && grant->question.state == QUESTION_IDLE && !grant_is_moving(grant) &&
 	    !lease_lets_ask(lease, grant, &client->gateway))
 		at = grant->is_granted ? grant->expires_at : NEVER;
 	if (lease && grant == lease->grants[0])
@@ -270,6 +282,15 @@ static void note_news(struct client *client, struct lease *lease)
 		list_append(&client->changed, &lease->changed);
 }
 
+/* The caller who was blocked by the lease does not wait for the address any more. */
+static void stop_asking_for(struct client *client, struct lease *lease)
+{
+	if (lease->asks_address) {
+		lease->asks_address = false;
+		client_stop_asking_address(client);
+	}
+}
+
 static void settle(struct client *client, struct grant *grant, instant now)
 {
 	struct lease *lease = grant->wanted_by;
@@ -277,6 +298,8 @@ static void settle(struct client *client, struct grant *grant, instant now)
 	/* A verdict comes first: nobody is blocked after it. */
 	if (lease && lease_judge(lease, &client->gateway, &client->external, now))
 		note_news(client, lease);
+	if (lease && lease->status != NATPMP_PENDING)
+		stop_asking_for(client, lease);
 	if (!act_on_grant(client, grant, now))
 		return;
 	if (!grant->is_granted)
@@ -332,21 +355,25 @@ static void address_answered(struct client *client, const struct response *respo
 {
 	uint32_t before = client->external.address;
 
-	if (external_on_response(&client->external, response, client->holds, now))
+	if (external_on_response(&client->external, response, is_kept(client), now))
 		address_changed(client, now);
 	if (!before && client->external.address)
 		retry_network_failures(client, now);
 }
 
-static void refresh_address(struct client *client, const struct lease *lease, instant now)
+/* A caller who is blocked is told the address as it is when all else is done; others take one
+ * that is not stale. */
+static void refresh_address(struct client *client, struct lease *lease, instant now)
 {
 	struct external *external = &client->external;
 
-	/* The caller is told it as it is when all else is done. */
 	if (lease->is_awaited && !lease_is_in_force(lease, &client->gateway))
 		return;
-	if (lease->is_awaited)
+	if (lease->is_awaited) {
 		external->is_settled = false;
+		external->callers += !lease->asks_address;
+		lease->asks_address = true;
+	}
 	if (external_is_stale(external, now))
 		external_ask(external, &client->gateway, lease->is_awaited, now);
 }
@@ -381,10 +408,10 @@ static void grant_failed(struct client *client, struct grant *grant, int status,
 static void deletion_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
 			    instant now)
 {
-	bool is_final = !grant->deletion_is_owed && !grant->is_moving;
+	bool is_last = grant->retries.count + 1 >= DELETION_TRIES;
 
 	end_closings(client, grant, status);
-	if (is_final || grant->retries.count + 1 >= DELETION_TRIES || grant->is_moving)
+	if (!grant->deletion_is_owed || is_last || grant_is_moving(grant))
 		deletion_ended(client, grant, status, now);
 	else
 		grant_on_not_deleted(grant, status, is_unheard, now);
@@ -441,7 +468,7 @@ static void question_failed(struct client *client, struct question *question, in
 
 	switch (question->message.kind) {
 	case ASK_ADDRESS:
-		if (external_on_failed(&client->external, status, client->holds, now))
+		if (external_on_failed(&client->external, status, is_kept(client), now))
 			address_changed(client, now);
 		return;
 	case ASK_PCP:
@@ -449,6 +476,7 @@ static void question_failed(struct client *client, struct question *question, in
 		return;
 	case ASK_CREATE:
 		grant = grant_of_question(question);
+		grant->retries.result = 0;
 		grant_failed(client, grant, status, is_unheard, now);
 		return;
 	case ASK_DELETE:
@@ -555,6 +583,7 @@ static void question_answered(struct client *client, struct question *question,
 		pcp_ended(client, response->status);
 		break;
 	case ASK_CREATE:
+		grant_of_question(question)->retries.result = response->result;
 		if (response->status == NATPMP_OK)
 			grant_granted(client, grant_of_question(question), response, now);
 		else
@@ -575,14 +604,19 @@ static void hint_received(struct client *client, const struct response *response
 			(response->kind == RESPONSE_ADDRESS && response->status == NATPMP_OK &&
 			 response->address != client->external.address);
 
-	if (has_news && client->holds)
+	if (has_news && is_kept(client))
 		external_on_hint(&client->external, now);
 }
 
 static void response_received(struct client *client, const struct response *response,
 			      struct question *question, instant at_earliest, instant now)
 {
+	struct question *asked = client->gateway.in_flight;
+
 	gateway_on_response(&client->gateway, at_earliest, now, response, question);
+	/* It went back to its lane, and may not be the right one any more. */
+	if (asked && asked->state == QUESTION_WAITING && is_of_grant(asked))
+		settle(client, grant_of_question(asked), now);
 	if (question)
 		question_answered(client, question, response, now);
 	else
@@ -661,8 +695,8 @@ void client_on_link(struct client *client, instant now, int status, uint32_t gat
 	}
 	client->gateway_id = gateway_id;
 	try_link(client, now);
-	if (client->external.callers)
-		external_ask(&client->external, &client->gateway, true, now);
+	if (client->external.callers || client->is_watched)
+		external_ask(&client->external, &client->gateway, client->external.callers, now);
 }
 
 /* May the gateway have it, and is it ours to delete? */
@@ -688,7 +722,8 @@ void client_farewell(struct client *client, instant now, client_send_fn *send, v
 		deletion.kind = ASK_DELETE;
 		send(arg, bytes, gateway->dialect->encode(&deletion, gateway->own_address, bytes));
 		grant->deletion_is_owed = true;
-		note_leftover(client, grant, NATPMP_E_TIMEOUT, now);
+		note_leftover(client, grant,
+			      gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT, now);
 		grant_on_farewell(grant, now);
 	}
 	client->gateway_id = 0;
@@ -734,12 +769,12 @@ static void see_reach(struct client *client, instant now)
 }
 
 /* Nothing was heard for long, and nothing is being asked, while something is held: ask how the
- * gateway is. */
+ * gateway is. One that was silent when it was asked last may have rebooted meanwhile. */
 static instant look_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
 
-	if (!client->holds || gateway->reach != NATPMP_OK || !gateway_is_idle(gateway))
+	if (!is_kept(client) || gateway->link_status != NATPMP_OK || !gateway_is_idle(gateway))
 		return NEVER;
 	return later(gateway->answered_at, client->external.asked_at) + SILENCE_MAX;
 }
@@ -788,7 +823,7 @@ static void request_sent(struct question *question)
 {
 	struct grant *grant;
 
-	if (question->message.kind != ASK_CREATE && question->message.kind != ASK_DELETE)
+	if (!is_of_grant(question))
 		return;
 	grant = grant_of_question(question);
 	grant_on_sent(grant);
@@ -916,33 +951,48 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 	return NATPMP_OK;
 }
 
-static void end_lease(struct client *client, struct lease *lease)
+/* The grants of the lease are on their own from now on. */
+static void end_lease(struct client *client, struct lease *lease, instant now)
 {
+	client->holds--;
+	stop_asking_for(client, lease);
 	list_remove(&lease->changed);
-	if (!--client->holds)
+	if (!is_kept(client))
 		external_stop(&client->external, &client->gateway);
+	for (unsigned i = 0; i < lease->count; i++)
+		settle(client, lease->grants[i], now);
 }
 
 void client_release(struct client *client, struct lease *lease, instant now)
 {
-	end_lease(client, lease);
-	for (unsigned i = 0; i < lease->count; i++) {
-		struct grant *grant = lease->grants[i];
+	for (unsigned i = 0; i < lease->count; i++)
 		if (client->is_vpn)
-			grant_on_left(grant, now);
+			grant_on_left(lease->grants[i], now);
 		else
-			grant_on_released(grant, now);
-		settle(client, grant, now);
-	}
+			grant_on_released(lease->grants[i], now);
+	end_lease(client, lease, now);
 }
 
 void client_leave(struct client *client, struct lease *lease, instant now)
 {
-	end_lease(client, lease);
-	for (unsigned i = 0; i < lease->count; i++) {
-		struct grant *grant = lease->grants[i];
-		grant_on_left(grant, now);
-		settle(client, grant, now);
+	for (unsigned i = 0; i < lease->count; i++)
+		grant_on_left(lease->grants[i], now);
+	end_lease(client, lease, now);
+}
+
+void client_release_all(struct client *client, instant now, client_ended_fn *ended)
+{
+	struct list leases;
+
+	list_init(&leases);
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant;
+	     grant = registry_next(&client->registry, grant))
+		if (grant->wanted_by && grant == grant->wanted_by->grants[0])
+			list_append(&leases, &grant->wanted_by->changed);
+	while (!list_is_empty(&leases)) {
+		struct lease *lease = container_of(leases.next, struct lease, changed);
+		client_release(client, lease, now);
+		ended(lease);
 	}
 }
 
@@ -1033,9 +1083,9 @@ void client_stop_asking_address(struct client *client)
 	struct external *external = &client->external;
 
 	external_stop_waiting(external);
-	if (client->holds && !external->address)
+	if (!external->address && (client->is_watched || !list_is_empty(&client->granted)))
 		return; /* they want to know it, too */
-	if (client->holds && !external->callers)
+	if (is_kept(client) && !external->callers)
 		external->is_doubted = true; /* the next that is granted asks again */
 	external_stop(external, &client->gateway);
 }
@@ -1051,4 +1101,30 @@ void client_stop_asking_pcp(struct client *client)
 {
 	if (!--client->pcp.callers)
 		gateway_withdraw(&client->gateway, &client->pcp.question);
+}
+
+void client_watch(struct client *client, bool is_watched, instant now)
+{
+	client->is_watched = is_watched;
+	if (is_watched)
+		external_ask(&client->external, &client->gateway, false, now);
+	else if (!is_kept(client))
+		external_stop(&client->external, &client->gateway);
+}
+
+int client_excuse(const struct client *client, const struct closing *closing)
+{
+	const struct gateway *gateway = &client->gateway;
+
+	if (gateway->link_status < NATPMP_OK)
+		return gateway->link_status;
+	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
+		const struct grant *grant = closing->left & bit
+						    ? registry_find(&client->registry, bit,
+								    closing->internal_port)
+						    : NULL;
+		if (grant && grant->question.hint)
+			return grant->question.hint;
+	}
+	return gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT;
 }

@@ -48,6 +48,7 @@ struct client {
 	int reach;           /* the gateway's, as seen so far */
 	uint32_t gateway_id; /* that the grants are of; 0: none */
 	bool is_vpn;         /* natpmp_options.vpn_ports */
+	bool is_watched;     /* somebody wants to hear how the gateway is, without a mapping */
 };
 
 bool client_init(struct client *client, uint64_t seed, bool is_vpn); /* false: out of memory */
@@ -67,6 +68,9 @@ void client_leave(struct client *client, struct lease *lease, instant now);
 void client_stop_waiting(struct lease *lease);
 /* Try again now what waits for its next try. */
 void client_retry(struct client *client, struct lease *lease, instant now);
+/* Release all leases. Each is told to ended(), which may free it. */
+typedef void client_ended_fn(struct lease *lease);
+void client_release_all(struct client *client, instant now, client_ended_fn *ended);
 /* Has the program, by any lease, that protocol and port? Port 0: any at all. */
 bool client_is_held(const struct client *client, unsigned protocol, uint16_t internal_port);
 
@@ -75,6 +79,8 @@ bool client_is_held(const struct client *client, unsigned protocol, uint16_t int
  * NATPMP_OK. */
 int client_close(struct client *client, struct closing *closing, natpmp_protocol protocol,
 		 uint16_t internal_port, instant now);
+/* Why it is not over so far: for a caller whose deadline is over. */
+int client_excuse(const struct client *client, const struct closing *closing);
 void client_stop_closing(struct client *client, struct closing *closing, instant now);
 /* Nothing is left to delete. */
 bool client_is_empty(const struct client *client);
@@ -87,6 +93,9 @@ void client_stop_asking_address(struct client *client);
 /* The same with pcp.answers. */
 void client_ask_pcp(struct client *client, instant now);
 void client_stop_asking_pcp(struct client *client);
+
+/* From now on keep to know the external address, as if something were held; or not any more. */
+void client_watch(struct client *client, bool is_watched, instant now);
 
 /* --- the network --- */
 

@@ -493,6 +493,7 @@ struct question *gateway_on_bounce(struct gateway *gateway, instant now, const u
 		question->hint = (int16_t)status;
 		return NULL;
 	}
+	question->is_answered = true; /* nothing will come of that send */
 	gateway->reach = NATPMP_E_REFUSED;
 	begin_backoff(gateway, now);
 	question_land(gateway);

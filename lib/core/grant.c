@@ -36,10 +36,20 @@ static bool is_asked_to_create(const struct grant *grant)
 	return grant->question.message.kind == ASK_CREATE;
 }
 
+bool grant_is_moving(const struct grant *grant)
+{
+	return grant->is_moving && (grant->is_granted || grant->is_possible);
+}
+
+static bool is_wanted_there(const struct grant *grant)
+{
+	return grant->wanted_by && !grant_is_moving(grant);
+}
+
 /* The question about it waits or is in flight. Is it still the right one? */
 static enum grant_action next_action_while_asking(const struct grant *grant, instant now)
 {
-	bool is_wanted = grant->wanted_by && !grant->is_moving;
+	bool is_wanted = is_wanted_there(grant);
 	bool is_waiting = grant->question.state == QUESTION_WAITING;
 
 	if (is_asked_to_create(grant) && is_wanted) {
@@ -48,16 +58,23 @@ static enum grant_action next_action_while_asking(const struct grant *grant, ins
 		/* What waits may have something else to say by now, or another turn. */
 		return is_waiting ? GRANT_TAKE_BACK : GRANT_HURRY;
 	}
+	/* It moves when what is in flight has come to its end. */
+	if (is_asked_to_create(grant) && grant->wanted_by && !is_waiting)
+		return GRANT_WAIT;
 	if (is_asked_to_create(grant) || (!grant->is_granted && !grant->is_possible))
 		return GRANT_TAKE_BACK;
-	/* A deletion in flight comes to its end, even if the mapping is wanted again. */
-	return is_wanted && is_waiting ? GRANT_TAKE_BACK : GRANT_WAIT;
+	if (!is_wanted)
+		return GRANT_WAIT;
+	/* It is wanted again. A deletion in flight comes to its end first, but soon. */
+	if (is_waiting)
+		return GRANT_TAKE_BACK;
+	return grant->act_at <= now ? GRANT_HURRY : GRANT_WAIT;
 }
 
 enum grant_action grant_next_action(const struct grant *grant, const struct gateway *gateway,
 				    bool is_awaited, instant now)
 {
-	bool is_wanted = grant->wanted_by && !grant->is_moving;
+	bool is_wanted = is_wanted_there(grant);
 	bool is_due = grant->act_at <= now;
 
 	if (grant->question.state != QUESTION_IDLE)
@@ -80,12 +97,19 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 	return GRANT_WAIT;
 }
 
-instant grant_next_deadline(const struct grant *grant)
+/* It waits for the end of its question, or for the recovery, and not for a time. */
+static bool waits_for_event(const struct grant *grant, const struct gateway *gateway)
+{
+	if (grant->question.state != QUESTION_IDLE)
+		return !is_asked_to_create(grant) || grant_is_moving(grant);
+	return is_wanted_there(grant) && grant_state(grant, gateway) == GRANT_DOUBTED;
+}
+
+instant grant_next_deadline(const struct grant *grant, const struct gateway *gateway)
 {
 	instant at = grant->is_granted && grant->wanted_by ? grant->expires_at : NEVER;
-	bool is_deleting = grant->question.state != QUESTION_IDLE && !is_asked_to_create(grant);
 
-	return is_deleting ? at : earlier(at, grant->act_at);
+	return waits_for_event(grant, gateway) ? at : earlier(at, grant->act_at);
 }
 
 /* A gateway SHOULD NOT grant more than was asked for (RFC 6886 section 3.3): do not count on it. */
@@ -200,6 +224,8 @@ void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant 
 {
 	bool is_renewal = is_asked_to_create(grant) && grant->is_granted;
 
+	if (is_asked_to_create(grant))
+		grant->is_moving = false;
 	grant->gateway_expires_at = grant_gone_at(grant);
 	grant->act_at =
 		is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now) : NEVER;
@@ -304,7 +330,7 @@ static void let_go(struct grant *grant, instant now)
 
 void grant_on_deleted(struct grant *grant, int status, instant now)
 {
-	bool is_moving = grant->is_moving;
+	bool is_moving = grant_is_moving(grant);
 
 	let_go(grant, now);
 	/* It would not let go: it may have it still when the lease is released. */

@@ -31,6 +31,7 @@ enum grant_state {
 struct retries {
 	uint16_t count; /* failures in a row */
 	int16_t status; /* natpmp_status of the last one; NATPMP_OK: there is none */
+	uint16_t result; /* the gateway's result code behind it; 0: it gave none */
 };
 
 struct grant {
@@ -42,7 +43,7 @@ struct grant {
 	bool is_granted;            /* the state is TRUSTED or DOUBTED: see grant_state() */
 	bool is_possible;           /* else: POSSIBLE, not NONE */
 	bool deletion_is_owed;      /* a hold was released, and the gateway has not confirmed */
-	bool is_moving;             /* it is deleted first, then created on another external port */
+	bool is_moving;             /* see grant_is_moving() */
 	uint16_t external_port;     /* last assigned; 0: never granted */
 	uint16_t suggested_port;    /* external */
 	uint32_t lifetime;          /* s, as granted last, though more than was asked for */
@@ -64,6 +65,8 @@ enum grant_action {
 
 /* What we believe of it. */
 enum grant_state grant_state(const struct grant *grant, const struct gateway *gateway);
+/* It has to be deleted, before it is asked for on another external port. */
+bool grant_is_moving(const struct grant *grant);
 /* Trusted, and not over. */
 bool grant_is_in_force(const struct grant *grant, const struct gateway *gateway);
 /* What to do next: a table of (wanted, state). is_awaited: a caller is blocked until it is granted.
@@ -73,7 +76,7 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 /* The gateway has let go of it by then, even if it granted the question that is not answered. */
 instant grant_gone_at(const struct grant *grant);
 /* When that may change by itself; NEVER. */
-instant grant_next_deadline(const struct grant *grant);
+instant grant_next_deadline(const struct grant *grant, const struct gateway *gateway);
 /* The lane and the rank of the question about it. is_blocking: a caller is blocked by it. */
 enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking);
 instant grant_rank(const struct grant *grant, const struct gateway *gateway, instant now);

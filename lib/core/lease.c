@@ -64,7 +64,8 @@ bool lease_is_granted(const struct lease *lease)
 static bool grants_are_in_force(const struct lease *lease, const struct gateway *gateway)
 {
 	for (unsigned i = 0; i < lease->count; i++)
-		if (!grant_is_in_force(lease->grants[i], gateway) || lease->grants[i]->is_moving)
+		if (!grant_is_in_force(lease->grants[i], gateway) ||
+		    grant_is_moving(lease->grants[i]))
 			return false;
 	return true;
 }
@@ -92,7 +93,7 @@ static int lease_down_reason(const struct lease *lease)
 {
 	for (unsigned i = 0; i < lease->count; i++) {
 		const struct grant *grant = lease->grants[i];
-		if (!grant->is_granted && !grant->is_moving && grant->retries.status)
+		if (!grant->is_granted && !grant_is_moving(grant) && grant->retries.status)
 			return grant->retries.status;
 	}
 	return lease->moves.are_told ? misfit_status(lease) : NATPMP_OK;
@@ -147,7 +148,7 @@ bool lease_lets_ask(const struct lease *lease, const struct grant *grant,
 		    const struct gateway *gateway)
 {
 	return grant == lease->grants[0] || grant_is_in_force(grant, gateway) ||
-	       (grant_is_in_force(lease->grants[0], gateway) && !lease->grants[0]->is_moving);
+	       (grant_is_in_force(lease->grants[0], gateway) && !grant_is_moving(lease->grants[0]));
 }
 
 uint16_t lease_suggestion(const struct lease *lease, const struct grant *grant,

@@ -49,6 +49,7 @@ struct lease {
 	uint16_t suggested_port; /* external, as the program wishes it */
 	bool is_exact;
 	bool is_awaited;
+	bool asks_address; /* for the caller who is blocked */
 	struct moves moves;
 	int status;         /* NATPMP_PENDING, NATPMP_OK: up; else why it is down */
 	unsigned failures;  /* in a row */

@@ -1,22 +1,85 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel itself is asked to decide (RTM_GETROUTE): metrics, policy rules, VPNs' pairs of /1
- * routes and several default routes come out as they do for any packet. */
+/*
+ * One netlink socket is the whole conversation: the kernel is asked to decide by RTM_GETROUTE, and
+ * tells of changes. It answers a question before send() returns; news may stand before the answer,
+ * so what is read before it is remembered as news.
+ */
 #include "os/route.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "os/clock.h"
+
+enum {
+	NEWS_MAX = 64,  /* datagrams read at a time */
+	BYTES_MAX = 4096,
+};
+
+_Static_assert(OS_INTERFACE_LEN >= IF_NAMESIZE, "an interface's name has to fit");
 
 struct question {
 	struct nlmsghdr header;
 	struct rtmsg route;
 	uint8_t attributes[64];
 };
+
+static enum os_status status_of(int error)
+{
+	switch (error) {
+	case EAFNOSUPPORT: /* a service without AF_NETLINK, a seccomp filter */
+	case EACCES:
+	case EPERM:
+	case ENOSYS:
+	case EPROTONOSUPPORT:
+		errno = error;
+		return OS_DENIED;
+	case ENOMEM:
+		return OS_NO_MEMORY;
+	default:
+		errno = error;
+		return OS_FAILED;
+	}
+}
+
+enum os_status routes_open(struct routes *routes)
+{
+	struct sockaddr_nl here = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
+			     RTMGRP_IPV4_RULE,
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	*routes = (struct routes){.handle = NO_HANDLE};
+	if (fd < 0)
+		return status_of(errno);
+	if (bind(fd, (struct sockaddr *)&here, sizeof(here)) < 0) {
+		int error = errno;
+		close(fd);
+		return status_of(error);
+	}
+	routes->handle = fd;
+	/* News carry the serial of whoever caused them: begin where nobody else is likely to. */
+	routes->serial = (uint32_t)clock_us();
+	return OS_OK;
+}
+
+void routes_close(struct routes *routes)
+{
+	if (routes->handle != NO_HANDLE)
+		close(routes->handle);
+	*routes = (struct routes){.handle = NO_HANDLE};
+}
+
+/* --- the question --- */
 
 static void add_attribute(struct question *q, unsigned short type, uint32_t value)
 {
@@ -26,30 +89,6 @@ static void add_attribute(struct question *q, unsigned short type, uint32_t valu
 	memcpy(at, &a, sizeof(a));
 	memcpy(at + RTA_LENGTH(0), &value, sizeof(value));
 	q->header.nlmsg_len = NLMSG_ALIGN(q->header.nlmsg_len) + RTA_SPACE(sizeof(value));
-}
-
-static int exchange(const struct question *q, uint8_t *answer, size_t size, size_t *len)
-{
-	int error = 0;
-	ssize_t n;
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	if (fd < 0)
-		return errno;
-	if (send(fd, q, q->header.nlmsg_len, 0) < 0) {
-		error = errno;
-		goto cleanup;
-	}
-	do
-		n = recv(fd, answer, size, 0); /* the kernel answers before send() returns */
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		error = errno;
-	else
-		*len = (size_t)n;
-cleanup:
-	close(fd);
-	return error;
 }
 
 static void read_attribute(struct route *route, unsigned short type, uint32_t value)
@@ -62,13 +101,30 @@ static void read_attribute(struct route *route, unsigned short type, uint32_t va
 		route->index = value;
 }
 
+static void read_route(const uint8_t *bytes, size_t len, struct route *route)
+{
+	struct rtattr a;
+
+	for (size_t at = NLMSG_LENGTH(sizeof(struct rtmsg)); at + sizeof(a) <= len;
+	     at += RTA_ALIGN(a.rta_len)) {
+		uint32_t value;
+
+		memcpy(&a, bytes + at, sizeof(a));
+		if (a.rta_len < sizeof(a) || at + a.rta_len > len)
+			break;
+		if (a.rta_len != RTA_LENGTH(sizeof(value)))
+			continue;
+		memcpy(&value, bytes + at + RTA_LENGTH(0), sizeof(value));
+		read_attribute(route, a.rta_type, value);
+	}
+}
+
+/* 0, or the kernel's error number. */
 static int read_answer(const uint8_t *bytes, size_t len, struct route *route)
 {
 	struct nlmsghdr header;
 	struct nlmsgerr failure;
 
-	if (len < sizeof(header))
-		return EPROTO;
 	memcpy(&header, bytes, sizeof(header));
 	if (header.nlmsg_type == NLMSG_ERROR && len >= NLMSG_LENGTH(sizeof(failure))) {
 		memcpy(&failure, bytes + NLMSG_HDRLEN, sizeof(failure));
@@ -76,23 +132,72 @@ static int read_answer(const uint8_t *bytes, size_t len, struct route *route)
 	}
 	if (header.nlmsg_type != RTM_NEWROUTE || header.nlmsg_len > len)
 		return EPROTO;
-	struct rtattr a;
-	for (size_t at = NLMSG_LENGTH(sizeof(struct rtmsg)); at + sizeof(a) <= header.nlmsg_len;
-	     at += RTA_ALIGN(a.rta_len)) {
-		uint32_t value;
-
-		memcpy(&a, bytes + at, sizeof(a));
-		if (a.rta_len < sizeof(a) || at + a.rta_len > header.nlmsg_len)
-			break;
-		if (a.rta_len != RTA_LENGTH(sizeof(value)))
-			continue;
-		memcpy(&value, bytes + at + RTA_LENGTH(0), sizeof(value));
-		read_attribute(route, a.rta_type, value);
-	}
+	read_route(bytes, header.nlmsg_len, route);
 	return 0;
 }
 
-int route_lookup(uint32_t destination, const char *interface, uint32_t source, struct route *route)
+/* The next datagram. Its length; 0: there is none, or it was lost, which is news as well. */
+static size_t read_datagram(struct routes *routes, uint8_t bytes[BYTES_MAX], int *error)
+{
+	ssize_t n;
+
+	do
+		n = recv(routes->handle, bytes, BYTES_MAX, 0);
+	while (n < 0 && errno == EINTR);
+	*error = n < 0 ? errno : 0;
+	routes->has_news |= *error == ENOBUFS;
+	return n < (ssize_t)sizeof(struct nlmsghdr) ? 0 : (size_t)n;
+}
+
+static int exchange(struct routes *routes, struct question *q, struct route *route)
+{
+	_Alignas(struct nlmsghdr) uint8_t bytes[BYTES_MAX];
+	struct nlmsghdr header;
+	int error;
+
+	q->header.nlmsg_seq = ++routes->serial;
+	if (send(routes->handle, q, q->header.nlmsg_len, 0) < 0)
+		return errno;
+	for (int i = 0; i < 4 * NEWS_MAX; i++) {
+		size_t len = read_datagram(routes, bytes, &error);
+
+		if (!len && error != ENOBUFS)
+			return error ? error : EPROTO;
+		if (!len)
+			continue;
+		memcpy(&header, bytes, sizeof(header));
+		if (header.nlmsg_seq == routes->serial && header.nlmsg_type != RTM_DELROUTE)
+			return read_answer(bytes, len, route);
+		routes->has_news = true;
+	}
+	return EPROTO;
+}
+
+static enum os_status status_of_route(int error, uint32_t source)
+{
+	switch (error) {
+	case 0:
+		return OS_OK;
+	case ENODEV:
+		return OS_NO_INTERFACE;
+	case EINVAL: /* a route of type blackhole, or not from that source */
+	case EADDRNOTAVAIL:
+		return source ? OS_NOT_OURS : OS_NO_ROUTE;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case ENETDOWN:
+	case EACCES: /* a route of type prohibit */
+		return OS_NO_ROUTE;
+	case ENOMEM:
+		return OS_NO_MEMORY;
+	default:
+		errno = error;
+		return OS_FAILED;
+	}
+}
+
+enum os_status routes_ask(struct routes *routes, uint32_t destination, const char *interface,
+			  uint32_t source, struct route *route)
 {
 	struct question q = {
 		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
@@ -100,75 +205,64 @@ int route_lookup(uint32_t destination, const char *interface, uint32_t source, s
 			   .nlmsg_flags = NLM_F_REQUEST},
 		.route = {.rtm_family = AF_INET, .rtm_dst_len = 32},
 	};
-	uint8_t answer[1024];
-	size_t len = 0;
-	int error;
 
 	*route = (struct route){0};
 	add_attribute(&q, RTA_DST, htonl(destination));
 	if (interface) {
 		unsigned index = if_nametoindex(interface);
 		if (!index)
-			return errno; /* ENODEV, or no descriptor to ask with */
+			return status_of_route(errno, 0);
 		add_attribute(&q, RTA_OIF, index);
 	}
 	if (source) {
 		q.route.rtm_src_len = 32;
 		add_attribute(&q, RTA_SRC, htonl(source));
 	}
-	error = exchange(&q, answer, sizeof(answer), &len);
-	if (!error)
-		error = read_answer(answer, len, route);
-	if (!error && source)
+	enum os_status status = status_of_route(exchange(routes, &q, route), source);
+	if (source)
 		route->source = source;
-	return error;
+	return status;
 }
 
-void route_interface(const struct route *route, char name[IF_NAMESIZE])
+/* --- news --- */
+
+bool routes_changed(struct routes *routes)
 {
-	if (!if_indextoname(route->index, name))
+	_Alignas(struct nlmsghdr) uint8_t bytes[BYTES_MAX];
+	bool changed;
+	int error;
+
+	for (int i = 0; i < NEWS_MAX; i++) {
+		if (read_datagram(routes, bytes, &error))
+			routes->has_news = true;
+		else if (error != ENOBUFS)
+			break;
+	}
+	changed = routes->has_news;
+	routes->has_news = false;
+	return changed;
+}
+
+/* --- interfaces --- */
+
+void route_interface(const struct route *route, char name[OS_INTERFACE_LEN])
+{
+	memset(name, 0, OS_INTERFACE_LEN);
+	if (!route->index || !if_indextoname(route->index, name))
 		name[0] = '\0';
 }
 
 bool route_is_point_to_point(const struct route *route)
 {
 	struct ifreq request = {0};
+	bool is_point_to_point = false;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool is = fd >= 0 && if_indextoname(route->index, request.ifr_name) &&
-		  ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_POINTOPOINT);
 
-	if (fd >= 0)
-		close(fd);
-	return is;
-}
-
-int route_watch(void)
-{
-	struct sockaddr_nl here = {
-		.nl_family = AF_NETLINK,
-		.nl_groups =
-			RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE,
-	};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&here, sizeof(here)) < 0) {
-		int saved = errno;
-		close(fd);
-		errno = saved;
-		fd = -1;
-	}
-	return fd;
-}
-
-bool route_changed(int fd)
-{
-	uint8_t news[8192];
-	bool changed = false;
-	ssize_t n;
-
-	/* What exactly has changed does not matter: who cares looks up anew. ENOBUFS: some news
-	 * were lost, which is news as well. */
-	while ((n = recv(fd, news, sizeof(news), 0)) >= 0 || errno == ENOBUFS || errno == EINTR)
-		changed |= n >= 0 || errno == ENOBUFS;
-	return changed;
+	if (fd < 0)
+		return false;
+	if (if_indextoname(route->index, request.ifr_name) &&
+	    ioctl(fd, SIOCGIFFLAGS, &request) == 0)
+		is_point_to_point = request.ifr_flags & IFF_POINTOPOINT;
+	close(fd);
+	return is_point_to_point;
 }

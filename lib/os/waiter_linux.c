@@ -1,68 +1,124 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * An epoll descriptor, an eventfd for waking up, and a timer that is never to go off: set on the wall
+ * clock with TFD_TIMER_CANCEL_ON_SET, it becomes readable when that clock jumps, as it does when
+ * the machine resumes. Otherwise a time-out would wait on as if it had not slept.
+ */
 #include "os/waiter.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-bool waiter_open(struct waiter *waiter)
+static int open_resume_timer(void)
 {
-	*waiter = (struct waiter){.armed = UINT64_MAX};
-	waiter->fd = epoll_create1(EPOLL_CLOEXEC);
-	/* A timer of that clock goes off at once after a suspend that was too long; the time-out of
-	 * a poll() would wait on as if nothing had been. */
-	waiter->timer = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (waiter->fd >= 0 && waiter->timer >= 0 && waiter_add(waiter, waiter->timer))
-		return true;
+	/* The year 2242, or what a 32-bit time can hold. */
+	struct itimerspec far_away = {
+		.it_value.tv_sec = sizeof(time_t) > 4 ? (time_t)(INT64_C(1) << 33) : INT_MAX};
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	/* Where the system cannot do that, time-outs are late after a sleep, and nothing else. */
+	(void)timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far_away, NULL);
+	return fd;
+}
+
+enum os_status waiter_open(struct waiter *waiter)
+{
+	waiter->timer = NO_HANDLE;
+	waiter->armed_at = UINT64_MAX;
+	waiter->handle = epoll_create1(EPOLL_CLOEXEC);
+	waiter->wakes = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	waiter->resumes = open_resume_timer();
+	if (waiter->handle >= 0 && waiter->wakes >= 0 && waiter->resumes >= 0 &&
+	    waiter_add(waiter, waiter->wakes) == OS_OK &&
+	    waiter_add(waiter, waiter->resumes) == OS_OK)
+		return OS_OK;
 	waiter_close(waiter);
-	return false;
+	return OS_FAILED;
+}
+
+static void close_handle(os_handle *handle)
+{
+	if (*handle != NO_HANDLE)
+		close(*handle);
+	*handle = NO_HANDLE;
 }
 
 void waiter_close(struct waiter *waiter)
 {
 	int saved = errno;
 
-	if (waiter->timer >= 0)
-		close(waiter->timer);
-	if (waiter->fd >= 0)
-		close(waiter->fd);
-	waiter->fd = waiter->timer = -1;
+	close_handle(&waiter->timer);
+	close_handle(&waiter->resumes);
+	close_handle(&waiter->wakes);
+	close_handle(&waiter->handle);
 	errno = saved;
 }
 
-bool waiter_add(struct waiter *waiter, int fd)
+enum os_status waiter_add(struct waiter *waiter, os_handle handle)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 
-	return epoll_ctl(waiter->fd, EPOLL_CTL_ADD, fd, &event) == 0;
+	return epoll_ctl(waiter->handle, EPOLL_CTL_ADD, handle, &event) ? OS_FAILED : OS_OK;
 }
 
-void waiter_remove(struct waiter *waiter, int fd)
+void waiter_remove(struct waiter *waiter, os_handle handle)
 {
-	epoll_ctl(waiter->fd, EPOLL_CTL_DEL, fd, NULL);
+	epoll_ctl(waiter->handle, EPOLL_CTL_DEL, handle, NULL);
 }
 
-void waiter_arm(struct waiter *waiter, uint64_t at)
+void waiter_wake(struct waiter *waiter)
+{
+	(void)!eventfd_write(waiter->wakes, 1);
+}
+
+enum os_status waiter_arm(struct waiter *waiter, uint64_t at)
 {
 	struct itimerspec when = {0};
 
-	if (at == waiter->armed)
-		return;
+	if (at == waiter->armed_at)
+		return OS_OK;
+	if (waiter->timer == NO_HANDLE) {
+		waiter->timer = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+		if (waiter->timer == NO_HANDLE || waiter_add(waiter, waiter->timer) != OS_OK)
+			return OS_FAILED;
+	}
 	if (at != UINT64_MAX) {
 		when.it_value.tv_sec = (time_t)(at / 1000);
 		when.it_value.tv_nsec = (long)(at % 1000 * 1000000);
 		if (!at)
 			when.it_value.tv_nsec = 1; /* all zero would disarm */
 	}
-	timerfd_settime(waiter->timer, TFD_TIMER_ABSTIME, &when, NULL);
-	waiter->armed = at;
+	waiter->armed_at = at;
+	return timerfd_settime(waiter->timer, TFD_TIMER_ABSTIME, &when, NULL) ? OS_FAILED : OS_OK;
 }
 
-void waiter_wait(const struct waiter *waiter)
+void waiter_rest(struct waiter *waiter)
 {
-	struct pollfd readable = {.fd = waiter->fd, .events = POLLIN};
+	eventfd_t count;
+	uint64_t expirations;
 
-	poll(&readable, 1, -1);
+	(void)!eventfd_read(waiter->wakes, &count);
+	if (read(waiter->resumes, &expirations, sizeof(expirations)) < 0 && errno == ECANCELED) {
+		close_handle(&waiter->resumes);
+		waiter->resumes = open_resume_timer();
+		if (waiter->resumes != NO_HANDLE)
+			(void)waiter_add(waiter, waiter->resumes);
+	}
+}
+
+bool waiter_sleep(const os_handle handles[], size_t count, uint64_t ms)
+{
+	struct pollfd readable[WAIT_MAX];
+	int timeout = ms < INT_MAX ? (int)ms : ms == UINT64_MAX ? -1 : INT_MAX;
+
+	for (size_t i = 0; i < count; i++)
+		readable[i] = (struct pollfd){.fd = handles[i], .events = POLLIN};
+	return poll(readable, count, timeout) != 0;
 }

@@ -95,7 +95,7 @@ START_TEST(new_checks_addresses)
 	natpmp_options options = NATPMP_OPTIONS_INIT;
 	options.interface = "";
 	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
-	options.interface = "a-name-of-16-chr";
+	options.interface = "a-name-of-more-than-31-characters";
 	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
 	options.interface = "no-such-thing"; /* may yet come */
 	options.gateway = "192.0.2.1";

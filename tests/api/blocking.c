@@ -61,9 +61,9 @@ START_TEST(N33_ports_differ)
 	ck_assert_uint_eq(m.external_port, 0);
 	size_t udp = responder_asked(r, NATPMP_UDP, 6881),
 	       tcp = responder_asked(r, NATPMP_TCP, 6881);
-	ck_assert_uint_ge(udp, 2);
+	ck_assert_uint_ge(tcp, 2);
+	ck_assert_uint_ge(udp, tcp); /* UDP alone moves to TCP's port first */
 	ck_assert_uint_le(udp, 10);
-	ck_assert_uint_eq(tcp, udp);
 	ck_assert_uint_eq(responder_deleted(r, NATPMP_UDP, 6881), udp);
 	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 6881), tcp);
 	struct heard last = responder_nth(r, responder_heard(r) - 1);
@@ -393,8 +393,10 @@ START_TEST(held_mappings_are_not_mapped_or_unmapped)
 	ck_assert_int_eq(natpmp_hold(ctx, &m, NULL, NULL, &again), NATPMP_E_HELD);
 	ck_assert_ptr_null(again);
 	ok(natpmp_map(ctx, &udp));
-	ok(natpmp_unmap_all(ctx, NATPMP_UDP));
+	/* Some gateways would delete what is held along with it. */
+	ck_assert_int_eq(natpmp_unmap_all(ctx, NATPMP_UDP), NATPMP_E_HELD);
 	ok(natpmp_release(lease));
+	ok(natpmp_unmap_all(ctx, NATPMP_UDP));
 	ok(natpmp_map(ctx, &m));
 	ok(natpmp_unmap(ctx, &m));
 	natpmp_free(ctx);

@@ -118,8 +118,8 @@ static size_t answer_map(const struct responder *r, const struct manner *m, cons
 	if (result || !lifetime)
 		return 16;
 	external = m->external_port ? m->external_port : external ? external : internal;
-	if (m->contrary && request[1] == 2)
-		external++;
+	if (m->contrary) /* odd for TCP, even for UDP */
+		external = (uint16_t)((external & ~1U) | (request[1] == 2));
 	put16(bytes + 10, external);
 	put32(bytes + 12, m->most && m->most < lifetime ? m->most : lifetime);
 	return 16;
@@ -218,20 +218,21 @@ static void *listen_on(void *arg)
 
 /* --- from the test --- */
 
-struct responder *responder_start_at(uint16_t port)
+struct responder *responder_start_on(uint32_t address, uint16_t port)
 {
 	struct responder *r = calloc(1, sizeof(*r));
 	sigset_t all, before;
 	uint16_t unused;
 
 	ck_assert_ptr_nonnull(r);
-	r->fd = bind_udp(INADDR_LOOPBACK, port, &r->port);
+	r->fd = bind_udp(address, port, &r->port);
 	if (r->fd < 0) {
 		free(r);
 		return NULL;
 	}
 	r->other_port = bind_udp(INADDR_LOOPBACK, 0, &unused);
-	r->other_address = bind_udp(INADDR_LOOPBACK + 1, r->port, &unused);
+	r->other_address =
+		bind_udp(INADDR_LOOPBACK + 1, address == INADDR_LOOPBACK ? r->port : 0, &unused);
 	ck_assert_int_ge(r->other_address, 0);
 	r->began = now_us() - 86400ULL * 1000000;
 	ck_assert_int_eq(pipe(r->stop), 0);
@@ -241,6 +242,11 @@ struct responder *responder_start_at(uint16_t port)
 	ck_assert_int_eq(pthread_create(&r->thread, NULL, listen_on, r), 0);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
+}
+
+struct responder *responder_start_at(uint16_t port)
+{
+	return responder_start_on(INADDR_LOOPBACK, port);
 }
 
 struct responder *responder_start(void)

@@ -92,5 +92,47 @@ check 4 timeout
 expect_line people 'NAT-PMP: no: no answer .*'
 expect_json out ".advice | test(\"no firewall here drops UDP from port ${gateway#*:}\")"
 expect_not grep -q -e --check "$work/people" "$work/out"
+before=$(date +%s%N)
+run --check
+expect test $((($(date +%s%N) - before) / 1000000)) -lt 4500
+run --vpn --check --timeout 0.2
+expect_text out 'was made without port forwarding, or this server has none'
+expect_not has_text out 'switch on NAT-PMP'
 tell reset
 expect has_mappings 0
+
+step "nobody was asked: nothing is known"
+status=0
+"$NATPMP" -i lo --check --json >"$work/out" || status=$?
+expect_status 3
+expect_json out '.natpmp == null and .pcp == null and .mapping == null and .external_kind == null and
+	.external_address == null and .uptime == null and .round_trip_us == null and .works == false'
+
+step "it could not set up the mapping, though it has an address"
+tell result 3 tcp
+check 7 network_failure
+expect_line people 'verdict: the gateway has an external address, but could not .*; restart port mapping in the router.*'
+tell address 192.168.9.9
+check 7 network_failure
+expect_text people 'its address 192.168.9.9 is a private one: there is a second NAT'
+tell reset
+
+step "it tells its address, and does not answer mappings"
+python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+while True:
+    request, who = s.recvfrom(100)
+    if request == b"\0\0":
+        s.sendto(bytes.fromhex("00800000000000ff0b16212c"), who)
+' >"$work/deaf" &
+started="$started $!"
+wait_for 5 test -s "$work/deaf"
+gateway=127.0.0.1:$(cat "$work/deaf")
+run --check
+expect_status 4
+expect_line out 'NAT-PMP: yes, .*'
+expect_line out 'verdict: the gateway speaks NAT-PMP, but does not answer requests for mappings; see that port mapping is allowed .*'
+expect_not has_text out 'switch on NAT-PMP'

@@ -32,8 +32,8 @@ json=$pid
 wait_for 5 has_line down.out '11\.22\.33\.44:1601 .*'
 wait_for 5 has_text downjson.out '"up"'
 tell result 2 tcp
-wait_for 8 has_text down.err '1601/tcp is down: '
-expect grep -q 'not authorized (gateway .*); it is tried again, and if that lasts: allow port mappings in the router' "$work/down.err"
+wait_for 8 has_text down.err '1601/tcp is down '
+expect grep -q '1601/tcp is down (asked [0-9.]* port [0-9]*): the gateway refuses: not authorized; it is tried again, and if that lasts: allow port mappings in the router' "$work/down.err"
 expect_lines down.out 1
 wait_for 8 has_text downjson.out '"down"'
 tell result off
@@ -61,8 +61,8 @@ start retry -p 1603 --hold --retry
 retry=$pid
 start retrycmd -p 1604 --retry 'echo open at %P; exec sleep 20'
 command=$pid
-wait_for 5 has_text retry.err '1603/tcp is not open yet: '
-wait_for 5 has_text retrycmd.err '1604/tcp is not open yet: '
+wait_for 5 has_text retry.err '1603/tcp is not open yet '
+wait_for 5 has_text retrycmd.err '1604/tcp is not open yet '
 tell refuse off
 wait_for 15 has_line retry.out '11\.22\.33\.44:1603 -> .*'
 wait_for 15 has_line retrycmd.out 'open at 1604'

@@ -154,3 +154,8 @@ run -p 1659 --on-change "{ cat; ls /proc/self/fd; } >'$work/fds'; : >'$work/read
 	"until [ -e '$work/read' ]; do sleep 0.05; done"
 expect_status 0
 expect cmp "$work/fds" "$work/wanted"
+
+step "it has no terminal to wait for"
+run -p 1662 --on-change "cat </dev/tty || : >'$work/no-terminal'" \
+	"until [ -e '$work/no-terminal' ]; do sleep 0.05; done"
+expect_status 0

@@ -58,12 +58,13 @@ expect cmp -s "$work/out" - <<'END'
 1250
 END
 run -p 1240 -P 1250 --print '100%% %h:%p=%H:%P %d'
-expect_line out '100% 127\.0\.0\.1:1240=11\.22\.33\.44:1250 %d'
+expect_line out '100%% 127\.0\.0\.1:1240=11\.22\.33\.44:1250 %d'
 
 step "--json"
 run -p 1240 -P 1250 -t udp --json
 expect_lines out 1
-expect_json out '. == {event: "mapped", protocol: "udp", internal_address: "127.0.0.1",
+expect_json out '(.time - now | fabs) < 5 and .expires == .time + 7200'
+expect_json out 'del(.time, .expires) == {event: "mapped", protocol: "udp", internal_address: "127.0.0.1",
 	internal_port: 1240, external_address: "11.22.33.44", external_port: 1250,
 	external_kind: "public", lifetime: 7200, gateway: "'"$gateway_address"'", error: null}'
 
@@ -75,10 +76,25 @@ expect_empty err
 run -q -p 1240 --print '%p'
 expect_line out 1240
 
-step "-v: what goes on, on stderr"
-run -v -p 1240
+step "-v: what goes on, on stderr, in words"
+run -v -p 1240 -P 1250
 expect_lines out 1
-expect test -s "$work/err"
+expect_text err 'natpmp: sent: map TCP 1240 to 1250 for 7200 s (00 02 '
+expect_text err 'natpmp: received: answer: TCP 1240 is external port 1250 for 7200 s; gateway up for '
+expect_text err 'natpmp: sent: ask for the external address (00 00)'
+expect_text err 'natpmp: received: answer: external address 11.22.33.44; gateway up for '
+run -v --close -p 1240
+expect_text err 'natpmp: sent: close TCP 1240 ('
+run -v --close-all -t udp
+expect_text err 'natpmp: sent: close every UDP mapping ('
+tell result 4
+run -v -p 1240
+expect_text err 'natpmp: received: answer: result 4, out of resources; gateway up for '
+tell result off
+tell truncate 5
+run -v -p 1240 --timeout 0.3
+expect_text err 'natpmp: received, 5 bytes: 00 82 00'
+tell reset
 
 step "no external address: mapped all the same, and said"
 tell address none

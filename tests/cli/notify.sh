@@ -46,6 +46,34 @@ wait_for 12 has_text told-abstract 'READY=1'
 kill -s TERM "$pid"
 finish "$pid"
 
+step "with a command: READY when it runs, said by natpmp; nobody below has the socket"
+: >"$work/told-abstract"
+NOTIFY_SOCKET=@natpmp-test-$$
+WATCHDOG_USEC=400000
+export WATCHDOG_USEC
+start runs -p 1953 --on-change "env >'$work/hook-env'" \
+	"env >'$work/command-env'; until [ -e '$work/enough' ]; do sleep 0.05; done"
+wait_for 5 has_text told-abstract 'READY=1'
+wait_for 5 test -s "$work/command-env" -a -s "$work/hook-env"
+expect_not grep -qE '^(NOTIFY|WATCHDOG)_' "$work/command-env" "$work/hook-env"
+expect_text hook-env NATPMP_INTERNAL_PORT=1953
+
+step "WATCHDOG at half of what the manager grants, if it is for this process"
+watchdogs() { grep -o WATCHDOG=1 "$work/told-abstract" | wc -l; }
+wait_for 5 sh -c "[ \$(grep -o WATCHDOG=1 '$work/told-abstract' | wc -l) -ge 3 ]"
+: >"$work/enough"
+finish "$pid"
+expect_status 0
+: >"$work/told-abstract"
+WATCHDOG_PID=1
+export WATCHDOG_PID
+run -p 1954 sleep 1
+expect_status 0
+wait_for 5 has_text told-abstract STOPPING
+expect test "$(watchdogs)" = 0
+unset WATCHDOG_PID WATCHDOG_USEC
+
+tell port off
 step "nobody there, or nonsense: no harm"
 for NOTIFY_SOCKET in "$work/nobody" "@nobody-$$" relative "$work/$(printf %0200d 0)" ''; do
 	run -p 1952 true

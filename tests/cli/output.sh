@@ -78,7 +78,7 @@ env --default-signal=INT "$NATPMP" -g "$gateway" -p 2004 --ttl 2 --hold \
 	--print "$(printf '%040000d' 0)%P" >"$work/asleep" 2>"$work/err" &
 pid=$!
 started="$started $pid"
-for port in 2014 2015 2016; do
+for port in 2014 2015 2016 2017; do
 	tell port $port
 	wait_for 5 has_mapping tcp 2004 $port
 done

@@ -62,12 +62,15 @@ expect_status 6
 expect_not test -e "$file"
 tell result off
 
-step "one that was left behind is gone before a mapping is open"
+step "ended by SIGKILL: the file is gone all the same"
 start killed -p 1675 --hold --port-file "$file"
 wait_for 5 says 1675
 kill -s KILL "$pid"
 finish "$pid"
-expect says 1675
+wait_for 5 test ! -e "$file"
+
+step "one that was left behind is gone before a mapping is open"
+echo 1675 >"$file"
 requests=$(grep -c 'drop request' "$work/log" || :)
 tell drop 100000
 start next -p 1676 --hold --retry --port-file "$file"
@@ -103,6 +106,90 @@ finish "$pid"
 expect_status 0
 expect_not test -e "$work/not-there/port"
 tell port off
+
+# refuses REASON PATH: before anything is opened.
+refuses() {
+	requests=$(grep -c request "$work/log" || :)
+	run -p 1678 --hold --port-file "$2"
+	expect_status 2
+	expect_lines err 1
+	expect_text err "--port-file $2: $1"
+	expect test "$(grep -c request "$work/log" || :)" = "$requests"
+}
+
+step "a file that is something else is left alone"
+printf 'a letter\n' >"$work/letter"
+refuses 'it holds something else than ports' "$work/letter"
+expect grep -qx 'a letter' "$work/letter"
+ln -s "$work/letter" "$work/link"
+refuses 'it holds something else than ports' "$work/link"
+printf '1\0' >"$work/letter"
+refuses 'it holds something else than ports' "$work/letter"
+mkfifo "$work/fifo"
+refuses 'it is there and no ordinary file' "$work/fifo"
+ln -s /dev/null "$work/null"
+refuses 'it is there and no ordinary file' "$work/null"
+expect test -c /dev/null -a -L "$work/null" -a -p "$work/fifo"
+ln -s loop "$work/loop"
+refuses 'Too many levels of symbolic links' "$work/loop"
+
+step "through a symlink: what it names is written, and it stays"
+mkdir "$work/deep"
+rm "$work/link"
+ln -s deep/port "$work/link"
+for i in 'not there' 'there'; do
+	run -p 1679 --port-file "$work/link" "cat '$work/deep/port' '$work/link'"
+	expect_status 0
+	expect test "$(sort -u "$work/out")" = 1679 # $i before
+	expect test -L "$work/link"
+	expect_not test -e "$work/deep/port"
+	echo 1 >"$work/deep/port"
+done
+run -p 1679 --port-file /dev/stdout true # ends up in the file that stdout is
+expect test -L /dev/stdout
+
+step "it may not be written: said before anything is opened"
+mkdir "$work/locked"
+chmod 555 "$work/locked"
+if unshare -Urm true 2>/dev/null; then
+	cat >"$work/inside" <<'END'
+set -eu
+mkdir "$1/mounts"
+echo 1 >"$1/mounts/port"
+mount --bind "$1/mounts/port" "$1/mounts/port"
+"$NATPMP" -g "$2" -p 1680 --hold --port-file "$1/mounts/port" 2>"$1/mounted.err" || echo $? >"$1/code"
+umount "$1/mounts/port"
+mount --bind "$1/mounts" "$1/mounts"
+mount -o remount,ro,bind "$1/mounts"
+"$NATPMP" -g "$2" -p 1680 --hold --port-file "$1/mounts/none" 2>"$1/readonly.err" || echo $? >>"$1/code"
+END
+	unshare -Urm sh "$work/inside" "$work" "$gateway" || fail "mounts"
+	expect test "$(tr '\n' ' ' <"$work/code")" = '2 2 '
+	expect_text mounted.err 'it is mounted by itself, so it cannot be replaced; mount its directory'
+	expect_text readonly.err 'Read-only file system'
+fi
+if [ "$(id -u)" != 0 ]; then
+	refuses 'it may not be replaced; look at the permissions' "$work/locked/port"
+else
+	status=0
+	setpriv --reuid 65534 --clear-groups "$NATPMP" -g "$gateway" -p 1680 --hold \
+		--port-file "$work/locked/port" 2>"$work/err" || status=$?
+	expect_status 2
+	expect_text err 'it may not be replaced; look at the permissions of its directory'
+fi
+
+step "a disk that is busy does not hold up the end"
+start busy -p 1681 --hold --port-file "$file"
+wait_for 5 says 1681
+keeper=$(pgrep -P "$pid")
+kill -s STOP "$keeper" # as if it waited for the disk
+kill -s TERM "$pid"
+wait_for 3 gone "$pid"
+finish "$pid"
+expect_status 0
+expect_not has_mapping tcp 1681 1681
+kill -s CONT "$keeper"
+wait_for 5 test ! -e "$file"
 
 step "a full disk: the old port does not stay, the new one comes when there is room"
 if unshare -Urm true 2>/dev/null; then

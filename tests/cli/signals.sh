@@ -46,6 +46,57 @@ finish "$pid"
 expect_status 137
 expect has_mappings 0
 
+# is_gone NAME...: what a command has written its process id to.
+is_gone() {
+	for file; do
+		[ -s "$work/$file" ] || return 1
+		gone "$(cat "$work/$file")" || return 1
+	done
+}
+
+step "whatever the command has started ends with it"
+# A server that takes no notice, and what a shell may be told to do with it.
+server="sh -c 'echo \$\$ >\$0; while :; do sleep 0.05; done'"
+for line in "$server $work/a" "true; $server $work/a" "$server $work/a | cat" \
+	"$server $work/a & $server $work/b & wait" "cd /; ( $server $work/a; true ); true"; do
+	rm -f "$work/a" "$work/b"
+	start tree -p 1511 "$line"
+	wait_for 5 test -s "$work/a"
+	case $line in *" $work/b"*) wait_for 5 test -s "$work/b" ;; esac
+	kill -s TERM "$pid"
+	finish "$pid"
+	expect_status 143
+	for file in a b; do [ ! -e "$work/$file" ] || wait_for 3 is_gone $file; done
+	expect has_mappings 0
+done
+
+step "as process 1 of a container, the same"
+if unshare -Urpf --mount-proc true 2>/dev/null; then
+	runs_inside() { inside=$(pgrep -P "$pid") && pgrep -P "$inside"; }
+	for line in "sleep 50" "true; sleep 50; true"; do
+		: >"$work/contained.err"
+		unshare -Urpf --kill-child "$NATPMP" -g "$gateway" -p 1512 -v "$line" \
+			>"$work/contained.out" 2>"$work/contained.err" &
+		pid=$!
+		started="$started $pid"
+		wait_for 5 runs_inside
+		kill -s TERM "$inside"
+		finish "$pid"
+		expect_status 143
+		expect has_mappings 0
+	done
+fi
+
+step "it dies of the signal that its command died of, and leaves no core of its own"
+for signal in INT TERM KILL SEGV PIPE; do
+	python3 -c '
+import signal, subprocess, sys
+ended = subprocess.run(sys.argv[2:], timeout=20).returncode
+sys.exit(ended != -getattr(signal, "SIG" + sys.argv[1]))' "$signal" \
+		"$NATPMP" -g "$gateway" -p 1513 "kill -s $signal \$\$" || fail "not of SIG$signal"
+done
+expect has_mappings 0
+
 step "--hold ends, and that is no failure"
 for signal in HUP INT TERM; do
 	start hold -p 1503 --hold
@@ -116,8 +167,11 @@ start stopped -p 1507 --ttl 2 --hold
 wait_for 5 has_text stopped.out :1507
 kill -s STOP "$pid"
 wait_for 5 has_mappings 0
+sleep 1 # the lifetime by its own clock, too, which is a little later
 kill -s CONT "$pid"
 wait_for 10 has_mappings 1
+wait_for 5 has_text stopped.err '1507/tcp: its lifetime ended while this host slept, or natpmp was stopped; it is asked for again'
+expect_not has_text stopped.err 'no answer'
 kill -s TERM "$pid"
 finish "$pid"
 expect has_mappings 0

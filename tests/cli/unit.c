@@ -2,11 +2,15 @@
 /* The parts of the command that need no gateway: substitutions, options, JSON, and a hook that
  * hangs for longer than anybody wants to wait for a test. */
 #include <check.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,8 +46,10 @@ START_TEST(test_template)
 
 	expands("", &sample, "");
 	expands("%p %h %P %H", &sample, "80 192.168.1.5 8080 203.0.113.7");
-	expands("%%p %%%p %%%%", &sample, "%p %80 %%");
+	expands("%%p %%h %%P %%H", &sample, "%p %h %P %H");
+	expands("%%%p", &sample, "%%p"); /* the two before a token, whatever is before them */
 	expands("100% %d %", &sample, "100% %d %");
+	expands("%% 100%%\\n +%%Y %%", &sample, "%% 100%%\\n +%%Y %%");
 	expands("%H:%P%", &sample, "203.0.113.7:8080%");
 	expands("[%p|%h|%P|%H]", &none, "[|||]");
 }
@@ -101,6 +107,32 @@ START_TEST(test_gem_options)
 	ck_assert_int_eq(parse("-v -?"), NEXT_HELP);
 	ck_assert_int_eq(parse("--help"), NEXT_HELP);
 	ck_assert_int_eq(parse("--version"), NEXT_VERSION);
+}
+END_TEST
+
+/* What was clear with the gem's options alone is clear today. */
+START_TEST(test_abbreviations)
+{
+	ck_assert_int_eq(parse("--por 633 --pu 13033 --ty u --tt 90m --verb"), NEXT_WORK);
+	wants(0, NATPMP_UDP, 633, 13033);
+	ck_assert_uint_eq(options.wanted[0].lifetime, 5400);
+	ck_assert(options.verbose);
+	ck_assert_int_eq(parse("--po=633 --vers"), NEXT_VERSION);
+	ck_assert_int_eq(parse("--h"), NEXT_HELP);
+	ck_assert_int_eq(parse("--p 1"), NEXT_MISTAKE);
+	ck_assert_int_eq(parse("--t 1"), NEXT_MISTAKE);
+	ck_assert_int_eq(parse("--ver"), NEXT_MISTAKE);
+	ck_assert_int_eq(parse("-t t -p 1/u -p 1:2/t -p 3/b -p 4/UD"), NEXT_WORK);
+	wants(0, NATPMP_UDP, 1, 0);
+	wants(1, NATPMP_TCP, 1, 2);
+	wants(2, NATPMP_TCP_UDP, 3, 0);
+	wants(3, NATPMP_UDP, 4, 0);
+	ck_assert_int_eq(parse("--ttl 2h"), NEXT_WORK);
+	ck_assert_uint_eq(options.wanted[0].lifetime, 7200);
+	ck_assert_int_eq(parse("--ttl 49710d"), NEXT_WORK);
+	ck_assert_uint_eq(options.wanted[0].lifetime, 4294944000U);
+	ck_assert_int_eq(parse("--ttl 30s"), NEXT_WORK);
+	ck_assert_uint_eq(options.wanted[0].lifetime, 30);
 }
 END_TEST
 
@@ -185,10 +217,11 @@ static const char *const mistakes[] = {
 	"-t sctp",
 	"-t",
 	"-t tcpudp",
+	"-t x",
 	"--ttl 0",
 	"--ttl -1",
 	"--ttl 4294967296",
-	"--ttl 1h",
+	"--ttl 1w",
 	"--timeout 0",
 	"--timeout 0.000",
 	"--timeout .",
@@ -199,7 +232,9 @@ static const char *const mistakes[] = {
 	"-g 10.0.0.1:0",
 	"-g 10.0.0.1:",
 	"-g 10.0.0.1:65536",
-	"-g 1000000000000000000000000000000000000000000000000",
+	"-g a/b",
+	"-g a:b",
+	"-g ::1",
 	"-x",
 	"--nonsense",
 	"--hold=1",
@@ -247,7 +282,7 @@ static FILE *begin(void)
 	FILE *out = open_memstream(&text, &text_size);
 
 	ck_assert_ptr_nonnull(out);
-	json_begin(out, "test");
+	json_begin(out, "test", 1000000);
 	return out;
 }
 
@@ -265,7 +300,7 @@ static void quotes(const char *value, const char *wanted)
 	FILE *out = begin();
 
 	json_string(out, "key", value);
-	snprintf(line, sizeof(line), "{\"event\":\"test\",\"key\":%s}\n", wanted);
+	snprintf(line, sizeof(line), "{\"event\":\"test\",\"time\":1000000,\"key\":%s}\n", wanted);
 	ends_as(out, line);
 }
 
@@ -277,7 +312,7 @@ START_TEST(test_json_strings)
 	quotes("a\"b\\c/", "\"a\\\"b\\\\c/\"");
 	quotes("\n\t\x01\x1f\x7f", "\"\\u000a\\u0009\\u0001\\u001f\\u007f\"");
 	quotes("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8c\x8d",
-	       "\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8c\x8d\"");
+	       "\"\\u00e9 \\u20ac \\ud83c\\udf0d\"");
 	/* Lone, cut off, overlong, a surrogate, beyond Unicode. */
 	quotes("a\x80z", "\"a\\ufffdz\"");
 	quotes("\xc3", "\"\\ufffd\"");
@@ -297,13 +332,13 @@ START_TEST(test_json_members)
 	json_mapping(out, &sample);
 	json_error(out, "error", NATPMP_OK);
 	ends_as(out,
-		"{\"event\":\"test\",\"protocol\":\"tcp\",\"internal_address\":\"192.168.1.5\","
+		"{\"event\":\"test\",\"time\":1000000,\"protocol\":\"tcp\",\"internal_address\":\"192.168.1.5\","
 		"\"internal_port\":80,\"external_address\":\"203.0.113.7\","
 		"\"external_port\":8080,\"external_kind\":\"reserved\",\"lifetime\":60,"
 		"\"error\":null}\n");
 	out = begin();
 	json_mapping(out, &none);
-	ends_as(out, "{\"event\":\"test\",\"protocol\":\"both\",\"internal_address\":null,"
+	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"protocol\":\"both\",\"internal_address\":null,"
 		     "\"internal_port\":null,\"external_address\":null,\"external_port\":null,"
 		     "\"external_kind\":null,\"lifetime\":null}\n");
 	out = begin();
@@ -311,8 +346,89 @@ START_TEST(test_json_members)
 	json_bool(out, "yes", true);
 	json_bool(out, "no", false);
 	json_known(out, "nothing", 0);
-	ends_as(out, "{\"event\":\"test\",\"most\":4294967295,\"yes\":true,\"no\":false,"
+	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"most\":4294967295,\"yes\":true,\"no\":false,"
 		     "\"nothing\":null}\n");
+}
+END_TEST
+
+/* --------------------------------------------------------------- output -- */
+
+static void limit_files(rlim_t size)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = size;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A line that is cut off does not swallow the beginning of the next. */
+START_TEST(test_output_cut_line)
+{
+	static const struct options quiet = {.quiet = true};
+	struct output cut;
+	char file[] = "/tmp/natpmp-unit.XXXXXX", found[100] = "";
+	int fd = mkstemp(file), before = dup(STDOUT_FILENO);
+
+	ck_assert_int_ge(fd, 0);
+	unlink(file);
+	signal(SIGXFSZ, SIG_IGN);
+	output_init(&cut, &quiet);
+	fflush(stdout);
+	dup2(fd, STDOUT_FILENO);
+	limit_files(10);
+	output_text(&cut, "the first line\n");
+	limit_files(RLIM_INFINITY);
+	output_text(&cut, "second\n");
+	output_text(&cut, "third\n");
+	dup2(before, STDOUT_FILENO);
+	ck_assert_int_gt(pread(fd, found, sizeof(found) - 1, 0), 0);
+	ck_assert_str_eq(found, "the first \nsecond\nthird\n");
+	ck_assert_int_eq(cut.lost, EFBIG);
+	ck_assert_int_ne(output_end(&cut, 0), 0);
+	close(fd);
+	close(before);
+}
+END_TEST
+
+/* While a mapping is held a reader that does not read loses the oldest lines, and no other. */
+START_TEST(test_output_late_lines)
+{
+	static const struct options quiet = {.quiet = true};
+	struct output late;
+	int ends[2], before = dup(STDOUT_FILENO);
+	unsigned i, last = 0, number;
+	char line[100];
+	FILE *in;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	output_init(&late, &quiet);
+	late.holding = true;
+	fflush(stdout);
+	dup2(ends[1], STDOUT_FILENO);
+	for (i = 1; i <= 20000; i++) {
+		snprintf(line, sizeof(line), "line %05u\n", i);
+		output_text(&late, line);
+	}
+	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	in = fdopen(ends[0], "r");
+	for (int round = 0; round < 3; round++) {
+		while (fgets(line, sizeof(line), in)) {
+			ck_assert_int_eq(sscanf(line, "line %05u\n", &number), 1);
+			ck_assert_uint_gt(number, last);
+			last = number;
+		}
+		clearerr(in);
+		output_flush(&late);
+	}
+	dup2(before, STDOUT_FILENO);
+	ck_assert_uint_eq(last, 20000);
+	ck_assert_int_eq(late.lost, EAGAIN);
+	ck_assert_uint_eq(late.late_length, 0);
+	output_end(&late, 0);
+	fclose(in);
+	close(ends[1]);
+	close(before);
 }
 END_TEST
 
@@ -322,7 +438,7 @@ START_TEST(test_exit_statuses)
 {
 	static const struct {
 		int status, exit_status;
-	} table[] = {
+	} pairs[] = {
 		{NATPMP_E_NO_GATEWAY, 3},
 		{NATPMP_E_POINT_TO_POINT, 3},
 		{NATPMP_E_NO_ROUTE, 3},
@@ -347,10 +463,10 @@ START_TEST(test_exit_statuses)
 		{INT_MIN, 1},
 	};
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		const struct failure *failure = failure_find(table[i].status);
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+		const struct failure *failure = failure_find(pairs[i].status);
 
-		ck_assert_int_eq(failure->exit_status, table[i].exit_status);
+		ck_assert_int_eq(failure->exit_status, pairs[i].exit_status);
 		ck_assert_str_ne(failure->code, "");
 		ck_assert_str_ne(failure->advice, "");
 	}
@@ -537,12 +653,15 @@ int main(void)
 
 	tcase_add_test(cases, test_template);
 	tcase_add_test(cases, test_gem_options);
+	tcase_add_test(cases, test_abbreviations);
 	tcase_add_test(cases, test_several_ports);
 	tcase_add_test(cases, test_gateway_option);
 	tcase_add_test(cases, test_jobs);
 	tcase_add_loop_test(cases, test_mistakes, 0, sizeof(mistakes) / sizeof(*mistakes));
 	tcase_add_test(cases, test_json_strings);
 	tcase_add_test(cases, test_json_members);
+	tcase_add_test(cases, test_output_cut_line);
+	tcase_add_test(cases, test_output_late_lines);
 	tcase_add_test(cases, test_exit_statuses);
 	tcase_add_test(cases, test_addresses);
 	tcase_add_test(cases, test_hook_hangs);

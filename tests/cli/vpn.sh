@@ -40,6 +40,22 @@ for profile in vpn vpn-named; do
 	finish "$gateway_pid"
 done
 
+step "silent or closed: the VPN has no port forwarding"
+gateway --profile vpn
+tell refuse on
+for how in '' --hold true; do
+	# shellcheck disable=SC2086 # none or one
+	run --vpn $how
+	expect_text err 'made without port forwarding, or this server has none: make the VPN'
+	expect_not has_text err 'switch on NAT-PMP'
+done
+tell refuse off
+tell drop 100000
+run --vpn --timeout 0.3
+expect_text err 'made without port forwarding'
+"$GATEWAYD" --tell "$work/control" quit >/dev/null
+finish "$gateway_pid"
+
 step "an ordinary gateway that refuses: leaving out --vpn may help"
 gateway --profile rfc
 tell result 2 tcp

@@ -13,8 +13,10 @@ zsh) file=$top/cli/completions/_natpmp ;;
 *) file=$top/cli/completions/natpmp.$shell ;;
 esac
 
-# Nothing of whoever runs this; a command and a file that only we know.
+# Nothing of whoever runs this; a command and a file that only we know, and natpmp, which lists its
+# options itself.
 mkdir "$tmp/home" "$tmp/bin"
+ln -s "$NATPMP" "$tmp/bin/natpmp"
 printf '#!/bin/sh\n' >"$tmp/bin/nonesuch-server"
 chmod +x "$tmp/bin/nonesuch-server"
 : >"$tmp/home/nonesuch-file"

@@ -11,7 +11,7 @@ links_of() { # FILE
 	grep -oE '\]\([^) ]+|^\[[^]]+\]: *[^ ]+' "$1" | sed 's/^](//; s/^\[[^]]*\]: *//' || true
 }
 
-for file in *.md docs/*.md; do
+for file in *.md docs/*.md packaging/*.md bindings/*.md; do
 	[ -e "$file" ] || continue
 	links_of "$file" | while read -r link; do
 		case $link in

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# natpmp.1 has the options that natpmp --help has, no more and no less, and what --json can say.
+# natpmp.1 has the options that natpmp has, no more and no less, and what --json can say.
 set -eu
 cd "$(dirname "$0")"
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -22,6 +22,11 @@ options_of_page '^[.]It' >"$tmp/items"
 same "options that natpmp.1 explains" "$tmp/help" "$tmp/items"
 options_of_page '^[.]' >"$tmp/mentioned"
 same "options that natpmp.1 mentions" "$tmp/help" "$tmp/mentioned"
+
+# Those that take a value are shown with one, the others without.
+"$NATPMP" --list-options | awk -F '\t' '$3 != "-" { print "--" $2 }' >"$tmp/with-value"
+sed -n '/^[.]It/s/.*Fl -\([a-z-]*\) Ar .*/--\1/p' "$page" >"$tmp/shown-with-value"
+same "options with a value in natpmp.1" "$tmp/with-value" "$tmp/shown-with-value"
 
 # "DIAGNOSTICS" lists each code, "JSON" each event and key.
 words_of_page() { # SECTION

@@ -3,27 +3,13 @@
 # install.sh - installs into an empty place, and is a stranger to the source tree from there on:
 # finds the library by pkg-config, builds programs in C and C++, dynamic and static, looks at what
 # is exported and at what else was put where. Settings come from CMakeLists.txt.
-set -eu
-: "${SOURCE:?}" "${BUILD:?}" "${VERSION:?}" "${CC:?}" "${PREFIX:?}" "${BINDIR:?}" "${LIBDIR:?}"
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+: "${PREFIX:?}" "${BINDIR:?}" "${LIBDIR:?}" "${CONFIG:?}"
 : "${INCLUDEDIR:?}" "${DOCDIR:?}" "${MANDIR:?}" "${DATADIR:?}"
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/natpmpc-install.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-
-fail() {
-	echo "FAILED: $*" >&2
-	exit 1
-}
-same() { # same WHAT FILE FILE
-	diff -u "$2" "$3" >&2 || fail "$1"
-}
-equal() { # equal WHAT IS SHOULD
-	[ "$2" = "$3" ] || fail "$1: '$2', not '$3'"
-}
-
 root=$work/root
-DESTDIR=$root cmake --install "$BUILD" >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "cmake --install"; }
+quietly env DESTDIR="$root" cmake --install "$BUILD"
 
 # --- what was put where ---
 
@@ -34,6 +20,10 @@ $LIBDIR/libnatpmpc.a
 $LIBDIR/libnatpmpc.so
 $LIBDIR/libnatpmpc.so.0
 $LIBDIR/libnatpmpc.so.$VERSION
+$LIBDIR/cmake/natpmpc/natpmpc-config-version.cmake
+$LIBDIR/cmake/natpmpc/natpmpc-config.cmake
+$LIBDIR/cmake/natpmpc/natpmpc-targets-$CONFIG.cmake
+$LIBDIR/cmake/natpmpc/natpmpc-targets.cmake
 $LIBDIR/pkgconfig/natpmpc.pc
 $DOCDIR/LICENSE
 $DOCDIR/README.md
@@ -46,7 +36,8 @@ $PREFIX/lib/systemd/system/natpmp@.service
 LIST
 (cd "$root" && find . ! -type d | sed 's/^\.//' | LC_ALL=C sort) >"$work/installed"
 same "files that should not be there (+), or are missing (-)" "$work/expected" "$work/installed"
-if grep -l -F -e "$BUILD" -e "$SOURCE" -r "$root$INCLUDEDIR" "$root$LIBDIR/pkgconfig" "$root$DATADIR"; then
+if grep -l -F -e "$BUILD" -e "$SOURCE" -r "$root$INCLUDEDIR" "$root$LIBDIR/pkgconfig" \
+	"$root$LIBDIR/cmake" "$root$DATADIR"; then
 	fail "the source or build tree is named in what was installed"
 fi
 
@@ -102,20 +93,15 @@ all_ways() {
 	build "$language-static" "$@" -- -Wl,-Bstatic $static_libs -Wl,-Bdynamic
 	runs "$language-static"
 	if has_shared "$language-static"; then fail "$language-static needs the shared library"; fi
-	if [ -f /usr/include/natpmp.h ]; then
-		for order in LIBNATPMP LIBNATPMP_FIRST; do
-			build "$language-$order" "$@" "-D$order" -- $libs
-			runs "$language-$order"
-		done
-	fi
 }
 all_ways c "$CC" -std=c11
 if [ -n "${CXX-}" ] && [ "${CXX%NOTFOUND}" = "$CXX" ]; then
-	all_ways c++ "$CXX" -x c++ -std=c++11
+	for standard in 11 17 20; do
+		all_ways c++$standard "$CXX" -x c++ -std=c++$standard
+	done
 else
 	echo "no C++ compiler: the header was not tried in C++"
 fi
-[ -f /usr/include/natpmp.h ] || echo "no natpmp.h (libnatpmp-dev): not tried beside it"
 if [ -z "${SANITIZE-}" ]; then # nothing but the archive: is all it needs named?
 	# shellcheck disable=SC2086 # a list of words
 	build c-all-static "$CC" -std=c11 -static -- $static_libs
@@ -144,10 +130,10 @@ nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 
 	LC_ALL=C sort >"$work/exported"
 same "exported (+), in natpmpc.map (-)" "$work/mapped" "$work/exported"
 if grep -v '^natpmp_' "$work/exported"; then fail "exported without our prefix"; fi
-nm -g --defined-only "$root$LIBDIR/libnatpmpc.a" | awk 'NF == 3 { print $3 }' |
+nm -g --defined-only "$root$LIBDIR/libnatpmpc.a" | awk 'NF == 3 && $3 !~ /^__x86\./ { print $3 }' |
 	LC_ALL=C sort >"$work/archived"
 same "to be seen in libnatpmpc.a (+), in natpmpc.map (-)" "$work/mapped" "$work/archived"
-if nm -D --defined-only "$library" | grep ' natpmp_' | grep -v '@@NATPMPC_0$'; then
+if nm -D --defined-only "$library" | grep ' natpmp_' | grep -v -E '@@NATPMPC_[0-9]+(\.[0-9]+)?$'; then
 	fail "symbols without a version"
 fi
 sed -n 's/^NATPMPC_API .*[ *]\(natpmp_[a-z_]*\)(.*/\1/p' "$root$INCLUDEDIR/natpmpc.h" |

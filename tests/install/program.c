@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A program of somebody who has the header and the library only; C and C++. LIBNATPMP: together
- * with that other library's header, LIBNATPMP_FIRST: in the other order. */
+ * with that other library, LIBNATPMP_FIRST: the headers in the other order. */
 #ifdef LIBNATPMP_FIRST
 #include <natpmp.h>
 #endif
@@ -8,6 +8,7 @@
 #ifdef LIBNATPMP
 #include <natpmp.h>
 #endif
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,6 +58,15 @@ static int use_all(natpmp_ctx *ctx)
 	       natpmp_strerror(NATPMP_OK) != NULL;
 }
 
+#if defined(LIBNATPMP) || defined(LIBNATPMP_FIRST)
+static int use_libnatpmp(void)
+{
+	natpmp_t other;
+
+	return initnatpmp(&other, 1, htonl(INADDR_LOOPBACK)) == 0 && closenatpmp(&other) == 0;
+}
+#endif
+
 int main(void)
 {
 	natpmp_options options = NATPMP_OPTIONS_INIT;
@@ -68,6 +78,9 @@ int main(void)
 		return 1;
 	used = use_all(ctx);
 	natpmp_free(ctx);
+#if defined(LIBNATPMP) || defined(LIBNATPMP_FIRST)
+	used = used && use_libnatpmp();
+#endif
 	printf("%s %s %d.%d.%d\n", natpmp_version(), NATPMPC_VERSION, NATPMPC_VERSION_MAJOR,
 	       NATPMPC_VERSION_MINOR, NATPMPC_VERSION_PATCH);
 	return used ? 0 : 2;

@@ -22,7 +22,7 @@ static void forge_other(struct world *w, uint8_t *bytes, bool error)
 {
 	const uint8_t *request = w->watch.bytes;
 	bool tcp = request[1] == 2 ? false : request[1] == 1 ? true : dice_chance(&w->dice, 500);
-	uint16_t port = (uint16_t)(PORT_BASE + dice_roll(&w->dice, w->key_count));
+	uint16_t port = (uint16_t)(PORT_BASE + dice_roll(&w->dice, w->known.key_count));
 
 	if (dice_chance(&w->dice, 500) && request[1] && (port ^ request[4] << 8 ^ request[5]) &&
 	    !error)
@@ -30,7 +30,9 @@ static void forge_other(struct world *w, uint8_t *bytes, bool error)
 	bytes[1] = tcp ? 0x82 : 0x81;
 	if (error)
 		put16(bytes + 2, (uint32_t)dice_between(&w->dice, 2, 7));
-	put16(bytes + 8, w->vpn ? 1 : port);
+	if (truth_is_open(w, truth_key(w, bytes[1] & 3, port)))
+		bytes[0] = 9; /* it would be an answer */
+	put16(bytes + 8, w->program.vpn ? 1 : port);
 	put16(bytes + 10, (uint32_t)dice_roll(&w->dice, 65536) | 2); /* not 1, as VPNs have it */
 	put32(bytes + 12, plan_lifetime(w));
 }
@@ -46,7 +48,7 @@ static size_t forge_half(struct world *w, uint8_t *bytes)
 	if (dice_chance(&w->dice, 500) && request[1])
 		return dice_between(&w->dice, 2, 15); /* cut off */
 	if (!creation) {
-		put32(bytes + 12, 7200); /* a late grant, while it is to be deleted */
+		put32(bytes + 12, 7200); /* a grant, while it is to be deleted */
 		put16(bytes + 10, 1234);
 	} else if (dice_chance(&w->dice, 500)) {
 		put32(bytes + 12, 7200);
@@ -56,53 +58,77 @@ static size_t forge_half(struct world *w, uint8_t *bytes)
 	return request[1] ? 16 : 8;
 }
 
-void plan_forge(struct world *w, struct event *event)
+/* An external address that the gateway does not have. Only while it is not asked for: then it
+ * would be an answer. */
+static size_t forge_address(struct world *w, struct event *event)
 {
 	uint8_t *bytes = event->bytes;
-	uint32_t seconds = model_clock(world_gateway(w, w->socket), w->now);
-	bool wild = event->value && dice_chance(&w->dice, 300);
 
-	memset(bytes, 0, sizeof(event->bytes));
-	event->len = 16;
-	put32(bytes + 4, wild ? dice_word(&w->dice) : seconds);
-	if (event->kind == ANNOUNCED && event->subject) {
-		memset(bytes + 1, 0, 3 + 4);
-		bytes[0] = 2;
-		bytes[1] = 0x80;
-		event->len = 24;
-		return;
-	}
-	if (event->kind == ANNOUNCED) {
-		bytes[1] = 0x80;
+	bytes[1] = 0x80;
+	if (event->kind == TO_CLIENT && w->known.address_open)
+		bytes[0] = 9;
+	put32(bytes + 8, 0x0c000000 | (uint32_t)dice_roll(&w->dice, 1000));
+	return 12;
+}
+
+static size_t forge_announcement(struct event *event)
+{
+	uint8_t *bytes = event->bytes;
+
+	bytes[1] = 0x80;
+	if (event->subject != FORGED_PCP) {
 		bytes[3] = 3;
-		event->len = 12;
-		return;
+		return 12;
 	}
+	memset(bytes + 4, 0, 4);
+	bytes[0] = 2;
+	return 24;
+}
+
+static size_t forge_answer(struct world *w, uint8_t *bytes)
+{
 	switch (dice_roll(&w->dice, 7)) {
 	case 0:
 		for (size_t i = 0; i < 16; i++)
 			bytes[i] = (uint8_t)dice_bits(&w->dice);
-		bytes[3] |= 8; /* no result 0, 1 or 5 by chance */
-		event->len = dice_roll(&w->dice, 9);
-		break;
+		bytes[1] |= 4; /* no opcode of an answer by chance, ... */
+		bytes[3] |= 8; /* ... and no result 0, 1 or 5 */
+		return dice_roll(&w->dice, 9);
 	case 1:
-		memcpy(bytes, w->watch.bytes, sizeof(event->bytes));
-		event->len = w->watch.len;
-		break;
+		memcpy(bytes, w->watch.bytes, sizeof(w->watch.bytes));
+		return w->watch.len;
 	case 2:
 	case 3:
 		forge_other(w, bytes, false);
-		break;
+		return 16;
 	case 4:
 		forge_other(w, bytes, true);
-		break;
+		return 16;
 	case 5:
-		event->len = forge_half(w, bytes);
-		break;
+		return forge_half(w, bytes);
 	default:
 		bytes[0] = 2;
 		bytes[1] = 0x80 | (uint8_t)dice_roll(&w->dice, 3);
 		bytes[3] = dice_chance(&w->dice, 500) ? 0 : 8;
-		event->len = 24;
+		return 24;
 	}
+}
+
+void plan_forge(struct world *w, struct event *event)
+{
+	uint8_t *bytes = event->bytes;
+	uint32_t seconds = model_clock(world_gateway(w, w->network.socket), w->now);
+	bool wild = event->value == CLOCK_WILD ||
+		    (event->value == CLOCK_MAYBE_WILD && dice_chance(&w->dice, 300));
+
+	memset(bytes, 0, sizeof(event->bytes));
+	put32(bytes + 4, wild ? dice_word(&w->dice) : seconds);
+	if (wild)
+		w->troubles.clock_upset = w->now;
+	if (event->subject == FORGED_ADDRESS)
+		event->len = forge_address(w, event);
+	else if (event->kind == ANNOUNCED)
+		event->len = forge_announcement(event);
+	else
+		event->len = forge_answer(w, bytes);
 }

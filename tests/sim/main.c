@@ -49,14 +49,14 @@ static bool run(uint64_t seed, bool verbose, bool digest, struct totals *totals)
 	}
 	if (digest)
 		print_digest(w);
-	totals->sent += w->sent;
-	totals->moves += w->moves;
-	totals->events += w->events;
-	totals->steps += w->steps;
-	totals->ups += w->ups;
-	totals->delays += w->delays;
-	totals->delayed += w->delayed;
-	totals->downs += w->downs;
+	totals->sent += w->counters.sent;
+	totals->moves += w->counters.moves;
+	totals->events += w->counters.events;
+	totals->steps += w->counters.steps;
+	totals->ups += w->counters.ups;
+	totals->delays += w->counters.delays;
+	totals->delayed += w->counters.delayed;
+	totals->downs += w->counters.downs;
 	totals->failed += !ok;
 	world_free(w);
 	free(w);

@@ -30,61 +30,85 @@ uint32_t plan_lifetime(struct world *w)
 	return lifetimes[dice_roll(&w->dice, sizeof(lifetimes) / sizeof(lifetimes[0]))];
 }
 
+/* What a program wishes: often its own port's number, often any, rarely that one or none. */
+static struct wanted plan_wish(struct world *w, const struct slot *slot)
+{
+	struct wanted wanted = {.lifetime = plan_lifetime(w), .patience = 7750};
+	uint64_t kind = dice_roll(&w->dice, 100);
+
+	if (kind < 25)
+		wanted.suggested_port = (uint16_t)dice_between(&w->dice, 1, 65535);
+	else if (kind < 65)
+		wanted.suggested_port = slot->port;
+	wanted.is_exact = wanted.suggested_port && dice_chance(&w->dice, 60);
+	if (dice_chance(&w->dice, 500))
+		wanted.patience = dice_scale(&w->dice, SECOND / 2, 2 * MINUTE);
+	return wanted;
+}
+
 static void open_slot(struct world *w, unsigned at)
 {
-	struct slot *slot = &w->slots[at];
-	uint32_t lifetime = plan_lifetime(w);
-	uint16_t suggested =
-		dice_chance(&w->dice, 200) ? (uint16_t)dice_between(&w->dice, 1, 65535) : 0;
+	struct slot *slot = &w->program.slots[at];
+	struct wanted wanted = plan_wish(w, slot);
 
 	if (slot->hold)
 		return;
-	slot->hold = world_hold(w, at, suggested, lifetime);
+	slot->hold = world_hold(w, at, &wanted);
 	if (!slot->hold)
 		return;
 	/* Some tens of renewals are enough. */
-	uint64_t most = (uint64_t)lifetime * SECOND * 30;
+	uint64_t most = (uint64_t)wanted.lifetime * SECOND * 30;
 	plan_later(w, dice_scale(&w->dice, 10, most < WEEK ? most : WEEK), RELEASE, at,
 		   slot->hold->serial);
 	if (dice_chance(&w->dice, 50))
-		CHECK(w, !world_hold(w, at, 0, lifetime), "held twice");
+		CHECK(w, !world_hold(w, at, &wanted), "held twice");
 }
 
 static void release_slot(struct world *w, unsigned at)
 {
-	struct slot *slot = &w->slots[at];
+	struct slot *slot = &w->program.slots[at];
+	struct hold *hold = slot->hold;
 
-	if (!slot->hold || slot->hold->stage != HELD)
+	if (!hold || hold->is_call)
 		return;
-	world_release(w, slot->hold);
 	slot->hold = NULL;
+	world_release(w, hold);
 	if (dice_chance(&w->dice, 250))
 		open_slot(w, at);
 	else
 		plan_later(w, dice_scale(&w->dice, 1, DAY), OPEN, at, 0);
 }
 
+static void retry_slot(struct world *w, unsigned at)
+{
+	struct hold *hold = w->program.slots[at].hold;
+
+	if (hold && !hold->is_call)
+		world_retry(w, hold);
+	plan_later(w, dice_scale(&w->dice, MINUTE, 2 * DAY), RETRY, at, 0);
+}
+
 static bool any_held(const struct world *w)
 {
-	for (size_t i = 0; i < w->slot_count; i++)
-		if (w->slots[i].hold)
+	for (size_t i = 0; i < w->program.slot_count; i++)
+		if (w->program.slots[i].hold)
 			return true;
 	return false;
 }
 
 void plan_told(struct world *w, struct hold *hold)
 {
-	if (!dice_chance(&w->dice, w->busy_callbacks) || hold->stage != HELD)
+	if (!dice_chance(&w->dice, w->program.busy_callbacks))
 		return;
 	switch (dice_roll(&w->dice, 3)) {
 	case 0:
 		release_slot(w, hold->slot);
 		break;
 	case 1:
-		release_slot(w, (unsigned)dice_roll(&w->dice, w->slot_count));
+		release_slot(w, (unsigned)dice_roll(&w->dice, w->program.slot_count));
 		break;
 	default:
-		open_slot(w, (unsigned)dice_roll(&w->dice, w->slot_count));
+		open_slot(w, (unsigned)dice_roll(&w->dice, w->program.slot_count));
 	}
 }
 
@@ -92,22 +116,23 @@ static void block(struct world *w, enum move move)
 {
 	static const uint64_t deadlines[] = {100, 1000, 7750, 7750, 127750};
 	uint64_t deadline = deadlines[dice_roll(&w->dice, 5)];
-	unsigned slot = (unsigned)dice_roll(&w->dice, w->slot_count);
+	unsigned slot = (unsigned)dice_roll(&w->dice, w->program.slot_count);
 
-	if (move == UNMAP_ALL && !any_held(w) && !w->deleting_all)
+	if (move == UNMAP_ALL && !any_held(w) && !w->program.deleting_all)
 		world_unmap(w, slot, true, deadline);
-	else if (move == MAP && !w->slots[slot].hold)
+	else if (move == MAP && !w->program.slots[slot].hold)
 		world_map(w, slot, plan_lifetime(w), deadline);
-	else if (move == UNMAP && !w->slots[slot].hold && !w->vpn)
+	else if (move == UNMAP && !w->program.slots[slot].hold &&
+		 !w->program.slots[slot].unmapping && !w->program.vpn)
 		world_unmap(w, slot, false, deadline);
 }
 
 static void forge(struct world *w, enum event_kind kind, unsigned subject, uint64_t wild)
 {
-	if (w->link != NO_LINK)
+	if (w->network.link != NO_LINK)
 		queue_push(&w->queue, &(struct event){.at = w->now,
 						      .kind = kind,
-						      .link = w->link,
+						      .link = w->network.link,
 						      .made = w->now,
 						      .forged = true,
 						      .subject = subject,
@@ -116,7 +141,7 @@ static void forge(struct world *w, enum event_kind kind, unsigned subject, uint6
 
 void plan_move(struct world *w, const struct event *event)
 {
-	struct slot *slot = event->subject < w->slot_count ? &w->slots[event->subject] : NULL;
+	struct slot *slot = event->subject < w->program.slot_count ? &w->program.slots[event->subject] : NULL;
 
 	if (w->now >= w->ends && event->move != CALM && event->move != LOOK && event->move != PROBE)
 		return;
@@ -127,6 +152,9 @@ void plan_move(struct world *w, const struct event *event)
 	case RELEASE:
 		if (slot->hold && slot->hold->serial == event->value)
 			release_slot(w, event->subject);
+		break;
+	case RETRY:
+		retry_slot(w, event->subject);
 		break;
 	case MAP:
 	case UNMAP:
@@ -150,7 +178,7 @@ void plan_move(struct world *w, const struct event *event)
 		world_announce(w, event->subject);
 		break;
 	case FORGE:
-		forge(w, TO_CLIENT, 0, event->value);
+		forge(w, TO_CLIENT, event->subject, event->value);
 		break;
 	case FLOOD:
 		forge(w, ANNOUNCED, event->subject, event->value);
@@ -186,17 +214,17 @@ static void set_up_gateways(struct world *w)
 					    "rfc",      "miniupnpd",  "miniupnpd", "echo",
 					    "highport", "splitports", "noaddress", "pcponly"};
 	const char *name = names[dice_roll(&w->dice, sizeof(names) / sizeof(names[0]))];
-	size_t room = 4 * w->key_count + 2 * 200;
+	size_t room = 4 * w->known.key_count + 2 * 200;
 
-	if (w->vpn)
+	if (w->program.vpn)
 		name = dice_chance(&w->dice, 500) ? "vpn" : "vpn-named";
-	TRACE(w, "profile %s, %zu slots", name, w->slot_count);
+	TRACE(w, "profile %s, %zu slots", name, w->program.slot_count);
 	for (unsigned i = 0; i < GATEWAYS; i++) {
-		w->table[i] = malloc(room * sizeof(*w->table[i]));
-		model_init(&w->gateway[i], model_profile_find(name), w->table[i], room,
+		w->gateways.table[i] = malloc(room * sizeof(*w->gateways.table[i]));
+		model_init(&w->gateways.model[i], model_profile_find(name), w->gateways.table[i], room,
 			   dice_bits(&w->dice), w->now);
-		model_set_address(&w->gateway[i], plan_address(w, i));
-		model_set_clock(&w->gateway[i], w->now, dice_word(&w->dice));
+		model_set_address(&w->gateways.model[i], plan_address(w, i));
+		model_set_clock(&w->gateways.model[i], w->now, dice_word(&w->dice));
 	}
 }
 
@@ -209,25 +237,25 @@ static void set_up(struct world *w)
 	bool vpn = dice_chance(dice, 30);
 	size_t ports = vpn ? 1 : how_many(w);
 	world_init(w, w->seed, ports, vpn);
-	w->slots = calloc(2 * ports, sizeof(*w->slots));
+	w->program.slots = calloc(2 * ports, sizeof(*w->program.slots));
 	for (size_t i = 0; i < ports; i++) {
-		struct slot *slot = &w->slots[w->slot_count++];
+		struct slot *slot = &w->program.slots[w->program.slot_count++];
 		slot->port = vpn ? 0 : (uint16_t)(PORT_BASE + i);
 		slot->protocol = protocols[dice_roll(dice, 3)];
 		if (slot->protocol == NATPMP_UDP && !vpn && dice_chance(dice, 300)) {
-			struct slot *other = &w->slots[w->slot_count++];
+			struct slot *other = &w->program.slots[w->program.slot_count++];
 			*other = (struct slot){.port = slot->port, .protocol = NATPMP_TCP};
 		}
 	}
 	set_up_gateways(w);
-	w->fair = (struct weather){.delay = dice_scale(dice, 1, 40),
+	w->network.fair = (struct weather){.delay = dice_scale(dice, 1, 40),
 				   .jitter = dice_scale(dice, 1, 40)};
-	w->weather = w->fair;
-	w->hints = dice_chance(dice, 300) ? 300 : 0;
-	w->trips = dice_chance(dice, 200) ? 3 : 0;
-	w->busy_callbacks = dice_chance(dice, 300) ? 100 : 0;
+	w->network.weather = w->network.fair;
+	w->network.hints = dice_chance(dice, 300) ? 300 : 0;
+	w->gateways.trips = dice_chance(dice, 200) ? 3 : 0;
+	w->program.busy_callbacks = dice_chance(dice, 300) ? 100 : 0;
 	w->ends = w->now + (w->ends ? 6 * HOUR : WEEK);
-	for (unsigned i = 0; i < w->slot_count; i++)
+	for (unsigned i = 0; i < w->program.slot_count; i++)
 		plan_later(w,
 			   dice_chance(dice, 600) ? dice_roll(dice, 1000)
 						  : dice_scale(dice, 1, DAY),
@@ -240,6 +268,9 @@ static void set_up(struct world *w)
 		plan_later(w, dice_roll(dice, WEEK), UNMAP_ALL, 0, 0);
 	if (dice_chance(dice, 200))
 		plan_later(w, dice_roll(dice, WEEK), PROBE, 0, 0);
+	if (dice_chance(dice, 300))
+		plan_later(w, dice_roll(dice, DAY), RETRY,
+			   (unsigned)dice_roll(dice, w->program.slot_count), 0);
 	plan_later(w, 30 * MINUTE, LOOK, 0, 0);
 	if (dice_chance(dice, 900)) {
 		uint64_t rest = dice_scale(dice, 30 * MINUTE, 3 * DAY);
@@ -249,11 +280,13 @@ static void set_up(struct world *w)
 
 static void release_all(struct world *w)
 {
-	for (size_t i = 0; i < w->slot_count; i++)
-		if (w->slots[i].hold && w->slots[i].hold->stage == HELD) {
-			world_release(w, w->slots[i].hold);
-			w->slots[i].hold = NULL;
-		}
+	for (size_t i = 0; i < w->program.slot_count; i++) {
+		struct hold *hold = w->program.slots[i].hold;
+		if (!hold || hold->is_call)
+			continue;
+		w->program.slots[i].hold = NULL;
+		world_release(w, hold);
+	}
 }
 
 void plan_run(struct world *w)
@@ -261,11 +294,11 @@ void plan_run(struct world *w)
 	set_up(w);
 	world_run(w, w->ends);
 	/* All troubles end; then all is well within the bound, and nothing remains. */
-	while (w->disturbances || w->ignored)
+	while (w->troubles.disturbances || w->troubles.ignored)
 		world_run(w, w->now + HOUR);
 	world_run(w, w->now + HOUR + truth_turns(w));
 	truth_check_all(w);
-	w->busy_callbacks = 0;
+	w->program.busy_callbacks = 0;
 	release_all(w);
 	world_run(w, w->now + 3 * MINUTE + truth_turns(w));
 	truth_check_all(w);

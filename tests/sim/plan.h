@@ -12,6 +12,7 @@ enum move {
 	/* the program's */
 	OPEN,    /* subject: the slot */
 	RELEASE, /* the same; value: the serial of what it holds */
+	RETRY,   /* the same */
 	MAP,
 	UNMAP,
 	UNMAP_ALL,
@@ -20,11 +21,16 @@ enum move {
 	DISTURB,  /* value: ms, the rest between two troubles */
 	CALM,     /* subject: the trouble */
 	ANNOUNCE, /* subject: 1 = as PCP does */
-	FORGE,    /* an answer; value: 1 = its clock may be wild */
-	FLOOD,    /* an announcement; the same, and subject as above */
+	FORGE,    /* an answer; subject, value: what is forged */
+	FLOOD,    /* an announcement; the same */
 	/* ours */
 	LOOK, /* subject: 1 = an hour has passed */
 };
+
+/* What is forged: the subject ... */
+enum { FORGED_ANY, FORGED_PCP, FORGED_ADDRESS };
+/* ... and the value: what clock it shows. */
+enum { CLOCK_TRUE, CLOCK_MAYBE_WILD, CLOCK_WILD };
 
 void plan_later(struct world *w, uint64_t delay, enum move move, unsigned subject, uint64_t value);
 uint32_t plan_lifetime(struct world *w);

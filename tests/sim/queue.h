@@ -28,6 +28,7 @@ struct event {
 	unsigned move, subject;
 	uint64_t value; /* of a move */
 	bool forged;
+	bool thought; /* of a request: the slow gateway has taken its time */
 };
 
 struct queue {

@@ -4,13 +4,14 @@
 
 #include <inttypes.h>
 
-enum { SQUATTERS_MAX = 100 };
+enum { SQUATTERS_MAX = 100, FLOOD_MAX = 300 };
 
 struct trouble {
 	const char *name;
 	void (*begin)(struct world *w, uint64_t length);
 	void (*end)(struct world *w); /* NULL: it is over at once */
 	bool harmless;                /* no excuse for those whom it does not concern */
+	uint64_t longest;             /* ms; 0: as long as any */
 };
 
 /* --- it does not answer --- */
@@ -18,46 +19,46 @@ struct trouble {
 static void fall_silent(struct world *w, uint64_t length)
 {
 	(void)length;
-	w->silent++;
+	w->gateways.silent++;
 }
 
 static void speak(struct world *w)
 {
-	w->silent--;
+	w->gateways.silent--;
 }
 
 static void fall_mute(struct world *w, uint64_t length)
 {
 	(void)length;
-	w->mute++;
+	w->gateways.mute++;
 }
 
 static void be_heard(struct world *w)
 {
-	w->mute--;
+	w->gateways.mute--;
 }
 
 static void refuse(struct world *w, uint64_t length)
 {
 	(void)length;
-	w->refuses++;
+	w->gateways.refuses++;
 }
 
 static void accept(struct world *w)
 {
-	w->refuses--;
+	w->gateways.refuses--;
 }
 
 static void set_deaf(struct world *w, unsigned permille)
 {
-	w->ignored = 0;
+	w->troubles.ignored = 0;
 	for (unsigned i = 0; i < 2; i++)
-		for (size_t k = 0; k < w->key_count; k++) {
-			struct key *key = &w->keys[i][k];
+		for (size_t k = 0; k < w->known.key_count; k++) {
+			struct key *key = &w->known.keys[i][k];
 			if (key->ignored)
-				w->changed_at = key->heeded = w->now;
+				w->troubles.changed_at = key->heeded = w->now;
 			key->ignored = dice_chance(&w->dice, permille);
-			w->ignored += key->ignored;
+			w->troubles.ignored += key->ignored;
 		}
 }
 
@@ -72,10 +73,22 @@ static void listen(struct world *w)
 	set_deaf(w, 0);
 }
 
+static void think_long(struct world *w, uint64_t length)
+{
+	(void)length;
+	w->gateways.slow++;
+}
+
+static void think_fast(struct world *w)
+{
+	w->gateways.slow--;
+}
+
 static void storm(struct world *w, uint64_t length)
 {
 	(void)length;
-	w->weather = (struct weather){
+	w->troubles.clocks++; /* what is read late shows an old one */
+	w->network.weather = (struct weather){
 		.loss = (unsigned)dice_roll(&w->dice, 500),
 		.duplicate = (unsigned)dice_roll(&w->dice, 200),
 		.truncate = (unsigned)dice_roll(&w->dice, 100),
@@ -88,7 +101,9 @@ static void storm(struct world *w, uint64_t length)
 
 static void clear_up(struct world *w)
 {
-	w->weather = w->fair;
+	w->network.weather = w->network.fair;
+	w->troubles.clocks--;
+	w->troubles.clock_upset = w->now;
 }
 
 /* --- it answers, but --- */
@@ -102,7 +117,7 @@ static void refuse_by_result(struct world *w, uint64_t length)
 		int32_t result = results[dice_roll(&w->dice, sizeof(results) / sizeof(results[0]))];
 		for (unsigned opcode = 0; opcode < 3; opcode++)
 			if (dice_chance(&w->dice, 600))
-				w->gateway[i].profile.forced_result[opcode] = result;
+				w->gateways.model[i].profile.forced_result[opcode] = result;
 	}
 }
 
@@ -111,15 +126,15 @@ static void grant_badly(struct world *w, uint64_t length)
 	(void)length;
 	for (unsigned i = 0; i < GATEWAYS; i++)
 		if (dice_chance(&w->dice, 500))
-			w->gateway[i].profile.forced_port = 0;
+			w->gateways.model[i].profile.forced_port = 0;
 		else
-			w->gateway[i].profile.forced_lifetime = 0;
+			w->gateways.model[i].profile.forced_lifetime = 0;
 }
 
 static void grant_well(struct world *w)
 {
 	for (unsigned i = 0; i < GATEWAYS; i++) {
-		struct model_profile *profile = &w->gateway[i].profile;
+		struct model_profile *profile = &w->gateways.model[i].profile;
 		for (unsigned opcode = 0; opcode < 3; opcode++)
 			profile->forced_result[opcode] = -1;
 		profile->forced_port = -1;
@@ -127,19 +142,53 @@ static void grant_well(struct world *w)
 	}
 }
 
+/* Mappings are refused for some seconds, by a result or by its port; all else goes on. */
+static void refuse_briefly(struct world *w, uint64_t length)
+{
+	static const int32_t results[] = {2, 3, 4, 4, -1};
+	int32_t result = results[dice_roll(&w->dice, sizeof(results) / sizeof(results[0]))];
+
+	(void)length;
+	w->troubles.refusal_began = w->now;
+	w->troubles.brief_result = result;
+	if (result < 0)
+		w->gateways.refuses++;
+	for (unsigned i = 0; i < GATEWAYS && result >= 0; i++)
+		for (unsigned opcode = MODEL_UDP; opcode <= MODEL_TCP; opcode++)
+			w->gateways.model[i].profile.forced_result[opcode] = result;
+}
+
+static void grant_again(struct world *w)
+{
+	w->troubles.refusal_ended = w->now;
+	if (w->troubles.brief_result < 0)
+		w->gateways.refuses--;
+	else
+		grant_well(w);
+}
+
+/* All mappings get other external ports when they are renewed, both protocols the same. */
+static void move_ports(struct world *w, uint64_t length)
+{
+	(void)length;
+	for (unsigned i = 0; i < GATEWAYS; i++)
+		w->gateways.model[i].profile.forced_port =
+			(int32_t)dice_between(&w->dice, 2000, 65000);
+}
+
 static void grant_shortly(struct world *w, uint64_t length)
 {
 	(void)length;
-	for (unsigned i = 0; i < GATEWAYS && !w->vpn; i++)
-		w->gateway[i].profile.max_lifetime = (uint32_t)dice_scale(&w->dice, 20, 4000);
-	w->changed_at = NEVER / 2;
+	for (unsigned i = 0; i < GATEWAYS && !w->program.vpn; i++)
+		w->gateways.model[i].profile.max_lifetime = (uint32_t)dice_scale(&w->dice, 20, 4000);
+	w->troubles.changed_at = NEVER / 2;
 }
 
 static void grant_as_asked(struct world *w)
 {
-	for (unsigned i = 0; i < GATEWAYS && !w->vpn; i++)
-		w->gateway[i].profile.max_lifetime = 0;
-	w->changed_at = w->now + 2000 * SECOND; /* what was granted last lasts on */
+	for (unsigned i = 0; i < GATEWAYS && !w->program.vpn; i++)
+		w->gateways.model[i].profile.max_lifetime = 0;
+	w->troubles.changed_at = w->now + 2000 * SECOND; /* what was granted last lasts on */
 }
 
 /* --- it restarts --- */
@@ -162,7 +211,8 @@ static void restart(struct world *w)
 	bool keep_table = dice_chance(&w->dice, 250), keep_clock = dice_chance(&w->dice, 250);
 
 	for (unsigned i = 0; i < GATEWAYS; i++)
-		model_restart(&w->gateway[i], w->now, keep_table, keep_clock);
+		model_restart(&w->gateways.model[i], w->now, keep_table, keep_clock);
+	truth_restarted(w, !keep_table && !keep_clock);
 	TRACE(w, "restarted, table %s, clock %s", keep_table ? "kept" : "lost",
 	      keep_clock ? "kept" : "lost");
 	if (dice_chance(&w->dice, 600))
@@ -184,17 +234,18 @@ static void come_back(struct world *w)
 /* Somebody else takes the ports we had. */
 static void squat(struct world *w, uint64_t length)
 {
-	struct model *model = world_gateway(w, w->socket);
+	struct model *model = world_gateway(w, w->network.socket);
 
 	(void)length;
 	model_restart(model, w->now, false, dice_chance(&w->dice, 500));
+	truth_restarted(w, false);
 	for (unsigned i = 0; i < 2; i++)
-		for (size_t k = 0; k < w->key_count && w->squatters < SQUATTERS_MAX; k++)
-			if (w->keys[i][k].external_port && dice_chance(&w->dice, 500)) {
-				w->squatters++;
+		for (size_t k = 0; k < w->known.key_count && w->gateways.squatters < SQUATTERS_MAX; k++)
+			if (w->known.keys[i][k].external_port && dice_chance(&w->dice, 500)) {
+				w->gateways.squatters++;
 				model_add_manual(model, w->now, 0xc0a80163,
 						 i ? MODEL_TCP : MODEL_UDP, 9,
-						 w->keys[i][k].external_port);
+						 w->known.keys[i][k].external_port);
 			}
 }
 
@@ -203,27 +254,31 @@ static void squat(struct world *w, uint64_t length)
 static void set_pace(struct world *w, uint32_t permille)
 {
 	for (unsigned i = 0; i < GATEWAYS; i++) {
-		struct model_profile profile = w->gateway[i].profile;
+		struct model_profile profile = w->gateways.model[i].profile;
 		profile.clock_permille = permille;
-		model_set_profile(&w->gateway[i], w->now, &profile);
+		model_set_profile(&w->gateways.model[i], w->now, &profile);
 	}
 }
 
 static void lie_about_time(struct world *w, uint64_t length)
 {
 	(void)length;
+	w->troubles.clocks++;
 	set_pace(w, (uint32_t)dice_between(&w->dice, 500, 1500));
 }
 
 static void keep_time(struct world *w)
 {
 	set_pace(w, 1000);
+	w->troubles.clocks--;
+	w->troubles.clock_upset = w->now;
 }
 
 static void jump(struct world *w, uint64_t length)
 {
 	(void)length;
-	model_set_clock(world_gateway(w, w->socket), w->now, dice_word(&w->dice));
+	model_set_clock(world_gateway(w, w->network.socket), w->now, dice_word(&w->dice));
+	w->troubles.clock_upset = w->now;
 }
 
 /* --- its addresses, and ways to it --- */
@@ -231,7 +286,7 @@ static void jump(struct world *w, uint64_t length)
 static void get_address(struct world *w)
 {
 	for (unsigned i = 0; i < GATEWAYS; i++)
-		model_set_address(&w->gateway[i], plan_address(w, i));
+		model_set_address(&w->gateways.model[i], plan_address(w, i));
 	if (dice_chance(&w->dice, 700))
 		plan_later(w, 0, ANNOUNCE, 0, 0);
 }
@@ -246,7 +301,7 @@ static void lose_address(struct world *w, uint64_t length)
 {
 	(void)length;
 	for (unsigned i = 0; i < GATEWAYS; i++)
-		model_set_address(&w->gateway[i], 0);
+		model_set_address(&w->gateways.model[i], 0);
 }
 
 static void change_link(struct world *w, uint64_t length)
@@ -254,23 +309,23 @@ static void change_link(struct world *w, uint64_t length)
 	unsigned link = (unsigned)dice_roll(&w->dice, LINKS);
 
 	(void)length;
-	if (w->link != NO_LINK)
+	if (w->network.link != NO_LINK)
 		world_relink(w, link, NATPMP_OK, dice_chance(&w->dice, 500));
 }
 
 static void lose_link(struct world *w, uint64_t length)
 {
 	(void)length;
-	if (w->link != NO_LINK)
+	if (w->network.link != NO_LINK)
 		world_relink(w, NO_LINK, NATPMP_E_NO_GATEWAY, true);
 }
 
 static void get_link(struct world *w)
 {
 	unsigned link =
-		dice_chance(&w->dice, 700) ? w->socket : (unsigned)dice_roll(&w->dice, LINKS);
+		dice_chance(&w->dice, 700) ? w->network.socket : (unsigned)dice_roll(&w->dice, LINKS);
 
-	if (w->link == NO_LINK)
+	if (w->network.link == NO_LINK)
 		world_relink(w, link, NATPMP_OK, dice_chance(&w->dice, 500));
 }
 
@@ -278,26 +333,46 @@ static void get_link(struct world *w)
 
 static void fall_asleep(struct world *w, uint64_t length)
 {
-	w->asleep_until = w->now + length;
+	w->program.asleep_until = w->now + length;
 }
 
 static void spread(struct world *w, uint64_t length, enum move move, unsigned subject)
 {
 	uint64_t count = dice_scale(&w->dice, 1, 100), gap = length / count;
-	uint64_t wild = dice_roll(&w->dice, 2);
+	uint64_t clock = dice_chance(&w->dice, 500) ? CLOCK_MAYBE_WILD : CLOCK_TRUE;
 
 	while (count--)
-		plan_later(w, gap * count, move, subject, wild);
+		plan_later(w, gap * count, move, subject, clock);
 }
 
 static void send_forgeries(struct world *w, uint64_t length)
 {
-	spread(w, length, FORGE, 0);
+	spread(w, length, FORGE, FORGED_ANY);
 }
 
 static void announce_falsely(struct world *w, uint64_t length)
 {
-	spread(w, length, FLOOD, (unsigned)dice_roll(&w->dice, 2));
+	spread(w, length, FLOOD, (unsigned)dice_roll(&w->dice, 3));
+}
+
+/* One after another, for as long as it takes: clocks or addresses, by unicast or multicast. */
+static void flood(struct world *w, uint64_t length)
+{
+	uint64_t gap = dice_scale(&w->dice, 5, 500), at = 0;
+	enum move move = dice_chance(&w->dice, 500) ? FORGE : FLOOD;
+	unsigned subject = dice_chance(&w->dice, 500) ? FORGED_ADDRESS : FORGED_ANY;
+	uint64_t clock = dice_chance(&w->dice, 500) ? CLOCK_WILD : CLOCK_TRUE;
+
+	for (unsigned i = 0; i < FLOOD_MAX && at < length; i++, at += gap)
+		plan_later(w, at, move, subject, clock);
+	w->troubles.disturbances++; /* it is no excuse for itself, but for what others do */
+	truth_flood(w, true);
+	w->troubles.disturbances--;
+}
+
+static void ebb(struct world *w)
+{
+	truth_flood(w, false);
 }
 
 static void nothing(struct world *w)
@@ -306,26 +381,31 @@ static void nothing(struct world *w)
 }
 
 static const struct trouble troubles[] = {
-	{"silence", fall_silent, speak, false},
-	{"mute", fall_mute, be_heard, false},
-	{"refusal", refuse, accept, false},
-	{"deaf to some", be_deaf_to_some, listen, true},
-	{"storm", storm, clear_up, false},
-	{"results", refuse_by_result, grant_well, false},
-	{"bad grants", grant_badly, grant_well, false},
-	{"short lifetimes", grant_shortly, grant_as_asked, true},
-	{"restart", restart_at_once, NULL, false},
-	{"reboot", fall_silent, come_back, false},
-	{"squatters", squat, NULL, false},
-	{"lying clock", lie_about_time, keep_time, false},
-	{"jumping clock", jump, NULL, false},
-	{"new address", change_address, NULL, false},
-	{"no address", lose_address, get_address, false},
-	{"another link", change_link, NULL, false},
-	{"no gateway", lose_link, get_link, false},
-	{"sleep", fall_asleep, nothing, false},
-	{"forgeries", send_forgeries, nothing, false},
-	{"false announcements", announce_falsely, nothing, false},
+	{"silence", fall_silent, speak, false, 0},
+	{"mute", fall_mute, be_heard, false, 0},
+	{"refusal", refuse, accept, false, 0},
+	{"deaf to some", be_deaf_to_some, listen, true, 0},
+	{"slow", think_long, think_fast, true, 0},
+	{"storm", storm, clear_up, false, 0},
+	{"results", refuse_by_result, grant_well, false, 0},
+	{"brief refusal", refuse_briefly, grant_again, false, MINUTE},
+	{"bad grants", grant_badly, grant_well, false, 0},
+	{"other ports", move_ports, grant_well, true, 0},
+	{"short lifetimes", grant_shortly, grant_as_asked, true, 0},
+	{"restart", restart_at_once, NULL, false, 0},
+	{"reboot", fall_silent, come_back, false, 0},
+	{"squatters", squat, NULL, false, 0},
+	{"lying clock", lie_about_time, keep_time, false, 0},
+	{"jumping clock", jump, NULL, false, 0},
+	{"new address", change_address, NULL, false, 0},
+	{"no address", lose_address, get_address, false, 0},
+	{"another link", change_link, NULL, false, 0},
+	{"no gateway", lose_link, get_link, false, 0},
+	{"sleep", fall_asleep, nothing, false, 0},
+	{"stall", fall_asleep, nothing, true, 20 * SECOND},
+	{"forgeries", send_forgeries, nothing, false, 0},
+	{"false announcements", announce_falsely, nothing, false, 0},
+	{"flood", flood, ebb, false, FLOOD_MAX * SECOND / 2},
 };
 
 void trouble_begin(struct world *w)
@@ -335,14 +415,16 @@ void trouble_begin(struct world *w)
 	unsigned which = (unsigned)dice_roll(&w->dice, sizeof(troubles) / sizeof(troubles[0]));
 	const struct trouble *trouble = &troubles[which];
 
+	if (trouble->longest && length > trouble->longest)
+		length = trouble->longest;
 	if (trouble->begin == grant_shortly) /* or that would be most of the work */
-		length /= 1 + w->slot_count / 8;
+		length /= 1 + w->program.slot_count / 8;
 	TRACE(w, "trouble: %s, %" PRIu64 " s", trouble->name, trouble->end ? length / SECOND : 0);
 	trouble->begin(w, length);
 	truth_disturbed(w);
 	if (!trouble->end)
 		return;
-	w->disturbances += !trouble->harmless;
+	w->troubles.disturbances += !trouble->harmless;
 	plan_later(w, length, CALM, which, 0);
 }
 
@@ -351,7 +433,7 @@ void trouble_end(struct world *w, unsigned which)
 	const struct trouble *trouble = &troubles[which];
 
 	trouble->end(w);
-	w->disturbances -= !trouble->harmless;
+	w->troubles.disturbances -= !trouble->harmless;
 	truth_disturbed(w);
 	TRACE(w, "over: %s", trouble->name);
 }

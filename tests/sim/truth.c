@@ -1,32 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * truth - the invariants. Bounds: let D be the delay before a recovery (5 s), W the window between
- * two (30 s), G the longest gap or pause in front of a silent gateway (64 s), S five sends
- * (7.75 s), and T the time in which all who wait get their turn, one after another.
+ * two (30 s), G the longest gap or backoff in front of a silent gateway (64 s), S five sends
+ * (7.75 s), and T the time in which all who wait get their turn, one after another; a slow gateway
+ * makes that longer.
  *
  *   up       The gateway has that mapping; or nothing that shows its loss has reached the client
  *            and the lifetime, counted from the first send, is not over; or the loss was shown,
  *            or the gateway answers again, for no longer than G + S + D + W + T.
+ *   loss     of the table and the clock is shown to the client, whoever announces it or not,
+ *            within 5 min + D + S + T.
  *   stays up what was granted in calm for twice 60 s, and S more for each port that the gateway
- *            ignores, or longer.
+ *            ignores, or longer; and what was granted for less, if refusals end 8 s + T before it
+ *            does.
  *   down     ends, once the gateway answers, within 2 G + S + D + W + T (silence), or 30 s (no
- *            network) or 30 min (other failures) instead of one G; and if the gateway was taken
- *            for dead, within S + D + W + T of the first packet heard.
+ *            network, or a lifetime under 5 min) or 30 min (other failures) instead of one G; at
+ *            once if the program says retry; and if the gateway was taken for dead, within
+ *            S + D + W + T of the first packet heard.
  *   silence  is told within 2 (G + S) + D + W.
+ *   stalls   of the program show no restart.
+ *   forgers  bring about one recovery in 30 s, one question for the address in 30 s, and no event.
  */
 #include "world.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/natpmp.h"
+
 enum {
-	ADDRESS_EVERY = 1000,
+	ADDRESS_EVERY = 10000,
 	RETRY_GAP = 4000,
 	DELAY = 5000,
 	WINDOW = 30000,
 	GAP = 64000,
 	FIVE_SENDS = 7750,
-	SERIES = 127750
+	SERIES = 127750,
+	LOOK = 300000,  /* what is silent for so long is asked how it is */
+	SHORT = 300,    /* s; a lifetime under which a lost mapping is tried again sooner ... */
+	SHORT_GAP = 30000, /* ... so often at least */
+	LAST_TRY = 8000,   /* ms; a renewal is tried once more at a time from here to the end */
 };
 
 static uint16_t port_in(const uint8_t *bytes)
@@ -45,31 +58,45 @@ static bool is_map(const uint8_t *bytes, size_t len)
 	return len == 12 && bytes[0] == 0 && (bytes[1] == 1 || bytes[1] == 2);
 }
 
-struct key *truth_key(struct world *w, unsigned opcode, uint16_t internal_port)
+struct key *truth_key(struct world *w, unsigned protocol, uint16_t internal_port)
 {
-	size_t at = w->vpn || internal_port < PORT_BASE ? 0 : internal_port - PORT_BASE;
+	size_t at = w->program.vpn || internal_port < PORT_BASE ? 0 : internal_port - PORT_BASE;
 
-	return &w->keys[opcode == 2][at < w->key_count ? at : 0];
+	return &w->known.keys[protocol == NATPMP_TCP][at < w->known.key_count ? at : 0];
 }
 
 static struct key *key_of(struct world *w, const struct hold *hold, unsigned i)
 {
-	return truth_key(w, hold->core.half[i].request.wire.opcode, hold->core.internal_port);
+	return truth_key(w, hold->core.grants[i]->question.message.protocol,
+			 hold->core.internal_port);
+}
+
+static bool gives_other_ports(const struct world *w)
+{
+	const struct model_profile *profile = &w->gateways.model[0].profile;
+
+	return profile->denies_suggestions || profile->split_up_to;
+}
+
+static bool is_slow(const struct world *w)
+{
+	return w->gateways.slow || w->now < w->gateways.slow_until;
 }
 
 uint64_t truth_turns(const struct world *w)
 {
-	const struct weather *weather = &w->weather;
+	const struct weather *weather = &w->network.weather;
+	const struct troubles *troubles = &w->troubles;
 	uint64_t exchange = 2 * (weather->delay + weather->jitter) + 100;
 
-	if (weather->loss || weather->truncate || weather->late || exchange > 300)
+	if (weather->loss || weather->truncate || weather->late || exchange > 300 || is_slow(w))
 		exchange = FIVE_SENDS;
-	/* Those who are up may be due for renewal meanwhile. A gateway that gives no two halves
+	/* Those who are up may be due for renewal meanwhile. A gateway that gives no two protocols
 	 * the same port is asked seven times, and each time told to delete that again. */
-	const struct model_profile *profile = &w->gateway[0].profile;
-	unsigned each = profile->denies_suggestions || profile->split_up_to ? 16 : 2;
-	return (each * w->halves + 4) * exchange +
-	       (w->ignored ? (GAP + FIVE_SENDS) * (w->ignored + 2) : 0);
+	unsigned each = gives_other_ports(w) ? 16 : 2;
+	return (each * w->program.grants + 4) * exchange +
+	       (troubles->ignored ? (GAP + FIVE_SENDS) * (troubles->ignored + 2) : 0) +
+	       (is_slow(w) ? each * 2 * SLOW_MAX : 0);
 }
 
 /* --- what is sent --- */
@@ -82,12 +109,14 @@ static void check_deletion(struct world *w, const uint8_t *bytes)
 
 	CHECK(w, !(bytes[6] | bytes[7]), "a deletion of port %u suggests a port", port);
 	if (!port) {
-		CHECK(w, w->deleting_all & bytes[1], "deletes everything");
+		CHECK(w, w->program.deleting_all & bytes[1], "deletes everything");
 		return;
 	}
 	CHECK(w, key->asked, "deletes port %u, which is not ours", port);
-	if (hold && hold->core.goal == LEASE_HOLD)
-		CHECK(w, w->series < hold->serial, "deletes port %u, which is held", port);
+	/* One of two protocols on different ports, or on another port than the one wanted. */
+	bool may_move = hold && (hold->core.count == 2 || hold->core.is_exact);
+	if (hold && !may_move)
+		CHECK(w, w->program.series < hold->serial, "deletes port %u, which is held", port);
 }
 
 static void check_creation(struct world *w, const uint8_t *bytes)
@@ -96,61 +125,94 @@ static void check_creation(struct world *w, const uint8_t *bytes)
 	const struct key *key = truth_key(w, bytes[1], port);
 	const struct hold *hold = key->wanted;
 
-	CHECK(w, hold && hold->core.goal == LEASE_HOLD, "asks for port %u, which nobody wants",
-	      port);
-	CHECK(w, lifetime_in(bytes) == hold->core.asked, "asks for %u s, not %u",
-	      lifetime_in(bytes), hold->core.asked);
-	if (w->vpn) {
+	CHECK(w, hold, "asks for port %u, which nobody wants", port);
+	CHECK(w, lifetime_in(bytes) == hold->core.lifetime, "asks for %u s, not %u",
+	      lifetime_in(bytes), hold->core.lifetime);
+	if (w->program.vpn) {
 		CHECK(w, !port && suggested == 1, "not what VPN gateways understand");
 		return;
 	}
 	CHECK(w, port, "asks for internal port 0");
-	/* Section 3.3: the port that was assigned. (Two halves may be on their way to another.) */
-	if (key->external_port && key->granted > hold->opened && hold->core.halves == 1)
+	if (hold->core.is_exact) {
+		CHECK(w, suggested == hold->core.suggested_port,
+		      "suggests %u for port %u, and only %u is wanted", suggested, port,
+		      hold->core.suggested_port);
+		return;
+	}
+	/* Section 3.3: the port that was assigned. (Two protocols may be on their way to another.) */
+	if (key->external_port && key->granted > hold->opened && hold->core.count == 1)
 		CHECK(w, suggested == key->external_port, "suggests %u for port %u, which had %u",
 		      suggested, port, key->external_port);
+	if (!key->external_port && hold->core.count == 1)
+		CHECK(w, suggested == hold->core.suggested_port,
+		      "suggests %u for port %u, and the program %u", suggested, port,
+		      hold->core.suggested_port);
 }
 
-/* Somebody is blocked until this is answered, or it closes something: nothing is re-created. */
-static bool is_for_now(struct world *w, const uint8_t *bytes, size_t len)
+/* Section 3.7: what was granted before a restart is not asked for before the delay is over. A
+ * caller that is blocked does not wait, nor does what was never granted, nor a deletion. */
+static bool must_be_delayed(struct world *w, const uint8_t *bytes, size_t len)
 {
+	const struct client *client = &w->client;
+
 	if (!is_map(bytes, len))
-		return w->leases.address_askers || w->leases.pcp_askers;
-	const struct hold *hold = truth_key(w, bytes[1], port_in(bytes))->wanted;
-	return !lifetime_in(bytes) || (hold && hold->stage == MAPPING);
+		return !client->external.callers && !client->pcp.callers;
+	const struct key *key = truth_key(w, bytes[1], port_in(bytes));
+	const struct hold *hold = key->wanted;
+	return lifetime_in(bytes) && hold && !hold->core.is_awaited &&
+	       key->granted > hold->opened;
 }
 
-/* Nothing needs the external address more often, not even a flood of announcements. */
+/* Nothing needs the external address more often than that, not even a flood of announcements;
+ * what the program waits for, and another link, come on top of it. */
 static void check_address_question(struct world *w)
 {
-	uint64_t allowance = w->address_allowance + w->now - w->address_asked;
+	struct known *known = &w->known;
+	uint64_t allowance = known->address_allowance + w->now - known->address_asked;
 
-	w->address_asked = w->now;
-	w->address_allowance = allowance < 10 * ADDRESS_EVERY ? allowance : 10 * ADDRESS_EVERY;
-	CHECK(w, w->address_allowance >= ADDRESS_EVERY,
+	known->address_asked = w->now;
+	known->address_allowance =
+		allowance < 10 * ADDRESS_EVERY ? allowance : 10 * ADDRESS_EVERY;
+	if (w->client.external.callers || w->program.calls || w->now < w->program.last_act + SECOND)
+		return;
+	CHECK(w, known->address_allowance >= ADDRESS_EVERY,
 	      "asks for the external address again and again");
-	w->address_allowance -= ADDRESS_EVERY;
+	known->address_allowance -= ADDRESS_EVERY;
+}
+
+static void note_request(struct world *w, const uint8_t *bytes)
+{
+	struct key *key = truth_key(w, bytes[1], port_in(bytes));
+	bool may_be_answered = key->sent_at && !key->answered && w->now <= key->sent_at + SERIES;
+
+	if (w->watch.first == w->now && !may_be_answered)
+		key->asked_from = w->now;
+	key->asked_to_create = lifetime_in(bytes);
+	key->answered = false;
+	key->sent_at = w->now;
 }
 
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 {
-	if (len == 2 && w->watch.first == w->now)
-		check_address_question(w);
-	/* Section 3.7: MUST first delay. (One that has to wait for the window holds nobody up.) */
-	uint64_t recovery = w->leases.recover_at, last = w->leases.recovered_at;
-	bool first = !last || w->shown_at >= last + WINDOW;
+	const struct reboot *reboot = &w->client.gateway.reboot;
+	bool is_first = w->watch.first == w->now;
+
 	CHECK(w,
-	      w->watch.first != w->now || recovery == NEVER || !first ||
-		      recovery > w->shown_at + DELAY || is_for_now(w, bytes, len),
-	      "something new is sent %" PRIu64 " ms after a restart was shown, %" PRIu64
-	      " ms before the recovery",
-	      w->now - w->shown_at, recovery - w->now);
+	      !is_first || reboot->recovery_at == NEVER || !must_be_delayed(w, bytes, len),
+	      "something is sent anew %" PRIu64 " ms before the recovery", reboot->recovery_at - w->now);
+	if (len == 2) {
+		if (is_first)
+			check_address_question(w);
+		w->known.address_open = true;
+	}
 	if (!is_map(bytes, len))
 		return;
 	if (lifetime_in(bytes))
 		check_creation(w, bytes);
 	else
 		check_deletion(w, bytes);
+	if (port_in(bytes) || w->program.vpn)
+		note_request(w, bytes);
 }
 
 void truth_at_gateway(struct world *w, const struct event *event)
@@ -177,95 +239,140 @@ void truth_answered(struct world *w, const struct event *request, const uint8_t 
 		truth_key(w, bytes[1], port_in(bytes))->leftover[request->link] = false;
 		return;
 	}
-	for (size_t i = 0; i < w->key_count; i++)
-		w->keys[bytes[1] == 2][i].leftover[request->link] = false;
+	for (size_t i = 0; i < w->known.key_count; i++)
+		w->known.keys[bytes[1] == NATPMP_TCP][i].leftover[request->link] = false;
 }
 
 /* --- what is heard --- */
 
-static void show_loss(struct world *w)
+static void show_loss(struct world *w, uint64_t forgot_at)
 {
 	for (unsigned i = 0; i < 2; i++)
-		for (size_t k = 0; k < w->key_count; k++) {
-			struct key *key = &w->keys[i][k];
-			if (key->external_port && !key->shown)
+		for (size_t k = 0; k < w->known.key_count; k++) {
+			struct key *key = &w->known.keys[i][k];
+			if (key->external_port && !key->shown && key->granted < forgot_at)
 				key->shown = w->now;
 		}
 }
 
-static void hear_clock(struct world *w, uint32_t seconds)
+/* RFC 6886 section 3.6, in thousandths: the packet came at that time, or later. */
+static bool is_behind(const struct epoch_seen *epoch, uint32_t seconds, int64_t at)
 {
-	struct epoch_seen *epoch = &w->epoch;
-	int64_t now = (int64_t)w->now;
+	int64_t elapsed = at > epoch->at ? at - epoch->at : 0;
 
-	/* RFC 6886 section 3.6, in thousandths. */
-	if (epoch->known &&
-	    ((int64_t)seconds + 2) * 8000 < epoch->seconds * 8000 + (now - epoch->at) * 7) {
-		TRACE(w, "shown: the gateway restarted");
-		w->generations++;
-		if (w->leases.recover_at == NEVER)
-			w->shown_at = w->now;
-		show_loss(w);
-	}
-	*epoch = (struct epoch_seen){.known = true, .seconds = seconds, .at = now};
+	return epoch->known &&
+	       ((int64_t)seconds + 2) * 8000 < epoch->seconds * 8000 + elapsed * 7;
 }
 
-static void hear_grant(struct world *w, const struct event *event, const struct wire_answer *answer)
+/* A clock that was true all the time shows no restart, however late it is read. */
+static bool was_true(const struct world *w)
 {
-	const uint8_t *request = w->watch.bytes;
-	bool named = w->vpn && answer->internal_port == answer->external_port;
+	const struct troubles *troubles = &w->troubles;
 
-	/* An answer that was made for an earlier request passes for one to the deletion. */
-	if (w->watch.open && is_map(request, w->watch.len) && !lifetime_in(request) &&
-	    answer->opcode == request[1] && answer->internal_port == port_in(request) &&
-	    !answer->lifetime && event->asked < w->watch.first)
-		truth_key(w, answer->opcode, answer->internal_port)->leftover[event->link] = true;
-	if (!w->watch.open || !is_map(request, w->watch.len) || !lifetime_in(request) ||
-	    answer->opcode != request[1] || !answer->external_port || !answer->lifetime ||
-	    (answer->internal_port != port_in(request) && !named))
+	return !troubles->clocks && w->known.epoch.known &&
+	       (int64_t)(troubles->clock_upset + MINUTE) < w->known.epoch.at;
+}
+
+static void hear_clock(struct world *w, uint32_t seconds, uint64_t at_earliest)
+{
+	struct known *known = &w->known;
+
+	if (is_behind(&known->epoch, seconds, (int64_t)w->now) && !was_true(w))
+		known->may_suspect = true;
+	if (is_behind(&known->epoch, seconds, (int64_t)at_earliest)) {
+		TRACE(w, "shown: the gateway restarted");
+		if (!known->must_suspect_at)
+			known->must_suspect_at = w->now;
+		known->may_suspect = true;
+		show_loss(w, NEVER);
+	}
+	known->epoch = (struct epoch_seen){
+		.known = true, .seconds = seconds, .at = (int64_t)w->now};
+}
+
+bool truth_is_open(const struct world *w, const struct key *key)
+{
+	return key->sent_at && !key->answered && w->now <= key->sent_at + SERIES;
+}
+
+/* The key that a response names, if there is a request about it to answer: at any time in which
+ * one of its sends may be answered, whatever is in flight by now. VPN gateways name port 0, or the
+ * external port. */
+static struct key *named_key(struct world *w, const struct response *response)
+{
+	uint16_t port = response->internal_port;
+	struct key *key = truth_key(w, response->protocol, port);
+
+	if (w->program.vpn && port && port != response->external_port)
+		return NULL;
+	return truth_is_open(w, key) ? key : NULL;
+}
+
+/* A refusal that names no port is about what is in flight. */
+static void hear_unnamed(struct world *w, const struct response *response)
+{
+	const struct question *asked = w->client.gateway.in_flight;
+
+	if (!asked || asked->message.kind == ASK_ADDRESS || asked->message.kind == ASK_PCP)
+		return;
+	if (response->kind == RESPONSE_UNNAMED && asked->message.protocol != response->protocol)
+		return;
+	truth_key(w, asked->message.protocol, asked->message.internal_port)->answered = true;
+}
+
+static void hear_grant(struct world *w, const struct event *event, const struct response *response)
+{
+	struct key *key = named_key(w, response);
+
+	if (!key)
+		return;
+	if (!response->lifetime) {
+		/* An answer that was made for an earlier request passes for one to the deletion. */
+		if (!key->asked_to_create && event->asked < key->asked_from)
+			key->leftover[event->link] = true;
+		key->answered |= !key->asked_to_create;
+		w->known.heard |= !key->asked_to_create;
+		return;
+	}
+	if (!key->asked_to_create || !response->external_port || !key->wanted)
 		return;
 	CHECK(w, !event->forged, "(the simulation forged too well)");
-	/* After five sends it may have been given up: only the core knows. */
-	if (w->now - w->watch.first >= FIVE_SENDS)
-		watch_taken_back(&w->watch, &w->leases);
-	if (!w->watch.open)
-		return;
-	struct key *key = truth_key(w, answer->opcode, answer->internal_port);
-	uint32_t asked = lifetime_in(request);
-	key->external_port = answer->external_port;
-	if (w->watch.asked + (answer->lifetime < asked ? answer->lifetime : asked) * SECOND <=
-	    w->now) { /* maybe over already: it is asked again, and what was before is uncertain */
+	uint32_t asked = key->wanted->core.lifetime;
+	uint32_t lifetime = response->lifetime < asked ? response->lifetime : asked;
+
+	key->answered = w->known.heard = true;
+	key->external_port = response->external_port;
+	if (key->asked_from + lifetime * SECOND <= w->now) {
+		/* Maybe over already: it is asked again, and what was before is uncertain. */
 		key->shown = key->shown ? key->shown : w->now;
 		return;
 	}
-	key->lifetime = answer->lifetime < asked ? answer->lifetime : asked;
+	key->lifetime = lifetime;
 	key->granted = w->now;
-	key->over = w->watch.asked + key->lifetime * SECOND;
+	key->over = key->asked_from + lifetime * SECOND;
 	key->shown = 0;
 	key->link = event->link;
 }
 
-/* The question for the external address was answered, and not with one. */
-static bool is_no_address(const struct world *w, const struct wire_answer *answer)
+/* Not at once again what was answered with no: ten times in 40 s at most; what was granted for a
+ * short time is asked for after 1, 2, 4 s. */
+static void hear_refusal(struct world *w, const struct event *event,
+			 const struct response *response)
 {
-	if (!w->watch.open || w->watch.len != 2)
-		return false;
-	return answer->kind == WIRE_PCP_ONLY ||
-	       (answer->kind == WIRE_BAD_VERSION && !w->watch.pcp_asked) ||
-	       (answer->opcode == WIRE_ADDRESS && answer->result);
-}
+	struct key *key = named_key(w, response);
+	const struct grant *grant = registry_find(&w->client.registry, response->protocol,
+						  w->program.vpn ? 0 : response->internal_port);
 
-/* Not at once again what was answered with no: ten times in 40 s at most. */
-static void hear_error(struct world *w, const struct event *event, const struct wire_answer *answer)
-{
-	const uint8_t *request = w->watch.bytes;
-	struct key *key = truth_key(w, answer->opcode, answer->internal_port);
-
-	if (!w->watch.open || event->forged || !is_map(request, w->watch.len) ||
-	    !lifetime_in(request) || answer->opcode != request[1] ||
-	    answer->internal_port != port_in(request))
+	if (event->forged || !key || !grant)
 		return;
-	if (!key->wanted || key->refused_at < key->wanted->opened)
+	/* The late no to an earlier send of what was granted meanwhile says nothing. */
+	if (grant->question.state == QUESTION_IDLE && grant->is_granted)
+		return;
+	key->answered = w->known.heard = true;
+	if (!key->asked_to_create)
+		return;
+	if (!key->wanted || key->refused_at < key->wanted->opened ||
+	    (key->wanted->retried && key->refused_at < key->wanted->retried))
 		key->allowance = 10 * RETRY_GAP;
 	else
 		key->allowance += w->now - key->refused_at;
@@ -273,59 +380,92 @@ static void hear_error(struct world *w, const struct event *event, const struct 
 	if (key->allowance > 10 * RETRY_GAP)
 		key->allowance = 10 * RETRY_GAP;
 	CHECK(w, key->allowance >= RETRY_GAP, "port %u is asked for over and over, and refused",
-	      answer->internal_port);
+	      response->internal_port);
 	key->allowance -= RETRY_GAP;
 }
 
-void truth_received(struct world *w, const struct event *event)
+static void hear_address(struct world *w, const struct event *event,
+			 const struct response *response)
 {
-	uint8_t bytes[WIRE_ANSWER_MAX] = {0};
-	struct wire_answer answer;
+	struct known *known = &w->known;
 
-	if (w->link == NO_LINK)
+	/* An address is believed only as the answer to our own question. */
+	if (event->kind != TO_CLIENT || !known->address_open)
+		return;
+	CHECK(w, !event->forged, "(the simulation forged an answer)");
+	known->address_open = false;
+	known->heard = true;
+	known->address_last = response->address;
+	if (response->address)
+		known->addresses_seen |= 1u << (response->address & 31);
+}
+
+void truth_received(struct world *w, const struct event *event, uint64_t at_earliest)
+{
+	uint8_t bytes[RESPONSE_MAX] = {0};
+	const struct question *asked = w->client.gateway.in_flight;
+	struct response response;
+
+	if (w->network.link == NO_LINK)
 		return;
 	memcpy(bytes, event->bytes, event->len);
-	answer = wire_decode(bytes, event->len + event->pad);
-	if (event->kind == ANNOUNCED && answer.kind != WIRE_PCP_ANNOUNCEMENT &&
-	    (answer.kind != WIRE_ANSWER || answer.opcode != WIRE_ADDRESS))
+	response = natpmp_dialect.decode(bytes, event->len + event->pad,
+					 asked ? &asked->message : NULL);
+	if (event->kind == ANNOUNCED && response.kind != RESPONSE_PCP_ANNOUNCED &&
+	    response.kind != RESPONSE_ADDRESS)
 		return;
-	w->heard |= answer.kind != WIRE_JUNK;
-	if (answer.kind != WIRE_JUNK && !w->heard_at)
-		w->heard_at = w->now;
-	if (answer.has_epoch)
-		hear_clock(w, answer.epoch);
-	if (event->kind == TO_CLIENT && is_no_address(w, &answer))
-		w->address_last = 0;
-	if (answer.kind == WIRE_ANSWER && answer.result && answer.opcode != WIRE_ADDRESS)
-		hear_error(w, event, &answer);
-	if (answer.kind != WIRE_ANSWER || answer.result)
-		return;
-	if (answer.opcode == WIRE_ADDRESS) {
-		w->addresses_seen |= 1u << (answer.address & 31);
-		w->address_last = answer.address;
-	} else {
-		hear_grant(w, event, &answer);
+	if (response.kind != RESPONSE_JUNK && !w->troubles.heard_at)
+		w->troubles.heard_at = w->now;
+	if (response.has_clock)
+		hear_clock(w, response.clock, at_earliest);
+	if (response.kind == RESPONSE_ADDRESS)
+		hear_address(w, event, &response);
+	else if (response.kind == RESPONSE_MAPPING && response.status)
+		hear_refusal(w, event, &response);
+	else if (response.kind == RESPONSE_MAPPING)
+		hear_grant(w, event, &response);
+	else if (response.kind == RESPONSE_UNNAMED)
+		hear_unnamed(w, &response);
+	else if (response.kind == RESPONSE_BAD_VERSION || response.kind == RESPONSE_PCP_ONLY) {
+		hear_unnamed(w, &response);
+		w->known.address_last = 0; /* it may be the answer to that question */
 	}
 }
 
-/* --- links --- */
+/* --- links and troubles --- */
 
 static bool is_silence(int status)
 {
-	return status <= NATPMP_E_TIMEOUT && status >= NATPMP_E_REFUSED;
+	enum status_class kind = status_class(status);
+
+	return kind == STATUS_SILENT || kind == STATUS_CLOSED;
 }
 
 void truth_disturbed(struct world *w)
 {
-	w->calm_since = w->now;
-	w->heard_at = 0;
-	w->was_given_up = is_silence(w->leases.reach);
+	struct troubles *troubles = &w->troubles;
+
+	troubles->calm_since = w->now;
+	troubles->heard_at = 0;
+	troubles->was_given_up = gateway_is_away(&w->client.gateway);
+	troubles->flood_alone = false;
+	for (unsigned i = 0; i < 2; i++)
+		for (size_t k = 0; k < w->known.key_count; k++)
+			w->known.keys[i][k].calm_closing = false;
 }
 
-void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes, size_t len)
+void truth_restarted(struct world *w, bool lost)
 {
-	(void)len;
+	w->troubles.clock_upset = w->now;
+	/* A clock that was near 0 shows nothing. */
+	w->gateways.restarted_at =
+		lost && w->known.epoch.known && w->known.epoch.seconds > 60 ? w->now : 0;
+}
+
+void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes)
+{
 	struct key *key = truth_key(w, bytes[1], port_in(bytes));
+
 	CHECK(w, port_in(bytes) && !(bytes[6] | bytes[7]) && !lifetime_in(bytes) && key->asked,
 	      "a strange farewell to port %u", port_in(bytes));
 	key->leftover[link] = true;
@@ -334,32 +474,34 @@ void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes, size_t
 void truth_relinked(struct world *w, unsigned before, bool farewell)
 {
 	const struct model_mapping *mapping;
-	const uint8_t *last = w->watch.bytes;
 	size_t cursor = 0;
-	bool calm = !w->disturbances && w->now > w->calm_since + MINUTE;
+	bool calm = !w->troubles.disturbances && w->now > w->troubles.calm_since + MINUTE;
+	struct known *known = &w->known;
 
-	w->heard = w->epoch.known = false;
-	w->generations++;
-	w->addresses_seen = 0;
-	w->address_last = 0;
-	show_loss(w);
-	for (struct hold *hold = w->holds; hold; hold = hold->next)
-		hold->link_changed = true;
+	known->heard = known->epoch.known = known->address_open = false;
+	known->may_suspect = false;
+	known->must_suspect_at = 0;
+	known->addresses_seen = 0;
+	known->address_last = 0;
+	known->address_allowance += 3 * ADDRESS_EVERY;
+	w->troubles.clock_upset = w->now;
+	w->gateways.restarted_at = 0;
+	show_loss(w, NEVER);
+	for (unsigned i = 0; i < 2; i++)
+		for (size_t k = 0; k < known->key_count; k++)
+			known->keys[i][k].calm_closing = false;
 	if (!farewell)
 		return;
-	while (calm && !w->vpn &&
-	       (mapping = model_next(world_gateway(w, before), w->now, &cursor))) {
-		bool told = is_map(last, w->watch.len) && last[1] == mapping->opcode &&
-			    port_in(last) == mapping->internal_port;
+	while (calm && !w->program.vpn &&
+	       (mapping = model_next(world_gateway(w, before), w->now, &cursor)))
 		CHECK(w,
-		      mapping->client != w->links[before].own || told || mapping->manual ||
+		      mapping->client != w->network.links[before].own || mapping->manual ||
 			      truth_key(w, mapping->opcode, mapping->internal_port)
 				      ->leftover[before],
 		      "no farewell to port %u", mapping->internal_port);
-	}
 	for (unsigned i = 0; i < 2; i++)
-		for (size_t k = 0; k < w->key_count; k++)
-			w->keys[i][k].leftover[before] = true;
+		for (size_t k = 0; k < known->key_count; k++)
+			known->keys[i][k].leftover[before] = true;
 }
 
 /* --- events --- */
@@ -369,21 +511,55 @@ static void came_up(struct world *w, const struct hold *hold)
 	const struct lease_view *view = &hold->core.told;
 	uint32_t address = view->external_address;
 
-	CHECK(w, w->link != NO_LINK, "up without a gateway");
-	for (unsigned i = 0; i < hold->core.halves; i++) {
+	CHECK(w, w->network.link != NO_LINK, "up without a gateway");
+	for (unsigned i = 0; i < hold->core.count; i++) {
 		const struct key *key = key_of(w, hold, i);
-		CHECK(w, key->external_port == view->external_port && key->link == w->link,
+		CHECK(w,
+		      key->external_port == view->external_port && key->link == w->network.link,
 		      "port %u is said to have %u, but was granted %u", hold->core.internal_port,
 		      view->external_port, key->external_port);
 		CHECK(w, w->now < key->over, "port %u is up after its time",
 		      hold->core.internal_port);
 	}
-	CHECK(w, view->internal_address == w->links[w->link].own,
+	CHECK(w, !hold->core.is_exact || view->external_port == hold->core.suggested_port,
+	      "port %u is up on %u, and only %u is wanted", hold->core.internal_port,
+	      view->external_port, hold->core.suggested_port);
+	CHECK(w, view->internal_address == w->network.links[w->network.link].own,
 	      "an own address that is not ours");
 	CHECK(w,
-	      !address || (w->addresses_seen & 1u << (address & 31) &&
-			   (address >> 8 & 0xff) == w->links[w->link].gateway),
-	      "external address %08x, which nobody told", address);
+	      !address || (w->known.addresses_seen & 1u << (address & 31) &&
+			   address >> 8 == (0x0b1600u |
+					    w->network.links[w->network.link].gateway)),
+	      "external address %08x, which the gateway did not tell when it was asked", address);
+}
+
+/* Are the refusals the only trouble that a mapping of this key has had, and did they end in time?
+ * A lease of 60 s is never lost to a refusal that ends before it does. */
+static bool should_survive_refusals(const struct world *w, const struct key *key)
+{
+	const struct troubles *troubles = &w->troubles;
+	uint64_t slack = LAST_TRY + truth_turns(w) + FIVE_SENDS;
+
+	return !troubles->disturbances && troubles->refusal_ended == troubles->calm_since &&
+	       troubles->refusal_began > key->granted && !troubles->ignored && !is_slow(w) &&
+	       troubles->refusal_ended + slack < key->over;
+}
+
+static void check_kept(struct world *w, const struct hold *hold, const struct key *key)
+{
+	const struct troubles *troubles = &w->troubles;
+	bool calm = !troubles->disturbances && troubles->calm_since + SERIES < key->granted &&
+		    !key->ignored && key->heeded + SERIES < key->granted;
+	/* Each one ignored may cost the others that much, and no more. */
+	uint64_t lost_time = MINUTE + troubles->ignored * FIVE_SENDS +
+			     (is_slow(w) ? SLOW_MAX + truth_turns(w) : 0);
+	bool kept = calm && key->lifetime * SECOND / 2 >= lost_time;
+
+	CHECK(w, key->shown || w->now < key->over || !kept,
+	      "port %u got lost, while the gateway answered", hold->core.internal_port);
+	CHECK(w, key->shown || w->now < key->over || !should_survive_refusals(w, key),
+	      "port %u got lost to refusals that were over %" PRIu64 " ms before it",
+	      hold->core.internal_port, key->over - troubles->refusal_ended);
 }
 
 static void went_down(struct world *w, const struct hold *hold)
@@ -391,18 +567,22 @@ static void went_down(struct world *w, const struct hold *hold)
 	int status = hold->core.told.status;
 	bool over = false;
 
-	if (status == NATPMP_E_PORTS_DIFFER || w->link == NO_LINK)
+	if (w->network.link == NO_LINK)
 		return;
-	for (unsigned i = 0; i < hold->core.halves; i++) {
+	/* Two ports that move together are one change, and no reason to be down. */
+	if (status == NATPMP_E_PORTS_DIFFER)
+		CHECK(w,
+		      w->troubles.disturbances || gives_other_ports(w) || w->gateways.squatters ||
+			      w->program.slot_count > 1 ||
+			      w->now < w->troubles.calm_since + HOUR,
+		      "port %u is down, for its two ports differ; they moved together",
+		      hold->core.internal_port);
+	if (status == NATPMP_E_PORTS_DIFFER || status == NATPMP_E_OTHER_PORT)
+		return;
+	for (unsigned i = 0; i < hold->core.count; i++) {
 		const struct key *key = key_of(w, hold, i);
-		bool calm = !w->disturbances && w->calm_since + SERIES < key->granted &&
-			    !key->ignored && key->heeded + SERIES < key->granted;
-		/* Each one ignored may cost the others that much, and no more. */
-		uint64_t lost_time = MINUTE + w->ignored * FIVE_SENDS;
-		bool kept = calm && key->lifetime * SECOND / 2 >= lost_time;
 		over |= key->shown || w->now >= key->over;
-		CHECK(w, key->shown || w->now < key->over || !kept,
-		      "port %u got lost, while the gateway answered", hold->core.internal_port);
+		check_kept(w, hold, key);
 	}
 	CHECK(w, over, "port %u is said to be down (%d), and is not", hold->core.internal_port,
 	      status);
@@ -415,48 +595,128 @@ void truth_event(struct world *w, struct hold *hold, const struct lease_view *be
 	hold->down_since = w->now;
 	CHECK(w,
 	      before->status != NATPMP_PENDING || w->now >= hold->open_by ||
-		      (status != NATPMP_E_TIMEOUT && status != NATPMP_E_UNREACHABLE),
+		      status_class(status) != STATUS_SILENT,
 	      "port %u: silence is told too soon", hold->core.internal_port);
 	if (status == NATPMP_OK) {
 		came_up(w, hold);
-		w->ups++;
+		w->counters.ups++;
 	} else if (before->status == NATPMP_OK) {
 		went_down(w, hold);
-		w->downs++;
+		w->counters.downs++;
 	}
 }
 
 /* --- at any time --- */
 
+static void see_reboot(struct world *w)
+{
+	const struct reboot *reboot = &w->client.gateway.reboot;
+	struct known *known = &w->known;
+
+	if (reboot->forgot_at == known->forgot_at)
+		return;
+	bool relinked = reboot->window_until == 0;
+	known->forgot_at = reboot->forgot_at;
+	if (!relinked) {
+		CHECK(w, known->may_suspect, "a restart that nothing showed");
+		show_loss(w, reboot->forgot_at);
+		w->counters.delays++;
+		if (reboot->recovery_at != NEVER)
+			w->counters.delayed += reboot->recovery_at - reboot->forgot_at;
+		CHECK(w,
+		      reboot->recovery_at == NEVER ||
+			      reboot->recovery_at <= reboot->forgot_at + DELAY,
+		      "a recovery %" PRIu64 " ms after the restart was shown",
+		      reboot->recovery_at - reboot->forgot_at);
+	}
+	known->may_suspect = reboot->is_suspected_again;
+	known->must_suspect_at = 0;
+}
+
+/* What was let go is deleted, or it is said that it is not. */
+static void check_closed(struct world *w, struct key *key, unsigned protocol, uint16_t port)
+{
+	unsigned link = w->network.link;
+	uint16_t external;
+
+	w->program.closing--;
+	key->closing = false;
+	if (link == NO_LINK || key->unmaps || key->leftover[link] ||
+	    !model_lookup(world_gateway(w, link), w->now, w->network.links[link].own, protocol,
+			  port, &external, 1))
+		return;
+	CHECK(w, !key->calm_closing || key->ignored || w->now >= key->over,
+	      "port %u was let go, and external port %u is left over", port, external);
+	CHECK(w, client_leftover(&w->client, w->now) || w->now >= key->over,
+	      "port %u: external port %u is left over, and nothing says so", port, external);
+	key->leftover[link] = true;
+}
+
+static void look_at_closing(struct world *w)
+{
+	struct known *known = &w->known;
+
+	for (unsigned i = 0; i < 2; i++)
+		for (size_t k = 0; k < known->key_count && w->program.closing; k++) {
+			uint16_t port = (uint16_t)(PORT_BASE + k);
+			if (known->keys[i][k].closing &&
+			    client_is_closed(&w->client, i + 1, port))
+				check_closed(w, &known->keys[i][k], i + 1, port);
+		}
+}
+
+void truth_let_go(struct world *w, struct hold *hold, bool is_owed)
+{
+	bool calm = !w->troubles.disturbances && w->network.link != NO_LINK && !is_slow(w) &&
+		    w->troubles.calm_since + 10 * SECOND < w->now;
+
+	for (unsigned i = 0; i < hold->core.count; i++) {
+		struct key *key = key_of(w, hold, i);
+		key->wanted = NULL;
+		if (!is_owed || w->program.vpn) {
+			key->leftover[w->network.socket] = true;
+			continue;
+		}
+		w->program.closing += !key->closing;
+		key->closing = true;
+		key->closed = w->now;
+		key->calm_closing = calm;
+	}
+}
+
 void truth_settled(struct world *w)
 {
-	const struct engine *engine = &w->leases.engine;
-	uint64_t recovery = w->leases.recover_at;
+	const struct gateway *gateway = &w->client.gateway;
+	bool waits = false;
 
-	CHECK(w, engine->generation == w->generations,
-	      "a restart that nothing showed, or one not seen");
+	see_reboot(w);
+	CHECK(w, !w->known.must_suspect_at || gateway->reboot.is_suspected_again,
+	      "a restart was shown, and not seen");
+	for (unsigned lane = 0; lane < LANES; lane++)
+		waits |= gateway->lanes[lane].count &&
+			 (lane == LANE_AT_ONCE || lane == LANE_AFTER_BACKOFF ||
+			  gateway->reboot.recovery_at == NEVER);
 	CHECK(w,
-	      !w->heard || w->link == NO_LINK || !engine->queue.count || engine->in_flight ||
-		      engine->hold_off > w->now,
-	      "somebody waits, and the gateway has just been heard");
-	/* Of those that the window could hold back, only long delays would be counted. */
-	bool free = !w->leases.recovered_at || w->now >= w->leases.recovered_at + WINDOW;
-	if (recovery != w->recover_at && recovery != NEVER && free && w->shown_at == w->now) {
-		w->delays++;
-		w->delayed += recovery - w->now;
-	}
-	w->recover_at = recovery;
+	      !w->known.heard || w->network.link == NO_LINK || !waits || gateway->in_flight ||
+		      gateway->backoff.until > w->now,
+	      "a question waits, and the gateway has just been heard");
+	if (w->program.closing)
+		look_at_closing(w);
+	if (w->program.grants < 16)
+		watch_records(&w->watch, &w->client);
 }
 
 static bool gateway_has(struct world *w, const struct hold *hold, unsigned i)
 {
-	uint16_t external = hold->core.view.external_port, ports[4];
-	uint16_t internal = w->vpn ? external : hold->core.internal_port;
+	uint16_t external = hold->core.told.external_port, ports[4];
+	uint16_t internal = w->program.vpn ? external : hold->core.internal_port;
+	unsigned protocol = hold->core.grants[i]->question.message.protocol;
 
-	if (w->link == NO_LINK)
+	if (w->network.link == NO_LINK)
 		return false;
-	size_t count = model_lookup(world_gateway(w, w->link), w->now, w->links[w->link].own,
-				    hold->core.half[i].request.wire.opcode, internal, ports, 4);
+	size_t count = model_lookup(world_gateway(w, w->network.link), w->now,
+				    w->network.links[w->network.link].own, protocol, internal,
+				    ports, 4);
 	for (size_t at = 0; at < count && at < 4; at++)
 		if (ports[at] == external)
 			return true;
@@ -468,19 +728,34 @@ static void check_silence(struct world *w, const struct hold *hold, uint64_t sin
 {
 	uint64_t bound = 2 * (GAP + FIVE_SENDS) + DELAY + WINDOW;
 
-	if (!w->silent || w->disturbances != w->silent)
+	if (!w->gateways.silent || w->troubles.disturbances != w->gateways.silent)
 		return;
-	if (w->calm_since > since)
-		since = w->calm_since;
+	if (w->troubles.calm_since > since)
+		since = w->troubles.calm_since;
 	CHECK(w, w->now <= since + bound,
-	      "port %u is believed in (%d) for %" PRIu64 " ms of silence", hold->core.internal_port,
-	      hold->core.view.status, w->now - since);
+	      "port %u is believed in (%d) for %" PRIu64 " ms of silence",
+	      hold->core.internal_port, hold->core.status, w->now - since);
+}
+
+/* A restart that nobody announced is noticed, for nothing is silent for longer than 5 min. */
+static void check_noticed(struct world *w, const struct hold *hold, const struct key *key)
+{
+	uint64_t restarted = w->gateways.restarted_at;
+	uint64_t bound = LOOK + DELAY + FIVE_SENDS + truth_turns(w);
+
+	if (!restarted || key->shown || key->granted >= restarted || w->troubles.disturbances ||
+	    w->troubles.calm_since > restarted || w->troubles.ignored)
+		return;
+	CHECK(w, w->now <= restarted + bound,
+	      "port %u: a restart is not noticed for %" PRIu64 " ms", hold->core.internal_port,
+	      w->now - restarted);
 }
 
 static void check_up(struct world *w, const struct hold *hold, unsigned i)
 {
 	const struct key *key = key_of(w, hold, i);
-	uint64_t since = key->shown > w->calm_since ? key->shown : w->calm_since;
+	const struct troubles *troubles = &w->troubles;
+	uint64_t since = key->shown > troubles->calm_since ? key->shown : troubles->calm_since;
 	uint64_t allowed = since + GAP + FIVE_SENDS + DELAY + WINDOW + truth_turns(w);
 	unsigned port = hold->core.internal_port;
 
@@ -489,20 +764,40 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 		check_silence(w, hold, key->shown);
 	if (gateway_has(w, hold, i))
 		return;
+	check_noticed(w, hold, key);
 	/* On a new link the event waits for the external address. */
-	if (!w->leases.address_settled && w->now < key->granted + FIVE_SENDS)
+	if (!w->client.external.is_settled && w->now < key->granted + FIVE_SENDS)
 		return;
-	bool moving = hold->core.halves == 2 && key_of(w, hold, !i)->shown;
-	CHECK(w, key->external_port == hold->core.view.external_port || key->shown || moving,
-	      "port %u is up on %u, which was not granted", port, hold->core.view.external_port);
-	if (key->shown && !w->disturbances && !key->ignored && key->heeded < since)
+	bool moving = hold->core.count == 2 && key_of(w, hold, !i)->shown;
+	CHECK(w,
+	      key->external_port == hold->core.told.external_port || key->shown || moving ||
+		      hold->core.count == 2,
+	      "port %u is up on %u, which was not granted", port, hold->core.told.external_port);
+	if (key->shown && !troubles->disturbances && !key->ignored && key->heeded < since)
 		CHECK(w, w->now <= allowed,
 		      "port %u is up, though known to be lost for %" PRIu64 " ms", port,
 		      w->now - key->shown);
 }
 
-static uint64_t policy(int status)
+static bool is_short(struct world *w, const struct hold *hold)
 {
+	for (unsigned i = 0; i < hold->core.count; i++) {
+		const struct key *key = key_of(w, hold, i);
+		if (key->granted <= hold->opened || key->lifetime >= SHORT)
+			return false;
+	}
+	return true;
+}
+
+/* How long what failed so is not asked for. */
+static uint64_t policy(struct world *w, const struct hold *hold)
+{
+	int status = hold->core.status;
+
+	if (hold->retried > w->troubles.calm_since && hold->retried > hold->down_since)
+		return 0;
+	if (is_short(w, hold) && status_class(status) == STATUS_NO)
+		return SHORT_GAP;
 	if (status == NATPMP_PENDING || is_silence(status))
 		return GAP;
 	return status == NATPMP_E_NETWORK_FAILURE ? 30 * SECOND : 30 * MINUTE;
@@ -510,24 +805,27 @@ static uint64_t policy(int status)
 
 static bool can_be_up(struct world *w, const struct hold *hold)
 {
-	const struct model_profile *profile = &world_gateway(w, w->link)->profile;
+	const struct model_profile *profile = &world_gateway(w, w->network.link)->profile;
 
-	if (profile->pcp == MODEL_PCP_ONLY)
+	if (profile->pcp == MODEL_PCP_ONLY || hold->core.is_exact)
 		return false;
-	if (hold->core.halves == 2 && !w->vpn &&
-	    (profile->denies_suggestions || profile->split_up_to))
+	if (hold->core.count == 2 && !w->program.vpn && gives_other_ports(w))
 		return false;
 	return true;
 }
 
 static void check_down(struct world *w, const struct hold *hold)
 {
-	uint64_t since = w->calm_since > hold->down_since ? w->calm_since : hold->down_since;
-	int status = hold->core.view.status;
+	const struct troubles *troubles = &w->troubles;
+	uint64_t since =
+		troubles->calm_since > hold->down_since ? troubles->calm_since : hold->down_since;
+	int status = hold->core.status;
 
-	if (w->disturbances || w->link == NO_LINK || !can_be_up(w, hold))
+	if (troubles->disturbances || w->network.link == NO_LINK || !can_be_up(w, hold))
 		return;
-	for (unsigned i = 0; i < hold->core.halves; i++) {
+	if (hold->retried > since)
+		since = hold->retried;
+	for (unsigned i = 0; i < hold->core.count; i++) {
 		const struct key *key = key_of(w, hold, i);
 		if (key->ignored)
 			return;
@@ -536,127 +834,159 @@ static void check_down(struct world *w, const struct hold *hold)
 		if (key->over > since && key->over < w->now) /* too short to be kept: flaps */
 			since = key->over;
 	}
-	uint64_t bound = policy(status) + GAP + DELAY + WINDOW + FIVE_SENDS + truth_turns(w);
+	uint64_t bound = policy(w, hold) + GAP + DELAY + WINDOW + FIVE_SENDS + truth_turns(w);
 	/* If it was believed to be dead, the first packet of it is news for all. */
-	if (is_silence(status) && w->was_given_up && w->heard_at) {
-		since = w->heard_at > since ? w->heard_at : since;
-		bound -= 2 * GAP;
+	if (is_silence(status) && troubles->was_given_up && troubles->heard_at) {
+		since = troubles->heard_at > since ? troubles->heard_at : since;
+		bound = DELAY + WINDOW + FIVE_SENDS + truth_turns(w);
 	}
 	CHECK(w, w->now <= since + bound, "port %u is down (%d) for %" PRIu64 " ms, bound %" PRIu64,
 	      hold->core.internal_port, status, w->now - since, bound);
 }
 
+/* Another port than the one wanted is given back. */
+static void check_exact(struct world *w, const struct hold *hold)
+{
+	uint64_t bound = GAP + DELAY + FIVE_SENDS + truth_turns(w);
+
+	for (unsigned i = 0; i < hold->core.count; i++) {
+		const struct key *key = key_of(w, hold, i);
+		uint64_t since = key->granted > hold->opened ? key->granted : hold->opened;
+		uint16_t external = 0;
+
+		if (since < w->troubles.calm_since)
+			since = w->troubles.calm_since;
+		if (w->troubles.disturbances || w->network.link == NO_LINK || key->ignored ||
+		    key->heeded > since || w->now <= since + bound)
+			continue;
+		model_lookup(world_gateway(w, w->network.link), w->now,
+			     w->network.links[w->network.link].own,
+			     hold->core.grants[i]->question.message.protocol,
+			     hold->core.internal_port, &external, 1);
+		CHECK(w, !external || external == hold->core.suggested_port,
+		      "port %u has %u for %" PRIu64 " ms, and only %u is wanted",
+		      hold->core.internal_port, external, w->now - since,
+		      hold->core.suggested_port);
+	}
+}
+
 void truth_check(struct world *w, struct hold *hold)
 {
-	if (hold->stage != HELD)
+	if (hold->is_call)
 		return;
-	if (hold->core.view.status == NATPMP_PENDING && hold->core.goal == LEASE_HOLD)
+	if (hold->core.is_exact && !w->program.vpn)
+		check_exact(w, hold);
+	if (hold->core.status == NATPMP_PENDING)
 		check_silence(w, hold, hold->opened);
-	if (hold->core.view.status != NATPMP_OK) {
+	if (hold->core.status != NATPMP_OK) {
 		check_down(w, hold);
 		return;
 	}
 	bool shown = false;
-	for (unsigned i = 0; i < hold->core.halves; i++) {
+	for (unsigned i = 0; i < hold->core.count; i++) {
 		check_up(w, hold, i);
 		shown |= key_of(w, hold, i)->shown;
 	}
-	if (w->address_last && w->leases.address_settled && w->link != NO_LINK)
-		CHECK(w, hold->core.view.external_address == w->address_last || shown,
+	if (w->known.address_last && w->client.external.is_settled && w->network.link != NO_LINK)
+		CHECK(w, hold->core.told.external_address == w->known.address_last || shown,
 		      "port %u at %08x, but the gateway said %08x", hold->core.internal_port,
-		      hold->core.view.external_address, w->address_last);
+		      hold->core.told.external_address, w->known.address_last);
 }
 
 void truth_check_all(struct world *w)
 {
-	if (w->now < w->asleep_until)
+	if (w->now < w->program.asleep_until)
 		return;
-	for (struct hold *hold = w->holds; hold; hold = hold->next)
+	for (struct hold *hold = w->program.holds; hold; hold = hold->next)
 		truth_check(w, hold);
+}
+
+/* --- how much is sent --- */
+
+/* What the holds need in an hour when nothing happens. */
+static uint64_t idle_packets(struct world *w)
+{
+	uint64_t idle = 8;
+
+	for (const struct hold *hold = w->program.holds; hold; hold = hold->next)
+		for (unsigned i = 0; i < hold->core.count; i++) {
+			uint64_t lifetime = key_of(w, hold, i)->lifetime;
+			bool up = hold->core.status == NATPMP_OK;
+			idle += up ? 2 * 3600 / (lifetime ? lifetime : 1) + 2 : 60;
+		}
+	return idle + (idle < 60 ? idle : 60); /* the external address, once in a minute */
 }
 
 void truth_hour(struct world *w)
 {
-	uint64_t sent = w->sent - w->hour_sent,
-		 answered = w->answered + w->refused - w->hour_answered;
-	uint64_t idle = 8, silent = 7 * (HOUR / GAP + 2) + 7 * w->halves;
+	const struct troubles *troubles = &w->troubles;
+	struct counters *counters = &w->counters;
+	uint64_t sent = counters->sent - counters->hour_sent;
+	uint64_t answered = counters->answered + counters->refused - counters->hour_answered;
+	uint64_t silent = 7 * (HOUR / GAP + 2) + 7 * w->program.grants;
 
-	w->hour_sent = w->sent;
-	w->hour_answered = w->answered + w->refused;
+	counters->hour_sent = counters->sent;
+	counters->hour_answered = counters->answered + counters->refused;
 	/* Five or six sends in 7.75 s is the most when nobody answers. */
-	CHECK(w, sent <= 2800 + 2 * answered + w->slot_count * 8, "%" PRIu64 " packets in an hour",
-	      sent);
-	if (w->last_user + HOUR + 5 * MINUTE > w->now)
+	CHECK(w, sent <= 2800 + 2 * answered + w->program.slot_count * 8,
+	      "%" PRIu64 " packets in an hour", sent);
+	if (w->program.last_act + HOUR + 5 * MINUTE > w->now)
 		return;
-	if (w->silent && w->disturbances == w->silent && w->calm_since + HOUR + 5 * MINUTE < w->now)
+	if (w->gateways.silent && troubles->disturbances == w->gateways.silent &&
+	    troubles->calm_since + HOUR + 5 * MINUTE < w->now)
 		CHECK(w, sent <= silent,
 		      "%" PRIu64 " packets in an hour of silence, bound %" PRIu64, sent, silent);
-	if (w->disturbances || w->ignored || w->calm_since + HOUR + 35 * MINUTE > w->now ||
-	    w->changed_at + HOUR + 5 * MINUTE > w->now)
+	if (troubles->disturbances || troubles->ignored || is_slow(w) ||
+	    troubles->calm_since + HOUR + 35 * MINUTE > w->now ||
+	    troubles->changed_at + HOUR + 5 * MINUTE > w->now)
 		return;
-	for (const struct hold *hold = w->holds; hold; hold = hold->next)
-		for (unsigned i = 0; i < hold->core.halves; i++) {
-			uint64_t lifetime = key_of(w, hold, i)->lifetime;
-			bool up = hold->core.view.status == NATPMP_OK;
-			idle += up ? 2 * 3600 / (lifetime ? lifetime : 1) + 2 : 60;
-		}
-	idle += idle < 60 ? idle : 60; /* the external address, once in a minute */
+	uint64_t idle = idle_packets(w) + 12; /* 12 looks at a silent gateway */
 	CHECK(w, sent <= idle, "%" PRIu64 " packets in an idle hour, bound %" PRIu64, sent, idle);
 }
 
-/* --- the end --- */
-
-static bool closed_by_another(const struct world *w, const struct hold *hold, unsigned i)
+/* Forged packets bring about one recovery in 30 s, and no packet for each of them. */
+void truth_flood(struct world *w, bool begins)
 {
-	for (const struct hold *other = w->holds; other; other = other->next)
-		if (other != hold && other->core.internal_port == hold->core.internal_port &&
-		    other->core.protocol & hold->core.half[i].request.wire.opcode &&
-		    !other->core.finished)
-			return true;
-	return false;
-}
+	struct troubles *troubles = &w->troubles;
+	unsigned each = gives_other_ports(w) ? 16 : 4;
 
-void truth_finished(struct world *w, struct hold *hold)
-{
-	bool strict = !hold->link_changed && !w->disturbances && w->link != NO_LINK &&
-		      w->calm_since + 10 * SECOND < hold->closed && !w->vpn;
-
-	for (unsigned i = 0; i < hold->core.halves && !w->vpn; i++) {
-		struct key *key = key_of(w, hold, i);
-		uint16_t port = hold->core.internal_port, external;
-		if (w->link == NO_LINK || hold->core.close_status ||
-		    w->now - hold->closed >= SERIES)
-			key->leftover[w->socket] = true; /* that could not be told */
-		if (key->wanted || w->link == NO_LINK || closed_by_another(w, hold, i))
-			continue;
-		if (!model_lookup(world_gateway(w, w->link), w->now, w->links[w->link].own,
-				  hold->core.half[i].request.wire.opcode, port, &external, 1))
-			continue;
-		CHECK(w, !strict || key->leftover[w->link] || w->ignored || w->now >= key->over,
-		      "port %u was let go, and external port %u is left over", port, external);
-		/* Else it could not be told; was that tried for long enough? */
-		CHECK(w,
-		      key->leftover[w->link] || hold->link_changed || hold->core.close_status ||
-			      w->now - hold->closed >= SERIES || w->now >= key->over,
-		      "port %u: closing it was given up after %" PRIu64 " ms", port,
-		      w->now - hold->closed);
-		key->leftover[w->link] = true;
+	if (begins) {
+		troubles->flood_began = w->now;
+		troubles->flood_sent = w->counters.sent;
+		troubles->flood_alone = troubles->disturbances == 1 && !troubles->ignored &&
+					!is_slow(w) && w->network.link != NO_LINK;
+		return;
 	}
+	if (!troubles->flood_alone || w->program.last_act > troubles->flood_began)
+		return;
+	uint64_t length = w->now - troubles->flood_began;
+	uint64_t recoveries = length / WINDOW + 2;
+	uint64_t bound = recoveries * (each * w->program.grants + 4) +
+			 (idle_packets(w) + 60) * (length / HOUR + 1);
+	uint64_t sent = w->counters.sent - troubles->flood_sent;
+	CHECK(w, sent <= bound,
+	      "%" PRIu64 " packets sent in a flood of %" PRIu64 " s, bound %" PRIu64, sent,
+	      length / SECOND, bound);
 }
+
+/* --- the end --- */
 
 void truth_nothing_left(struct world *w)
 {
 	const struct model_mapping *mapping;
 	size_t cursor = 0;
 
-	CHECK(w, !w->holds && !w->leases.all && !w->leases.count,
-	      "port %u is not finished, stage %d, goal %d", w->holds->core.internal_port,
-	      w->holds->stage, w->holds->core.goal);
-	CHECK(w, leases_deadline(&w->leases) == NEVER, "nothing to do, yet a deadline");
-	while (!w->vpn && (mapping = model_next(world_gateway(w, w->link), w->now, &cursor)))
+	CHECK(w, !w->program.holds && !w->program.unmaps, "port %u is held",
+	      w->program.holds->core.internal_port);
+	CHECK(w, client_is_empty(&w->client), "%zu records are left", w->client.registry.count);
+	CHECK(w, client_next_deadline(&w->client, w->now) == NEVER,
+	      "nothing to do, yet a deadline");
+	while (!w->program.vpn &&
+	       (mapping = model_next(world_gateway(w, w->network.link), w->now, &cursor)))
 		CHECK(w,
-		      mapping->client != w->links[w->link].own || mapping->manual ||
+		      mapping->client != w->network.links[w->network.link].own ||
+			      mapping->manual ||
 			      truth_key(w, mapping->opcode, mapping->internal_port)
-				      ->leftover[w->link],
+				      ->leftover[w->network.link],
 		      "port %u is left over", mapping->internal_port);
 }

@@ -43,20 +43,18 @@ static bool retransmitted(struct watch *watch, uint64_t now, uint64_t late)
 	return true;
 }
 
-void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, uint64_t late,
+void watch_sent(struct watch *watch, const struct client *client, uint64_t now, uint64_t late,
 		const uint8_t *bytes, size_t len)
 {
 	uint64_t elapsed = now - watch->first;
 	bool again = same(watch, bytes, len);
-	/* Somebody is blocked until the address is told, and the next send was not near. */
-	bool hurried = again && len == 2 && leases->address_askers &&
+	/* A caller begins to wait for the address, and the next send was not near. */
+	bool hurried = again && len == 2 && client->external.callers &&
 		       watch->first + series(watch->step + 1) + late >= now + FIRST_WAIT;
-	bool given_up =
-		elapsed >= FIVE_SENDS || (again && elapsed >= RETRY_GAP) || hurried ||
-		(is_deletion(watch) && watch->is_over && watch->is_over(watch->arg, watch->bytes));
+	bool given_up = elapsed >= FIVE_SENDS || (again && elapsed >= RETRY_GAP) || hurried;
 
 	/* The same bytes may begin another series: the core says which it is. */
-	if (again && leases->engine.in_flight->first_sent != now) {
+	if (again && client->gateway.series.first_sent_at != now) {
 		WATCH(watch, watch->open, "sent again, though it was answered");
 		WATCH(watch, retransmitted(watch, now, late),
 		      "retransmission %" PRIu64 " ms after the first send is none of the series",
@@ -67,9 +65,6 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 	      "opcode %u port %u sent %" PRIu64 " ms after opcode %u port %u, which is unanswered",
 	      bytes[1], bytes[4] << 8 | bytes[5], elapsed, watch->bytes[1],
 	      watch->bytes[4] << 8 | watch->bytes[5]);
-	/* One that made way for others and is asked again may have been asked before. */
-	watch->asked = leases->engine.in_flight->asked_at;
-	WATCH(watch, watch->asked <= now, "asked in the future");
 	watch->open = true;
 	watch->pcp_asked |= bytes[0] == 2;
 	memcpy(watch->bytes, bytes, len);
@@ -78,24 +73,33 @@ void watch_sent(struct watch *watch, const struct leases *leases, uint64_t now, 
 	watch->step = 0;
 }
 
-/* Can that be the answer to the map request? Late ones to a deletion are none to a creation. */
+static unsigned port_at(const uint8_t *bytes)
+{
+	return (unsigned)bytes[0] << 8 | bytes[1];
+}
+
+/* Can that be the answer to the map request? A late one to a deletion is none to a creation. */
 static bool is_map_answer(const struct watch *watch, const uint8_t *bytes, size_t len)
 {
 	static const uint8_t none[4];
 	const uint8_t *request = watch->bytes;
-	bool error = bytes[2] | bytes[3];
 
-	if (len < (error ? 10 : 16))
+	if (bytes[2] | bytes[3]) {
+		/* A refusal may be too short to name the port, or have the request's layout. Of a
+		 * longer one nothing is read behind the internal port. */
+		if (len < 10 || (len == 12 && port_at(bytes + 4) == port_at(request + 4)))
+			return true;
+		return port_at(bytes + 8) == port_at(request + 4);
+	}
+	if (len < 16)
 		return false;
-	/* Of an error nothing is read behind the internal port. */
-	bool deleted = !error && memcmp(bytes + 12, none, 4) == 0;
-	bool nowhere = !error && memcmp(bytes + 10, none, 2) == 0;
+	bool deleted = memcmp(bytes + 12, none, 4) == 0;
 	/* VPN gateways name the external port where 0 was asked for. */
-	bool named = !error && !(request[4] | request[5]) && !deleted &&
-		     memcmp(bytes + 8, bytes + 10, 2) == 0;
-	if (!named && memcmp(bytes + 8, request + 4, 2) != 0)
+	bool named = !port_at(request + 4) && !deleted &&
+		     port_at(bytes + 8) == port_at(bytes + 10);
+	if (!named && port_at(bytes + 8) != port_at(request + 4))
 		return false;
-	return error || (is_deletion(watch) ? deleted : !deleted && !nowhere);
+	return is_deletion(watch) ? deleted : !deleted && port_at(bytes + 10);
 }
 
 static bool is_answer(const struct watch *watch, const uint8_t *bytes, size_t len)
@@ -114,7 +118,7 @@ static bool is_answer(const struct watch *watch, const uint8_t *bytes, size_t le
 		return false;
 	if (!bytes[2] && bytes[3] == 5)
 		return true;
-	return request[1] ? is_map_answer(watch, bytes, len) : len >= (error ? 8 : 12);
+	return request[1] ? is_map_answer(watch, bytes, len) : len >= (error ? 4 : 12);
 }
 
 void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len)
@@ -126,6 +130,7 @@ void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len)
 void watch_relinked(struct watch *watch)
 {
 	watch->open = watch->pcp_asked = false;
+	watch->relinked = true;
 }
 
 void watch_refused(struct watch *watch, const uint8_t *bytes, size_t len)
@@ -135,13 +140,15 @@ void watch_refused(struct watch *watch, const uint8_t *bytes, size_t len)
 		watch->open = false;
 }
 
-void watch_taken_back(struct watch *watch, const struct leases *leases)
+void watch_taken_back(struct watch *watch, const struct client *client)
 {
-	uint8_t bytes[WIRE_REQUEST_MAX];
-	const struct request *request = leases->engine.in_flight;
+	const struct gateway *gateway = &client->gateway;
+	const struct question *question = gateway->in_flight;
+	uint8_t bytes[REQUEST_MAX];
 
-	if (!request ||
-	    !same(watch, bytes, wire_encode(&request->wire, leases->engine.own_address, bytes)))
+	if (!question || !same(watch, bytes,
+			       gateway->dialect->encode(&question->message, gateway->own_address,
+							bytes)))
 		watch->open = false;
 }
 
@@ -168,25 +175,86 @@ void watch_event(struct watch *watch, const struct lease *lease, struct lease_vi
 	      lease->internal_port);
 	WATCH(watch, is->status != NATPMP_OK || is->external_port, "port %u: up without a port",
 	      lease->internal_port);
-	WATCH(watch, !lease->released && !lease->once, "port %u: an event nobody waits for",
-	      lease->internal_port);
 	if (is->status == NATPMP_OK)
-		for (unsigned i = 0; i < lease->halves; i++)
-			WATCH(watch, lease->half[i].external_port == is->external_port,
-			      "port %u: up on %u, but a half of it is on %u", lease->internal_port,
-			      is->external_port, lease->half[i].external_port);
+		for (unsigned i = 0; i < lease->count; i++)
+			WATCH(watch, lease->grants[i]->external_port == is->external_port,
+			      "port %u: up on %u, but one of its grants is on %u",
+			      lease->internal_port, is->external_port,
+			      lease->grants[i]->external_port);
+	if (is->status == NATPMP_OK && lease->is_exact)
+		WATCH(watch, is->external_port == lease->suggested_port,
+		      "port %u: up on %u, but only %u is wanted", lease->internal_port,
+		      is->external_port, lease->suggested_port);
 	*told = *is;
 }
 
-void watch_settled(struct watch *watch, const struct leases *leases, uint64_t now)
+void watch_settled(struct watch *watch, const struct client *client, uint64_t now)
 {
-	uint64_t deadline = leases_deadline(leases);
+	uint64_t deadline = client_next_deadline(client, now);
+	uint64_t forgot_at = client->gateway.reboot.forgot_at;
 
 	WATCH(watch, deadline > now, "a busy loop: called at %" PRIu64 ", wants to be at %" PRIu64,
 	      now, deadline);
-	if (leases->recovered_at == watch->recovered_at)
+	if (forgot_at == watch->forgot_at)
 		return;
-	WATCH(watch, !watch->recovered_at || leases->recovered_at - watch->recovered_at >= WINDOW,
-	      "two recoveries within %" PRIu64 " ms", leases->recovered_at - watch->recovered_at);
-	watch->recovered_at = leases->recovered_at;
+	/* However many packets show a restart: one recovery in 30 s. */
+	WATCH(watch, watch->relinked || !watch->reboot_at || forgot_at - watch->reboot_at >= WINDOW,
+	      "two reboots within %" PRIu64 " ms", forgot_at - watch->reboot_at);
+	watch->forgot_at = forgot_at;
+	watch->reboot_at = watch->relinked ? 0 : forgot_at;
+	watch->relinked = false;
+}
+
+/* --- records --- */
+
+static void look_at_record(struct watch *watch, const struct client *client,
+			   const struct grant *grant)
+{
+	const struct message *key = &grant->question.message;
+	const struct lease *lease = grant->wanted_by;
+	bool is_in_flight = client->gateway.in_flight == &grant->question;
+	bool is_mine = !lease;
+
+	WATCH(watch,
+	      registry_find(&client->registry, key->protocol, key->internal_port) == grant,
+	      "port %u: the record is not in the registry", key->internal_port);
+	WATCH(watch, is_in_flight == (grant->question.state == QUESTION_IN_FLIGHT),
+	      "port %u: its question is in state %d", key->internal_port, grant->question.state);
+	WATCH(watch, (grant->question.turn.place != 0) == (grant->question.state == QUESTION_WAITING),
+	      "port %u: in a lane, in state %d", key->internal_port, grant->question.state);
+	for (unsigned i = 0; lease && i < lease->count; i++)
+		is_mine |= lease->grants[i] == grant;
+	WATCH(watch, is_mine, "port %u: wanted by a lease that has another record",
+	      key->internal_port);
+	/* Something is to come of each record: its own timer, its question, or its other half's. */
+	WATCH(watch,
+	      lease || grant->timer.place || grant->question.state != QUESTION_IDLE,
+	      "port %u: nobody wants it, and nothing is to become of it", key->internal_port);
+}
+
+void watch_records(struct watch *watch, const struct client *client)
+{
+	const struct list *lists[2] = {&client->granted, &client->others};
+	uint64_t granted_at = 0;
+	size_t count = 0;
+
+	for (unsigned i = 0; i < 2; i++)
+		for (const struct list *node = lists[i]->next; node != lists[i];
+		     node = node->next) {
+			const struct grant *grant =
+				container_of(node, const struct grant, list);
+			look_at_record(watch, client, grant);
+			WATCH(watch, grant->is_granted == (i == 0),
+			      "port %u: in the wrong list", grant->question.message.internal_port);
+			WATCH(watch, i || grant->granted_at >= granted_at,
+			      "port %u: granted before the one that is first in the list",
+			      grant->question.message.internal_port);
+			granted_at = grant->granted_at;
+			count++;
+		}
+	WATCH(watch, count == client->registry.count, "%zu records in lists, %zu in the registry",
+	      count, client->registry.count);
+	WATCH(watch, client->holds || client->external.callers ||
+		      client->external.question.state != QUESTION_WAITING,
+	      "nothing is held, and the address is asked for");
 }

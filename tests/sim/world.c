@@ -47,19 +47,19 @@ static void trace_bytes(const struct world *w, const char *what, const uint8_t *
 
 struct model *world_gateway(struct world *w, unsigned link)
 {
-	return &w->gateway[w->links[link].gateway];
+	return &w->gateways.model[w->network.links[link].gateway];
 }
 
 /* --- the network --- */
 
 static void carry(struct world *w, const struct event *packet, bool late)
 {
-	const struct weather *weather = &w->weather;
+	const struct weather *weather = &w->network.weather;
 	struct event copy = *packet;
 	unsigned copies = dice_chance(&w->dice, weather->loss) ? 0 : 1;
 
 	copies += dice_chance(&w->dice, weather->duplicate);
-	if (!copies && packet->kind == TO_GATEWAY && dice_chance(&w->dice, w->hints)) {
+	if (!copies && packet->kind == TO_GATEWAY && dice_chance(&w->dice, w->network.hints)) {
 		copy.kind = ICMP_HINT;
 		copy.at = w->now + 5;
 		queue_push(&w->queue, &copy);
@@ -72,7 +72,7 @@ static void carry(struct world *w, const struct event *packet, bool late)
 		if (dice_chance(&w->dice, weather->truncate))
 			copy.len = dice_roll(&w->dice, copy.len);
 		else if (dice_chance(&w->dice, weather->pad))
-			copy.pad = dice_roll(&w->dice, WIRE_ANSWER_MAX - sizeof(copy.bytes));
+			copy.pad = dice_roll(&w->dice, RESPONSE_MAX - sizeof(copy.bytes));
 		queue_push(&w->queue, &copy);
 	}
 }
@@ -85,30 +85,49 @@ static void send_request(struct world *w, unsigned link, const uint8_t *bytes, s
 	carry(w, &packet, false);
 }
 
+/* A slow gateway takes its time over each request, and handles them in their order. */
+static bool is_handled_later(struct world *w, const struct event *request)
+{
+	struct gateways *gateways = &w->gateways;
+
+	if (request->thought || !gateways->slow)
+		return false;
+	struct event later = *request;
+	uint64_t at = w->now + dice_between(&w->dice, 8 * SECOND, SLOW_MAX);
+	gateways->handles_at = at > gateways->handles_at ? at : gateways->handles_at;
+	gateways->slow_until = gateways->handles_at + SLOW_MAX;
+	later.thought = true;
+	later.at = gateways->handles_at;
+	queue_push(&w->queue, &later);
+	return true;
+}
+
 static void at_gateway(struct world *w, const struct event *request)
 {
 	struct model *model = world_gateway(w, request->link);
-	bool current = request->link == w->link;
+	bool current = request->link == w->network.link;
 	uint8_t bytes[MODEL_PACKET_MAX];
 
-	if (current && w->silent)
+	if (current && w->gateways.silent)
 		return;
-	if (current && w->refuses) {
+	if (current && w->gateways.refuses) {
 		struct event icmp = *request;
 		icmp.kind = ICMP_REFUSED;
-		icmp.at = w->now + w->weather.delay;
+		icmp.at = w->now + w->network.weather.delay;
 		queue_push(&w->queue, &icmp);
 		return;
 	}
+	if (is_handled_later(w, request))
+		return;
 	truth_at_gateway(w, request);
 	if (request->len == 12 &&
 	    truth_key(w, request->bytes[1], (uint16_t)(request->bytes[4] << 8 | request->bytes[5]))
 		    ->ignored)
 		return;
-	size_t len = model_input(model, w->now, w->links[request->link].own, request->bytes,
+	size_t len = model_input(model, w->now, w->network.links[request->link].own, request->bytes,
 				 request->len, bytes);
 	truth_answered(w, request, bytes, len);
-	if (!len || (current && w->mute))
+	if (!len || (current && w->gateways.mute))
 		return;
 	struct event answer = {
 		.kind = TO_CLIENT,
@@ -119,9 +138,10 @@ static void at_gateway(struct world *w, const struct event *request)
 	};
 	memcpy(answer.bytes, bytes, answer.len);
 	carry(w, &answer, true);
-	if (current && dice_chance(&w->dice, w->trips)) {
+	if (current && dice_chance(&w->dice, w->gateways.trips)) {
 		TRACE(w, "reboot, at once");
 		model_restart(model, w->now, false, false);
+		truth_restarted(w, true);
 		world_announce(w, false);
 		truth_disturbed(w);
 	}
@@ -129,52 +149,46 @@ static void at_gateway(struct world *w, const struct event *request)
 
 void world_announce(struct world *w, bool pcp)
 {
-	struct event packet = {.kind = ANNOUNCED, .link = w->link, .made = w->now};
+	struct event packet = {.kind = ANNOUNCED, .link = w->network.link, .made = w->now};
 
-	if (w->link == NO_LINK || w->silent)
+	if (w->network.link == NO_LINK || w->gateways.silent)
 		return;
-	packet.len = pcp ? model_pcp_announcement(world_gateway(w, w->link), w->now, packet.bytes)
-			 : model_announcement(world_gateway(w, w->link), w->now, packet.bytes);
-	packet.at = w->now + w->weather.delay;
-	if (!dice_chance(&w->dice, w->weather.loss))
+	packet.len = pcp ? model_pcp_announcement(world_gateway(w, w->network.link), w->now, packet.bytes)
+			 : model_announcement(world_gateway(w, w->network.link), w->now, packet.bytes);
+	packet.at = w->now + w->network.weather.delay;
+	if (!dice_chance(&w->dice, w->network.weather.loss))
 		queue_push(&w->queue, &packet);
 }
 
-/* --- the client: as lib/ctx.c has it --- */
+/* --- the client: as an event loop has it --- */
 
 static void unlist(struct world *w, struct hold *hold)
 {
 	*hold->here = hold->next;
 	if (hold->next)
 		hold->next->here = hold->here;
-	w->halves -= hold->core.halves;
+	w->program.grants -= hold->core.count;
 	free(hold);
 }
 
 static void pump(struct world *w, uint64_t late)
 {
-	uint8_t bytes[WIRE_REQUEST_MAX];
-	struct lease *done;
+	uint8_t bytes[REQUEST_MAX];
 	unsigned sent = 0;
 	size_t len;
 
-	while ((len = leases_output(&w->leases, w->now, bytes)) > 0) {
+	while ((len = client_output(&w->client, w->now, bytes)) > 0) {
 		CHECK(w, sent++ == 0, "two packets at once");
-		CHECK(w, w->link != NO_LINK, "sent without a gateway");
+		CHECK(w, w->network.link != NO_LINK, "sent without a gateway");
 		trace_bytes(w, "sent ", bytes, len);
 		digest_packet(&w->digest, w->now - w->began, bytes, len);
-		watch_sent(&w->watch, &w->leases, w->now, late, bytes, len);
+		watch_sent(&w->watch, &w->client, w->now, late, bytes, len);
 		if (w->watch.first == w->now)
-			w->series = ++w->serial;
+			w->program.series = ++w->program.serial;
 		truth_sent(w, bytes, len);
-		w->heard = false;
-		send_request(w, w->link, bytes, len);
-		w->sent++;
-	}
-	while ((done = leases_reap(&w->leases))) {
-		struct hold *hold = done->owner;
-		truth_finished(w, hold);
-		unlist(w, hold);
+		w->known.heard = false;
+		send_request(w, w->network.link, bytes, len);
+		w->counters.sent++;
 	}
 }
 
@@ -183,29 +197,37 @@ static void tell(struct world *w)
 	struct lease_view before;
 	struct lease *lease;
 
-	while ((lease = leases_event(&w->leases, &before))) {
-		struct hold *hold = lease->owner;
+	while ((lease = client_event(&w->client, &before))) {
+		struct hold *hold = container_of(lease, struct hold, core);
 		TRACE(w, "event: port %u, %d on %u -> %d on %u at %08x", lease->internal_port,
 		      before.status, before.external_port, lease->told.status,
 		      lease->told.external_port, lease->told.external_address);
 		digest_event(&w->digest, w->now - w->began, lease, &before);
 		watch_event(&w->watch, lease, &hold->told, &before);
 		truth_event(w, hold, &before);
-		w->events++;
-		plan_told(w, hold);
+		w->counters.events++;
+		if (!hold->is_call)
+			plan_told(w, hold);
 	}
+}
+
+/* The program looked all the time, but for a while in which it slept or stalled. */
+static uint64_t at_earliest(const struct world *w)
+{
+	return w->program.asleep_until == w->now ? w->program.looked_at : w->now;
 }
 
 static void receive(struct world *w, struct event *event)
 {
-	uint8_t bytes[WIRE_ANSWER_MAX] = {0};
+	uint8_t bytes[RESPONSE_MAX] = {0};
 
 	if (event->forged)
 		plan_forge(w, event);
 	/* On the heap and no longer than it is, for those who look at memory. */
-	uint8_t *exact = malloc(event->len + event->pad + 1);
+	size_t len = event->len + event->pad;
+	uint8_t *exact = malloc(len + 1);
 	memcpy(bytes, event->bytes, event->len);
-	memcpy(exact, bytes, event->len + event->pad);
+	memcpy(exact, bytes, len);
 	trace_bytes(w,
 		    event->kind == TO_CLIENT   ? event->forged ? "forged " : "heard "
 		    : event->kind == ANNOUNCED ? "announced "
@@ -213,98 +235,92 @@ static void receive(struct world *w, struct event *event)
 		    event->bytes, event->len);
 	switch (event->kind) {
 	case TO_CLIENT:
-		truth_received(w, event);
-		watch_answer(&w->watch, exact, event->len + event->pad);
-		leases_input(&w->leases, w->now, exact, event->len + event->pad);
-		w->answered++;
+		truth_received(w, event, at_earliest(w));
+		watch_answer(&w->watch, exact, len);
+		client_on_packet(&w->client, at_earliest(w), w->now, exact, len);
+		/* A lease whose ports differ moves both: the other request is taken back. */
+		if (!event->forged && event->bytes[1] & 3)
+			watch_taken_back(&w->watch, &w->client);
+		w->counters.answered++;
 		break;
 	case ANNOUNCED:
-		truth_received(w, event);
-		leases_announcement(&w->leases, w->now, exact, event->len + event->pad);
+		truth_received(w, event, at_earliest(w));
+		client_on_announcement(&w->client, at_earliest(w), w->now, exact, len);
 		break;
 	case ICMP_REFUSED:
 		watch_refused(&w->watch, exact, event->len);
-		w->heard = false;
-		engine_icmp(&w->leases.engine, w->now, exact, event->len, NATPMP_E_REFUSED);
-		w->refused++;
+		w->known.heard = false;
+		client_on_bounce(&w->client, w->now, exact, event->len, NATPMP_E_REFUSED);
+		w->counters.refused++;
 		break;
 	case ICMP_HINT:
-		engine_icmp(&w->leases.engine, w->now, exact, event->len, NATPMP_E_UNREACHABLE);
+		client_on_bounce(&w->client, w->now, exact, event->len, NATPMP_E_UNREACHABLE);
 		break;
 	case TO_GATEWAY:
 	case MOVE:
 		break;
 	}
+	w->counters.forged += event->forged;
 	free(exact);
 }
 
-static void forget(struct world *w, struct hold *hold)
+/* The deadline of natpmp_map(), or its verdict. What is up stays; of two protocols that did not
+ * come up together, what there is goes. */
+static void end_map(struct world *w, struct hold *hold)
 {
-	leases_drop(&w->leases, &hold->core);
-	watch_taken_back(&w->watch, &w->leases);
+	int status = hold->core.status;
+
+	TRACE(w, "map of port %u: %d", hold->core.internal_port, status);
+	w->program.calls--;
+	w->program.slots[hold->slot].hold = NULL;
+	if (status != NATPMP_OK && hold->core.count == 2) {
+		truth_let_go(w, hold, true);
+		client_release(&w->client, &hold->core, w->now);
+	} else {
+		truth_let_go(w, hold, false);
+		client_leave(&w->client, &hold->core, w->now);
+	}
+	watch_taken_back(&w->watch, &w->client);
 	unlist(w, hold);
 }
 
-static void end_map(struct world *w, struct hold *hold, bool done)
+static void end_unmap(struct world *w, struct unmap *unmap)
 {
-	struct lease *core = &hold->core;
+	uint16_t port = unmap->core.internal_port;
 
-	for (unsigned i = 0; i < core->halves; i++) {
-		struct key *key =
-			truth_key(w, core->half[i].request.wire.opcode, core->internal_port);
-		key->leftover[w->socket] = true;
-		if (key->wanted == hold)
-			key->wanted = NULL;
-	}
-	w->onces--;
-	w->slots[hold->slot].hold = NULL;
-	TRACE(w, "map of port %u: %s", core->internal_port,
-	      core->down || !done ? "failed" : "done");
-	if ((core->down || !lease_in_force(&w->leases, core)) && core->halves == 2) {
-		leases_close(&w->leases, core, w->now);
-		core->once = false;
-		core->released = true;
-		hold->stage = CLOSING;
-		hold->closed = w->now;
-		watch_taken_back(&w->watch, &w->leases);
-		if (!core->finished)
-			return;
-	}
-	forget(w, hold);
-}
-
-static void end_unmap(struct world *w, struct hold *hold)
-{
-	struct lease *core = &hold->core;
-
-	TRACE(w, "unmap of port %u: %d", core->internal_port,
-	      core->finished ? core->close_status : NATPMP_E_TIMEOUT);
-	w->onces--;
-	if (!core->internal_port)
-		w->deleting_all &= ~(unsigned)core->protocol;
+	TRACE(w, "unmap of port %u: %d, left %u", port, unmap->core.status, unmap->core.left);
+	client_stop_closing(&w->client, &unmap->core, w->now);
+	watch_taken_back(&w->watch, &w->client);
+	w->program.calls--;
+	if (!port)
+		w->program.deleting_all &= ~unmap->protocols;
 	else
-		w->slots[hold->slot].hold = NULL;
-	forget(w, hold);
+		w->program.slots[unmap->slot].unmapping = false;
+	for (unsigned protocol = NATPMP_UDP; port && protocol <= NATPMP_TCP; protocol++)
+		if (unmap->protocols & protocol)
+			truth_key(w, protocol, port)->unmaps--;
+	*unmap->here = unmap->next;
+	if (unmap->next)
+		unmap->next->here = unmap->here;
+	free(unmap);
 }
 
-/* What natpmp_map() and natpmp_unmap() wait for; hold->closed is their deadline. */
-static void look_at_blocked(struct world *w)
+/* What natpmp_map() and natpmp_unmap() wait for. */
+static void look_at_calls(struct world *w)
 {
 	struct hold *next;
+	struct unmap *after;
 
-	for (struct hold *hold = w->holds; hold && w->onces; hold = next) {
-		const struct lease *core = &hold->core;
-		bool over = w->now >= hold->closed;
-
+	for (struct hold *hold = w->program.holds; hold && w->program.calls; hold = next) {
 		next = hold->next;
-		if (hold->stage == MAPPING) {
-			bool done = core->down || (lease_in_force(&w->leases, core) &&
-						   w->leases.address_request.state == REQUEST_IDLE);
-			if (done || over)
-				end_map(w, hold, done);
-		} else if (hold->stage == UNMAPPING && (core->finished || over)) {
-			end_unmap(w, hold);
-		}
+		if (hold->is_call &&
+		    (hold->core.status != NATPMP_PENDING || w->now >= hold->deadline))
+			end_map(w, hold);
+	}
+	for (struct unmap *unmap = w->program.unmaps; unmap; unmap = after) {
+		after = unmap->next;
+		if (!unmap->core.left || w->now >= unmap->deadline)
+			end_unmap(w, unmap);
 	}
 }
 
@@ -320,213 +336,229 @@ static uint64_t late_wake(const struct world *w, uint64_t at)
 
 void world_process(struct world *w)
 {
-	uint64_t planned = leases_deadline(&w->leases);
+	uint64_t planned = client_next_deadline(&w->client, w->now);
 	uint64_t late = planned < w->now ? w->now - planned : 0;
 	unsigned rounds = 0;
 
-	w->steps++;
-	for (size_t i = 0; i < w->inbox_count; i++)
-		receive(w, &w->inbox[i]);
-	w->inbox_count = 0;
+	w->counters.steps++;
+	/* It reads first, and only then lets time pass. */
+	for (size_t i = 0; i < w->network.inbox_count; i++)
+		receive(w, &w->network.inbox[i]);
+	w->network.inbox_count = 0;
+	w->program.looked_at = w->now;
 	pump(w, late);
-	while (w->leases.changed || w->onces) {
+	while (client_has_events(&w->client) || w->program.calls) {
 		CHECK(w, rounds++ < 10000, "events without end");
-		size_t onces = w->onces;
+		size_t calls = w->program.calls;
 		tell(w);
-		look_at_blocked(w);
+		look_at_calls(w);
 		pump(w, 0);
-		if (!w->leases.changed && onces == w->onces)
+		if (!client_has_events(&w->client) && calls == w->program.calls)
 			break;
 	}
-	watch_settled(&w->watch, &w->leases, w->now);
+	watch_settled(&w->watch, &w->client, w->now);
 	truth_settled(w);
-	w->wake_at = late_wake(w, leases_deadline(&w->leases));
+	w->program.wake_at = late_wake(w, client_next_deadline(&w->client, w->now));
 }
 
 /* --- what the program does --- */
 
-static struct hold *new_hold(struct world *w, unsigned slot)
+static void acted(struct world *w)
+{
+	watch_taken_back(&w->watch, &w->client);
+	w->program.wake_at = w->program.last_act = w->now;
+}
+
+static struct hold *hold_slot(struct world *w, unsigned slot, struct wanted wanted)
 {
 	struct hold *hold = calloc(1, sizeof(*hold));
 
 	if (!hold)
 		abort();
-	hold->core.owner = hold;
-	hold->core.protocol = w->slots[slot].protocol;
-	hold->core.internal_port = w->slots[slot].port;
+	wanted.protocol = w->program.slots[slot].protocol;
+	wanted.internal_port = w->program.slots[slot].port;
+	w->program.last_act = w->now;
+	if (client_hold(&w->client, &hold->core, &wanted, w->now) != NATPMP_OK) {
+		free(hold);
+		return NULL;
+	}
 	hold->slot = slot;
 	hold->opened = hold->down_since = w->now;
-	hold->serial = ++w->serial;
+	hold->serial = ++w->program.serial;
 	hold->told.status = NATPMP_PENDING;
-	return hold;
-}
-
-static bool add(struct world *w, struct hold *hold, enum lease_goal goal)
-{
-	w->last_user = w->now;
-	if (leases_add(&w->leases, &hold->core, goal, w->now) != NATPMP_OK) {
-		free(hold);
-		return false;
-	}
-	hold->next = w->holds;
-	hold->here = &w->holds;
+	hold->is_call = wanted.is_awaited;
+	hold->open_by = wanted.patience == NEVER ? NEVER : w->now + wanted.patience;
+	hold->next = w->program.holds;
+	hold->here = &w->program.holds;
 	if (hold->next)
 		hold->next->here = &hold->next;
-	w->holds = hold;
-	w->halves += hold->core.halves;
-	w->wake_at = w->now;
-	return true;
-}
-
-static void want(struct world *w, struct hold *hold)
-{
-	for (unsigned i = 0; i < hold->core.halves; i++) {
-		struct key *key = truth_key(w, hold->core.half[i].request.wire.opcode,
+	w->program.holds = hold;
+	w->program.grants += hold->core.count;
+	for (unsigned i = 0; i < hold->core.count; i++) {
+		struct key *key = truth_key(w, hold->core.grants[i]->question.message.protocol,
 					    hold->core.internal_port);
 		key->wanted = hold;
 		key->asked = true;
+		w->program.closing -= key->closing;
+		key->closing = false;
 	}
+	acted(w);
+	return hold;
 }
 
-struct hold *world_hold(struct world *w, unsigned slot, uint16_t suggested, uint32_t lifetime)
+struct hold *world_hold(struct world *w, unsigned slot, const struct wanted *wanted)
 {
-	struct hold *hold = new_hold(w, slot);
-
-	TRACE(w, "hold %d port %u, %u s", hold->core.protocol, hold->core.internal_port, lifetime);
-	hold->stage = HELD;
-	hold->core.suggested = suggested;
-	hold->core.asked = lifetime;
-	if (dice_chance(&w->dice, 500))
-		hold->core.patience = dice_scale(&w->dice, SECOND / 2, 2 * MINUTE);
-	hold->open_by = w->now + hold->core.patience;
-	if (!add(w, hold, LEASE_HOLD))
-		return NULL;
-	want(w, hold);
-	return hold;
+	TRACE(w, "hold %d port %u on %u%s, %u s", w->program.slots[slot].protocol,
+	      w->program.slots[slot].port, wanted->suggested_port,
+	      wanted->is_exact ? " exactly" : "", wanted->lifetime);
+	return hold_slot(w, slot, *wanted);
 }
 
 void world_release(struct world *w, struct hold *hold)
 {
 	TRACE(w, "release port %u", hold->core.internal_port);
-	for (unsigned i = 0; i < hold->core.halves; i++) {
-		struct key *key = truth_key(w, hold->core.half[i].request.wire.opcode,
-					    hold->core.internal_port);
-		if (key->wanted == hold)
-			key->wanted = NULL;
-	}
-	hold->stage = CLOSING;
-	hold->closed = w->now;
-	hold->core.released = true;
-	leases_close(&w->leases, &hold->core, w->now);
-	watch_taken_back(&w->watch, &w->leases);
-	w->wake_at = w->last_user = w->now;
+	truth_let_go(w, hold, !w->program.vpn);
+	client_release(&w->client, &hold->core, w->now);
+	acted(w);
+	unlist(w, hold);
+}
+
+void world_retry(struct world *w, struct hold *hold)
+{
+	TRACE(w, "retry port %u", hold->core.internal_port);
+	hold->retried = w->now;
+	client_retry(&w->client, &hold->core, w->now);
+	acted(w);
 }
 
 void world_map(struct world *w, unsigned slot, uint32_t lifetime, uint64_t deadline)
 {
-	struct hold *hold = new_hold(w, slot);
+	struct wanted wanted = {.lifetime = lifetime, .is_awaited = true, .patience = NEVER};
 
-	TRACE(w, "map %d port %u, %u s", hold->core.protocol, hold->core.internal_port, lifetime);
-	hold->stage = MAPPING;
-	hold->closed = w->now + deadline;
-	hold->core.asked = lifetime;
-	hold->core.once = true;
-	if (!add(w, hold, LEASE_HOLD))
+	TRACE(w, "map %d port %u, %u s", w->program.slots[slot].protocol,
+	      w->program.slots[slot].port, lifetime);
+	struct hold *hold = hold_slot(w, slot, wanted);
+	if (!hold)
 		return;
-	want(w, hold);
-	w->slots[slot].hold = hold;
-	w->onces++;
+	hold->deadline = w->now + deadline;
+	w->program.slots[slot].hold = hold;
+	w->program.calls++;
 }
 
 void world_unmap(struct world *w, unsigned slot, bool all, uint64_t deadline)
 {
-	struct hold *hold = new_hold(w, slot);
+	struct unmap *unmap = calloc(1, sizeof(*unmap));
+	natpmp_protocol protocol = w->program.slots[slot].protocol;
+	uint16_t port = all ? 0 : w->program.slots[slot].port;
 
-	if (all)
-		hold->core.internal_port = 0;
-	uint16_t port = hold->core.internal_port;
-	TRACE(w, "unmap %d port %u", hold->core.protocol, port);
-	hold->stage = UNMAPPING;
-	hold->closed = w->now + deadline;
-	hold->core.once = true;
-	if (!add(w, hold, LEASE_CLOSE))
+	if (!unmap)
+		abort();
+	TRACE(w, "unmap %d port %u", protocol, port);
+	w->program.last_act = w->now;
+	if (client_close(&w->client, &unmap->core, protocol, port, w->now) != NATPMP_OK) {
+		free(unmap);
 		return;
+	}
+	unmap->slot = slot;
+	unmap->protocols = protocol;
+	unmap->began = w->now;
+	unmap->deadline = w->now + deadline;
+	unmap->next = w->program.unmaps;
+	unmap->here = &w->program.unmaps;
+	if (unmap->next)
+		unmap->next->here = &unmap->next;
+	w->program.unmaps = unmap;
+	w->program.calls++;
 	if (!port)
-		w->deleting_all |= (unsigned)hold->core.protocol;
+		w->program.deleting_all |= unmap->protocols;
 	else
-		w->slots[slot].hold = hold;
-	for (unsigned i = 0; port && i < hold->core.halves; i++)
-		truth_key(w, hold->core.half[i].request.wire.opcode, port)->asked = true;
-	w->onces++;
+		w->program.slots[slot].unmapping = true;
+	for (unsigned bit = NATPMP_UDP; port && bit <= NATPMP_TCP; bit++)
+		if (unmap->protocols & bit) {
+			truth_key(w, bit, port)->asked = true;
+			truth_key(w, bit, port)->unmaps++;
+		}
+	acted(w);
 }
 
 void world_probe(struct world *w, bool end)
 {
 	TRACE(w, "probe%s", end ? ", end" : "");
 	if (end) {
-		leases_forget_address(&w->leases);
-		leases_forget_pcp(&w->leases);
-		watch_taken_back(&w->watch, &w->leases);
+		client_stop_asking_address(&w->client);
+		client_stop_asking_pcp(&w->client);
+		w->program.probes--;
 	} else {
-		leases_ask_address(&w->leases, w->now);
-		leases_ask_pcp(&w->leases, w->now);
+		client_ask_address(&w->client, w->now);
+		client_ask_pcp(&w->client, w->now);
+		w->program.probes++;
 	}
-	w->wake_at = w->last_user = w->now;
+	acted(w);
+}
+
+static void send_farewell(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct world *w = arg;
+
+	trace_bytes(w, "farewell ", bytes, len);
+	digest_packet(&w->digest, w->now - w->began, bytes, len);
+	CHECK(w, len == 12, "a strange farewell");
+	truth_farewell(w, w->network.socket, bytes);
+	if (w->network.old_reachable)
+		send_request(w, w->network.socket, bytes, len);
 }
 
 void world_relink(struct world *w, unsigned link, int status, bool old_reachable)
 {
-	unsigned before = w->socket;
-	uint8_t bytes[WIRE_REQUEST_MAX];
-	size_t len;
+	unsigned before = w->network.socket;
 	bool farewell = link != NO_LINK && link != before;
+	uint32_t own = link == NO_LINK ? 0 : w->network.links[link].own;
+	uint32_t id = link == NO_LINK ? 0 : w->network.links[link].gateway + 1;
 
 	TRACE(w, "link %u, status %d", link, status);
-	w->old_reachable = old_reachable;
+	w->network.old_reachable = old_reachable;
 	if (farewell) {
-		while ((len = leases_farewell(&w->leases, bytes)) > 0) {
-			trace_bytes(w, "farewell ", bytes, len);
-			digest_packet(&w->digest, w->now - w->began, bytes, len);
-			truth_farewell(w, before, bytes, len);
-			if (old_reachable)
-				send_request(w, before, bytes, len);
-		}
-		w->inbox_count = 0;
+		client_farewell(&w->client, w->now, send_farewell, w);
+		w->network.inbox_count = 0;
 	}
-	w->link = link;
+	w->network.link = link;
 	if (link != NO_LINK)
-		w->socket = link;
+		w->network.socket = link;
 	truth_relinked(w, before, farewell);
-	leases_relink(&w->leases, w->now, status, link == NO_LINK ? 0 : w->links[link].own);
+	client_on_link(&w->client, w->now, status, id, own);
 	watch_relinked(&w->watch);
-	w->wake_at = w->now;
+	w->program.wake_at = w->now;
 }
 
 /* --- time --- */
 
 static void arrived(struct world *w, const struct event *event)
 {
-	if (event->kind == ANNOUNCED ? event->link != w->link : event->link != w->socket)
+	if (event->kind == ANNOUNCED ? event->link != w->network.link : event->link != w->network.socket)
 		return; /* the socket is closed, or: not the gateway */
-	if (w->inbox_count == INBOX_MAX)
+	if (w->network.inbox_count == INBOX_MAX)
 		return;
-	if (!w->inbox_count)
-		w->inbox_at = w->now + (dice_chance(&w->dice, 200) ? dice_roll(&w->dice, 100) : 0);
-	w->inbox[w->inbox_count++] = *event;
+	if (!w->network.inbox_count)
+		w->network.inbox_at = w->now + (dice_chance(&w->dice, 200) ? dice_roll(&w->dice, 100) : 0);
+	w->network.inbox[w->network.inbox_count++] = *event;
 }
 
 static uint64_t client_at(const struct world *w)
 {
-	uint64_t at = w->wake_at;
+	uint64_t at = w->program.wake_at;
 
-	if (w->inbox_count && w->inbox_at < at)
-		at = w->inbox_at;
-	for (const struct hold *hold = w->holds; hold && w->onces; hold = hold->next)
-		if ((hold->stage == MAPPING || hold->stage == UNMAPPING) && hold->closed < at)
-			at = hold->closed;
+	if (w->network.inbox_count && w->network.inbox_at < at)
+		at = w->network.inbox_at;
+	for (const struct hold *hold = w->program.holds; hold && w->program.calls;
+	     hold = hold->next)
+		if (hold->is_call && hold->deadline < at)
+			at = hold->deadline;
+	for (const struct unmap *unmap = w->program.unmaps; unmap; unmap = unmap->next)
+		if (unmap->deadline < at)
+			at = unmap->deadline;
 	if (at < w->now)
 		at = w->now;
-	return at < w->asleep_until ? w->asleep_until : at;
+	return at < w->program.asleep_until ? w->program.asleep_until : at;
 }
 
 void world_run(struct world *w, uint64_t until)
@@ -541,7 +573,7 @@ void world_run(struct world *w, uint64_t until)
 		w->now = at;
 		if (client <= at) {
 			world_process(w);
-			if (w->halves < 16 || w->steps % 64 == 0)
+			if (w->program.grants < 16 || w->counters.steps % 64 == 0)
 				truth_check_all(w);
 			continue;
 		}
@@ -551,7 +583,7 @@ void world_run(struct world *w, uint64_t until)
 			at_gateway(w, &event);
 			break;
 		case MOVE:
-			w->moves++;
+			w->counters.moves++;
 			plan_move(w, &event);
 			break;
 		case TO_CLIENT:
@@ -565,54 +597,46 @@ void world_run(struct world *w, uint64_t until)
 	w->now = until;
 }
 
-static bool is_over(void *arg, const uint8_t *bytes)
-{
-	struct world *w = arg;
-	uint16_t port = (uint16_t)(bytes[4] << 8 | bytes[5]);
-
-	/* Somebody who has been closing it since then, still? Then it is not given up. */
-	for (const struct hold *hold = w->holds; hold; hold = hold->next)
-		if (hold->closed <= w->watch.first && hold->core.internal_port == port &&
-		    (hold->core.protocol & bytes[1]) && !hold->core.finished &&
-		    (hold->stage == CLOSING || hold->stage == UNMAPPING))
-			return false;
-	return true;
-}
-
 void world_init(struct world *w, uint64_t seed, size_t keys, bool vpn)
 {
 	w->dice.state = seed * 0x2545f4914f6cdd1dU + 1;
 	w->seed = seed;
 	digest_begin(&w->digest);
-	w->watch = (struct watch){.fail = world_fail, .is_over = is_over, .arg = w};
+	w->watch = (struct watch){.fail = world_fail, .arg = w};
 	w->now = w->began = 1000000 + dice_roll(&w->dice, 1000000000);
-	w->vpn = vpn;
-	w->key_count = keys;
+	w->program.vpn = vpn;
+	w->known.key_count = keys;
 	for (unsigned i = 0; i < 2; i++)
-		w->keys[i] = calloc(keys, sizeof(*w->keys[i]));
-	w->links[0] = (struct link){0, 0xc0a8010a};
-	w->links[1] = (struct link){0, 0xc0a8010b};
-	w->links[2] = (struct link){1, 0x0a000002};
-	leases_init(&w->leases, dice_bits(&w->dice), vpn);
-	leases_relink(&w->leases, w->now, NATPMP_OK, w->links[0].own);
-	w->wake_at = NEVER;
-	w->generations = w->leases.engine.generation;
+		w->known.keys[i] = calloc(keys, sizeof(*w->known.keys[i]));
+	w->network.links[0] = (struct link){0, 0xc0a8010a};
+	w->network.links[1] = (struct link){0, 0xc0a8010b};
+	w->network.links[2] = (struct link){1, 0x0a000002};
+	if (!client_init(&w->client, dice_bits(&w->dice), vpn))
+		abort();
+	client_on_link(&w->client, w->now, NATPMP_OK, 1, w->network.links[0].own);
+	watch_relinked(&w->watch);
+	w->program.wake_at = NEVER;
+	w->known.forgot_at = w->client.gateway.reboot.forgot_at;
 	truth_disturbed(w);
 }
 
 void world_free(struct world *w)
 {
-	while (w->holds) {
-		struct hold *hold = w->holds;
-		w->holds = hold->next;
-		leases_drop(&w->leases, &hold->core);
+	while (w->program.unmaps) {
+		struct unmap *unmap = w->program.unmaps;
+		w->program.unmaps = unmap->next;
+		free(unmap);
+	}
+	while (w->program.holds) {
+		struct hold *hold = w->program.holds;
+		w->program.holds = hold->next;
 		free(hold);
 	}
-	leases_free(&w->leases);
+	client_free(&w->client);
 	queue_free(&w->queue);
-	free(w->slots);
+	free(w->program.slots);
 	for (unsigned i = 0; i < 2; i++)
-		free(w->keys[i]);
+		free(w->known.keys[i]);
 	for (unsigned i = 0; i < GATEWAYS; i++)
-		free(w->table[i]);
+		free(w->gateways.table[i]);
 }

@@ -4,7 +4,7 @@
  * packets between, a program that holds mappings, and what of all that the client can know.
  *
  *   plan.h    what happens, decided by the seed
- *   world.c   carries bytes and time: the part of lib/ctx.c
+ *   world.c   carries bytes and time: the part of a program's event loop
  *   truth.c   what must be true of it
  */
 #ifndef SIM_WORLD_H
@@ -12,7 +12,7 @@
 
 #include <setjmp.h>
 
-#include "core/leases.h"
+#include "core/client.h"
 #include "dice.h"
 #include "digest.h"
 #include "model.h"
@@ -30,12 +30,18 @@ enum {
 	NO_LINK = LINKS,
 	PORT_BASE = 20000,
 	INBOX_MAX = 64,
-	LATE_WAKE = 40, /* ms, so much later than it wants the client may be called */
-	ADDRESSES = 8,  /* external ones, of each gateway */
+	LATE_WAKE = 40,   /* ms, so much later than it wants the client may be called */
+	ADDRESSES = 8,    /* external ones, of each gateway */
+	SLOW_MAX = 30000, /* ms, so late may a slow gateway answer */
 };
 
 /* A protocol and internal port: what the client can know of its mapping. */
 struct key {
+	/* the request about it, as it was sent */
+	bool asked_to_create, answered;
+	uint64_t asked_from; /* ms, its first send that may still be answered */
+	uint64_t sent_at;    /* ms, its last send; 0 = none on this link */
+
 	/* the last grant that it had reason to believe */
 	uint16_t external_port; /* 0 = none */
 	uint64_t granted;       /* ms, when that reached the client */
@@ -45,25 +51,38 @@ struct key {
 	unsigned link;
 	uint64_t refused_at, allowance; /* ms; of errors answered */
 
-	bool asked;           /* did the program ever want it? */
-	bool ignored;         /* the gateway answers no request for it ... */
-	uint64_t heeded;      /* ... until this, ms */
-	bool leftover[LINKS]; /* a mapping that stays there is nobody's fault */
+	/* who wants it */
+	bool asked; /* did the program ever want it? */
 	struct hold *wanted;
+	unsigned unmaps;     /* calls that wait for its deletion */
+	bool closing;        /* released, and the core has not done with it ... */
+	uint64_t closed;     /* ... since then, ms */
+	bool calm_closing;   /* nothing but time has passed since */
+	bool ignored;        /* the gateway answers no request for it ... */
+	uint64_t heeded;     /* ... until this, ms */
+	bool leftover[LINKS]; /* a mapping that stays there is nobody's fault */
 };
 
 /* A lease as the program sees it. */
 struct hold {
 	struct lease core;
 	struct hold *next, **here;
-	enum { HELD, CLOSING, MAPPING, UNMAPPING } stage;
+	bool is_call; /* natpmp_map(): somebody is blocked, until ... */
+	uint64_t deadline;
 	unsigned slot;
-	uint64_t opened, closed, down_since; /* ms */
-	uint64_t open_by;                    /* silence is not to be told before */
-	uint64_t serial;                     /* of its opening, among the world's */
+	uint64_t opened, down_since; /* ms */
+	uint64_t retried;            /* ms, the program wanted a try at once; 0 = never */
+	uint64_t open_by;            /* silence is not to be told before */
+	uint64_t serial;             /* of its opening, among the world's */
 	struct lease_view told;
-	bool link_changed; /* since it was closed */
-	bool late_change;  /* link or other things changed since: no strict bound for it */
+};
+
+/* natpmp_unmap() */
+struct unmap {
+	struct closing core;
+	struct unmap *next, **here;
+	unsigned slot, protocols;
+	uint64_t began, deadline; /* ms */
 };
 
 /* A place where the program holds now this, now that. */
@@ -71,6 +90,27 @@ struct slot {
 	uint16_t port;
 	natpmp_protocol protocol;
 	struct hold *hold;
+	bool unmapping;
+};
+
+/* What uses the client. */
+struct program {
+	bool vpn;
+	struct hold *holds;
+	struct unmap *unmaps;
+	size_t grants, calls; /* of all holds; blocking calls in progress */
+	size_t closing;       /* keys released, and not done with */
+	struct slot *slots;
+	size_t slot_count;
+	unsigned deleting_all;   /* protocols, explicitly */
+	unsigned probes;         /* who asks for the address, and for PCP */
+	unsigned busy_callbacks; /* permille of events in which the program does something */
+	uint64_t last_act;       /* ms, the program did something */
+	uint64_t asleep_until, wake_at;
+	uint64_t looked_at;     /* ms, the inbox was empty then */
+	uint64_t stall_planned; /* ms, since when it is known to stall */
+	uint64_t serial;        /* of openings and of series of sends */
+	uint64_t series;        /* the serial of the one in flight */
 };
 
 /* How packets fare, each way. */
@@ -84,6 +124,74 @@ struct link {
 	uint32_t own;
 };
 
+struct network {
+	struct weather weather, fair;
+	struct link links[LINKS];
+	unsigned link;   /* NO_LINK */
+	unsigned socket; /* of the client: the last link it had */
+	bool old_reachable;
+	unsigned hints; /* permille of lost packets that an ICMP hint comes back for */
+	struct event inbox[INBOX_MAX];
+	size_t inbox_count;
+	uint64_t inbox_at;
+};
+
+struct gateways {
+	struct model model[GATEWAYS];
+	struct model_slot *table[GATEWAYS];
+	unsigned silent, refuses,
+		mute;         /* how many disturbances say so; mute: hears, and does all */
+	unsigned slow;        /* the same: it takes 8 to 30 s over each request */
+	uint64_t handles_at;  /* ms, it is not done before with what it was sent */
+	unsigned squatters;   /* ports that others have for good */
+	unsigned trips;       /* permille of requests over which it restarts, table lost */
+	uint64_t restarted_at;   /* ms, the last restart that lost the table and the clock ... */
+	uint64_t slow_until;     /* ms, what was asked of a slow one has been answered */
+};
+
+/* What the client can know, other than of single mappings. */
+struct known {
+	struct key *keys[2]; /* by protocol, then internal port - PORT_BASE */
+	size_t key_count;
+	struct epoch_seen {
+		bool known;
+		int64_t seconds, at;
+	} epoch;
+	bool may_suspect;        /* a clock gave reason to, since the last reboot */
+	uint64_t must_suspect_at; /* ms, a clock showed a restart without a doubt; 0 = none did */
+	uint64_t forgot_at;      /* ms, of the core, as last seen */
+	unsigned addresses_seen; /* bits */
+	uint32_t address_last;   /* 0 = none */
+	bool address_open;       /* asked for, and not answered */
+	uint64_t address_asked, address_allowance;
+	bool heard; /* since it sent something */
+};
+
+/* How disturbed it all is. */
+struct troubles {
+	unsigned disturbances;
+	uint64_t calm_since;
+	uint64_t heard_at; /* ms, first packet heard since then; 0 = none */
+	bool was_given_up; /* the core took the gateway for silent when calm came */
+	size_t ignored;
+	uint64_t changed_at;  /* ms, what is no disturbance changed */
+	uint64_t clock_upset; /* ms, last time that a gateway's clock was not a true one */
+	unsigned clocks;      /* how many disturbances make it untrue */
+	/* of the flood that goes on */
+	bool flood_alone; /* nothing else disturbs */
+	uint64_t flood_began, flood_sent;
+	/* of the refusals that came to an end last */
+	uint64_t refusal_began, refusal_ended;
+	int32_t brief_result; /* -1: the port is closed */
+};
+
+struct counters {
+	uint64_t delays, delayed; /* recoveries, and the ms they waited for */
+	uint64_t sent, answered, refused, moves, events, steps, forged;
+	uint64_t hour_sent, hour_answered;
+	uint64_t ups, downs;
+};
+
 struct world {
 	uint64_t seed;
 	bool verbose;
@@ -94,69 +202,15 @@ struct world {
 	struct dice dice;
 	struct queue queue;
 	struct watch watch;
-
-	/* the client */
-	struct leases leases;
-	bool vpn;
-	struct hold *holds;
-	size_t halves, onces; /* of all holds; blocking calls in progress */
-	struct slot *slots;
-	size_t slot_count;
-	struct key *keys[2]; /* by protocol, then internal port - PORT_BASE */
-	size_t key_count;
-	struct event inbox[INBOX_MAX];
-	size_t inbox_count;
-	uint64_t inbox_at, asleep_until, wake_at;
-	uint64_t serial;         /* of series of sends and of openings */
-	uint64_t series;         /* the serial of the one in flight */
-	unsigned deleting_all;   /* protocols, explicitly */
-	unsigned busy_callbacks; /* permille of events in which the program does something */
-
-	/* the network */
-	struct weather weather, fair;
-	struct link links[LINKS];
-	unsigned link;   /* NO_LINK */
-	unsigned socket; /* of the client: the last link it had */
-	bool old_reachable;
-
-	/* the gateways */
-	struct model gateway[GATEWAYS];
-	struct model_slot *table[GATEWAYS];
-	unsigned silent, refuses,
-		mute;       /* how many disturbances say so; mute: hears, and does all */
-	unsigned squatters; /* ports that others have for good */
-	unsigned trips;     /* permille of requests over which it restarts, table lost */
-	unsigned hints;     /* permille of lost packets that an ICMP hint comes back for */
-
-	/* what the client can know */
-	struct epoch_seen {
-		bool known;
-		int64_t seconds, at;
-	} epoch;
-	unsigned addresses_seen; /* bits */
-	uint32_t address_last;   /* 0 = none */
-
-	/* how disturbed it is */
-	unsigned disturbances;
-	uint64_t calm_since;
-	uint64_t heard_at; /* ms, first packet heard since then; 0 = none */
-	bool was_given_up; /* the core took the gateway for silent when calm came */
-	size_t ignored;
-	uint64_t last_user;  /* ms, the program did something */
-	uint64_t changed_at; /* ms, what is no disturbance changed */
-
-	bool heard;                    /* since it sent something */
-	unsigned generations;          /* restarts shown, links */
-	uint64_t shown_at, recover_at; /* of a restart, of the recovery */
-	uint64_t address_asked, address_allowance;
-
 	struct digest digest; /* of what the client did */
 
-	/* counted */
-	uint64_t delays, delayed; /* recoveries, and the ms they waited for */
-	uint64_t sent, answered, refused, moves, events, steps;
-	uint64_t hour_sent, hour_answered;
-	uint64_t ups, downs;
+	struct client client;
+	struct program program;
+	struct network network;
+	struct gateways gateways;
+	struct known known;
+	struct troubles troubles;
+	struct counters counters;
 };
 
 /* Does not return. */
@@ -184,8 +238,9 @@ void world_run(struct world *w, uint64_t until);
 struct model *world_gateway(struct world *w, unsigned link);
 
 /* What the program does. NULL: the core said no. */
-struct hold *world_hold(struct world *w, unsigned slot, uint16_t suggested, uint32_t lifetime);
+struct hold *world_hold(struct world *w, unsigned slot, const struct wanted *wanted);
 void world_release(struct world *w, struct hold *hold);
+void world_retry(struct world *w, struct hold *hold);
 void world_map(struct world *w, unsigned slot, uint32_t lifetime, uint64_t deadline);
 /* Of this slot, or all of its protocol. */
 void world_unmap(struct world *w, unsigned slot, bool all, uint64_t deadline);
@@ -211,7 +266,9 @@ void plan_forge(struct world *w, struct event *event);
 
 /* --- truth.c --- */
 
-struct key *truth_key(struct world *w, unsigned opcode, uint16_t internal_port);
+struct key *truth_key(struct world *w, unsigned protocol, uint16_t internal_port);
+/* May a request about it still be answered? */
+bool truth_is_open(const struct world *w, const struct key *key);
 /* These bytes were sent by the client. */
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len);
 /* A request reaches the gateway; before the model sees it, and after. */
@@ -219,19 +276,24 @@ void truth_at_gateway(struct world *w, const struct event *event);
 void truth_answered(struct world *w, const struct event *request, const uint8_t *answer,
 		    size_t len);
 /* About to be given to the core. */
-void truth_received(struct world *w, const struct event *event);
+void truth_received(struct world *w, const struct event *event, uint64_t at_earliest);
 void truth_relinked(struct world *w, unsigned before, bool farewell);
+/* A gateway restarted; lost: its table and its clock. */
+void truth_restarted(struct world *w, bool lost);
 /* A disturbance begins or ends. */
 void truth_disturbed(struct world *w);
-void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes, size_t len);
+void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes);
 void truth_event(struct world *w, struct hold *hold, const struct lease_view *before);
-void truth_finished(struct world *w, struct hold *hold);
+/* The program wants it no more; is_owed: it is to be deleted. */
+void truth_let_go(struct world *w, struct hold *hold, bool is_owed);
 /* The core has done what was due. */
 void truth_settled(struct world *w);
 /* Is all well with this hold? */
 void truth_check(struct world *w, struct hold *hold);
 void truth_check_all(struct world *w);
 void truth_hour(struct world *w);
+/* A flood of forged packets begins, or is over. */
+void truth_flood(struct world *w, bool begins);
 /* All was released, some time ago. */
 void truth_nothing_left(struct world *w);
 /* ms until all who wait had their turn with a gateway that answers. */

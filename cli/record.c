@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+#include "record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "failure.h"
+#include "json.h"
+
+/* The directory, to be freed; NULL: this user has none. */
+static char *directory(void)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char *path;
+
+	if (!runtime || *runtime != '/' || asprintf(&path, "%s/natpmp", runtime) < 0)
+		return NULL;
+	return path;
+}
+
+/* ------------------------------------------------------------------ ours -- */
+
+void record_begin(struct record *record)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char *path = directory();
+
+	*record = (struct record){.fd = -1};
+	if (!path || (mkdir(path, 0700) < 0 && errno != EEXIST) ||
+	    asprintf(&record->path, "%s/%ld", path, (long)getpid()) < 0) {
+		record->path = NULL;
+	} else {
+		record->fd = open(record->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		/* Taken by a process of that number in another container. */
+		if (record->fd >= 0 && fcntl(record->fd, F_SETLK, &lock) < 0) {
+			close(record->fd);
+			record->fd = -1;
+		}
+	}
+	free(path);
+}
+
+static const char *or_none(const char *text)
+{
+	return *text ? text : "-";
+}
+
+void record_write(struct record *record, const struct record_line *lines, size_t count)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = record->fd < 0 ? NULL : open_memstream(&text, &size);
+
+	if (!out)
+		return;
+	for (const struct record_line *line = lines; line < lines + count; line++) {
+		const natpmp_mapping *mapping = &line->mapping;
+
+		fprintf(out, "%d %u %s %u %s %s %d %lld %lld\n", mapping->protocol,
+			mapping->internal_port, or_none(mapping->internal_address),
+			mapping->external_port, or_none(mapping->external_address),
+			or_none(line->gateway), line->up, (long long)line->since,
+			(long long)line->until);
+	}
+	if (fclose(out) == 0 && (!record->text || strcmp(text, record->text) != 0)) {
+		if (ftruncate(record->fd, 0) == 0)
+			(void)!pwrite(record->fd, text, size, 0);
+		free(record->text);
+		record->text = text;
+		return;
+	}
+	free(text);
+}
+
+void record_end(struct record *record)
+{
+	if (record->fd >= 0) {
+		unlink(record->path);
+		close(record->fd);
+	}
+	free(record->path);
+	free(record->text);
+}
+
+/* ----------------------------------------------------------- those there -- */
+
+typedef void each_line(const struct record_line *line, long pid, void *arg);
+
+static void unless_none(char *text)
+{
+	if (!strcmp(text, "-"))
+		*text = '\0';
+}
+
+/* -1: not one of ours. */
+static int read_line(const char *text, struct record_line *line)
+{
+	natpmp_mapping *mapping = &line->mapping;
+	long long since, until;
+	unsigned protocol, internal, external;
+	int up;
+
+	memset(line, 0, sizeof(*line));
+	if (sscanf(text, "%1u %5u %45s %5u %45s %45s %1d %20lld %20lld", &protocol, &internal,
+		   mapping->internal_address, &external, mapping->external_address, line->gateway,
+		   &up, &since, &until) != 9 ||
+	    !protocol_name((natpmp_protocol)protocol) || internal > 65535 || external > 65535)
+		return -1;
+	mapping->protocol = (natpmp_protocol)protocol;
+	mapping->internal_port = (uint16_t)internal;
+	mapping->external_port = (uint16_t)external;
+	unless_none(mapping->internal_address);
+	unless_none(mapping->external_address);
+	unless_none(line->gateway);
+	line->up = up;
+	line->since = (time_t)since;
+	line->until = (time_t)until;
+	return 0;
+}
+
+static void read_file(int where, const char *name, each_line *each, void *arg)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = openat(where, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	FILE *in = fd < 0 ? NULL : fdopen(fd, "r");
+	struct record_line line;
+	char text[400];
+
+	if (!in) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK) {
+		if (fgetc(in) != EOF) /* else its writer is about to lock it */
+			unlinkat(where, name, 0);
+	} else {
+		while (fgets(text, sizeof(text), in)) {
+			if (read_line(text, &line) == 0)
+				each(&line, strtol(name, NULL, 10), arg);
+		}
+	}
+	fclose(in);
+}
+
+/* -1: there is no directory to look into. */
+static int read_all(each_line *each, void *arg)
+{
+	char *path = directory();
+	DIR *found = path ? opendir(path) : NULL;
+	char own[24];
+	int status = path ? 0 : -1;
+
+	snprintf(own, sizeof(own), "%ld", (long)getpid());
+	for (struct dirent *entry; found && (entry = readdir(found));) {
+		if (!entry->d_name[strspn(entry->d_name, "0123456789")] &&
+		    strcmp(entry->d_name, own) != 0)
+			read_file(dirfd(found), entry->d_name, each, arg);
+	}
+	if (found)
+		closedir(found);
+	free(path);
+	return status;
+}
+
+struct warning {
+	const struct record_line *ours;
+	struct output *output;
+};
+
+static void warn(const struct record_line *line, long pid, void *arg)
+{
+	const struct warning *warning = arg;
+	const struct record_line *ours = warning->ours;
+	char name[OUTPUT_NAME_LEN];
+
+	if (line->mapping.internal_port == ours->mapping.internal_port &&
+	    line->mapping.protocol & ours->mapping.protocol &&
+	    !strcmp(line->gateway, ours->gateway))
+		output_note(warning->output,
+			    "%s is kept open by another natpmp (process %ld), too: the first of "
+			    "the two that ends closes it for both",
+			    output_name(&ours->mapping, name), pid);
+}
+
+void record_warn(const struct record_line *line, struct output *output)
+{
+	struct warning warning = {line, output};
+
+	if (line->mapping.internal_port)
+		(void)read_all(warn, &warning);
+}
+
+/* ------------------------------------------------------------- --status -- */
+
+struct listing {
+	struct output *output;
+	unsigned count;
+};
+
+static const char *clock_text(time_t when, char text[24])
+{
+	struct tm local;
+
+	if (!when || !localtime_r(&when, &local) ||
+	    !strftime(text, 24, "%Y-%m-%d %H:%M:%S", &local))
+		return "-";
+	return text;
+}
+
+static void show_json(struct output *output, const struct record_line *line, long pid)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return;
+	json_begin(out, "status", time(NULL));
+	json_mapping(out, &line->mapping);
+	json_string(out, "gateway", line->gateway);
+	json_bool(out, "up", line->up);
+	json_time(out, "since", line->since);
+	json_time(out, "expires", line->until);
+	json_number(out, "process", (unsigned long)pid);
+	json_end(out);
+	if (fclose(out) == 0)
+		output_text(output, text);
+	free(text);
+}
+
+static void show(const struct record_line *line, long pid, void *arg)
+{
+	struct listing *listing = arg;
+	const natpmp_mapping *mapping = &line->mapping;
+	char text[320], port[8], since[24], until[24];
+
+	listing->count++;
+	if (listing->output->options->json) {
+		show_json(listing->output, line, pid);
+		return;
+	}
+	snprintf(port, sizeof(port), "%u", mapping->external_port);
+	snprintf(text, sizeof(text), "%s:%s -> %s:%u %s %s, since %s, until %s, process %ld\n",
+		 output_address(mapping), mapping->external_port ? port : "-",
+		 or_none(mapping->internal_address), mapping->internal_port,
+		 protocol_name(mapping->protocol), line->up ? "up" : "down",
+		 clock_text(line->since, since), clock_text(line->until, until), pid);
+	output_text(listing->output, text);
+}
+
+int record_show(struct output *output)
+{
+	struct listing listing = {output, 0};
+
+	if (read_all(show, &listing) < 0) {
+		output_error(output, "XDG_RUNTIME_DIR is not set, so nothing is known of other "
+				     "natpmp; set it, and start them with it");
+		return STATUS_OTHER;
+	}
+	if (!listing.count)
+		output_note(output, "no natpmp of yours keeps a port open now");
+	return STATUS_DONE;
+}

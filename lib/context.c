@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include "context.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/address.h"
+#include "core/natpmp.h"
+#include "drive.h"
+#include "link.h"
+#include "os/clock.h"
+#include "os/port.h"
+#include "os/process.h"
+
+enum {
+	LOG_LINE = 160,
+	LOG_BYTES = 24,
+	PICKS_MAX = 16,         /* ports of the system's choice, before we look in order */
+	FIRST_USER_PORT = 1024, /* those below are for services of the system */
+};
+
+int context_enter(natpmp_ctx *ctx, int *cancel)
+{
+	if (ctx->generation != process_generation())
+		return NATPMP_E_FORKED;
+	/* Sending, closing and logging are cancellation points: none may leave the lock behind. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, cancel);
+	pthread_mutex_lock(&ctx->mutex);
+	return NATPMP_OK;
+}
+
+void context_leave(natpmp_ctx *ctx, int cancel)
+{
+	pthread_mutex_unlock(&ctx->mutex);
+	pthread_setcancelstate(cancel, &cancel);
+}
+
+/* --- the log --- */
+
+void context_log(natpmp_ctx *ctx, const char *format, ...)
+{
+	char line[LOG_LINE];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	ctx->log(ctx->log_arg, line);
+}
+
+void context_log_bytes(natpmp_ctx *ctx, const char *what, const uint8_t *bytes, size_t len)
+{
+	char hex[3 * LOG_BYTES + 1] = "";
+
+	if (!ctx->log)
+		return;
+	for (size_t i = 0; i < len && i < LOG_BYTES; i++)
+		snprintf(hex + 3 * i, 4, " %02x", bytes[i]);
+	LOG(ctx, "%s, %zu bytes:%s%s", what, len, hex, len > LOG_BYTES ? " .." : "");
+}
+
+/* --- leases --- */
+
+bool context_accepts(const natpmp_ctx *ctx, const natpmp_mapping *wanted)
+{
+	static const uint32_t none[sizeof(wanted->reserved) / sizeof(wanted->reserved[0])];
+	const unsigned all_flags = NATPMP_ANY_PORT | NATPMP_EXACT_PORT;
+	unsigned protocol = wanted ? (unsigned)wanted->protocol : 0;
+
+	if (!ctx || protocol < NATPMP_UDP || protocol > NATPMP_TCP_UDP ||
+	    memcmp(wanted->reserved, none, sizeof(none)) != 0)
+		return false;
+	if (wanted->flags & ~all_flags || wanted->flags == all_flags ||
+	    (wanted->flags == NATPMP_ANY_PORT && wanted->external_port))
+		return false;
+	return !ctx->client.is_vpn || (!wanted->internal_port && !wanted->flags);
+}
+
+/* The next port after that one that is free to bind, and that this context does not hold. */
+static int look_for_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *port)
+{
+	for (unsigned tries = FIRST_USER_PORT; tries <= UINT16_MAX; tries++) {
+		*port = *port < UINT16_MAX ? (uint16_t)(*port + 1) : FIRST_USER_PORT;
+		if (client_is_held(&ctx->client, protocol, *port))
+			continue;
+		if (port_try(protocol & NATPMP_TCP, protocol & NATPMP_UDP, *port) == OS_OK)
+			return NATPMP_OK;
+		if (errno)
+			return NATPMP_E_SYSTEM;
+	}
+	return NATPMP_E_NO_PORT;
+}
+
+/* The system chooses from the ports that are free to bind; where this context holds most of
+ * those, look for another one beside its choice. */
+static int pick_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *port)
+{
+	for (int picks = 0; picks < PICKS_MAX; picks++) {
+		if (port_pick(protocol & NATPMP_TCP, protocol & NATPMP_UDP, port) != OS_OK)
+			return errno ? NATPMP_E_SYSTEM : NATPMP_E_NO_PORT;
+		if (!client_is_held(&ctx->client, protocol, *port))
+			return NATPMP_OK;
+	}
+	return look_for_port(ctx, protocol, port);
+}
+
+static struct wanted read_wanted(const natpmp_mapping *mapping, duration patience, bool is_awaited)
+{
+	uint16_t suggested =
+		mapping->external_port ? mapping->external_port : mapping->internal_port;
+	uint32_t lifetime = mapping->lifetime ? mapping->lifetime : NATPMP_LIFETIME;
+
+	return (struct wanted){
+		.protocol = mapping->protocol,
+		.internal_port = mapping->internal_port,
+		.suggested_port = mapping->flags & NATPMP_ANY_PORT ? 0 : suggested,
+		/* What is longer is taken for negative by some gateways. */
+		.lifetime = lifetime < INT32_MAX ? lifetime : INT32_MAX,
+		.is_exact = mapping->flags & NATPMP_EXACT_PORT,
+		.is_awaited = is_awaited,
+		.patience = patience,
+	};
+}
+
+static int hold_mapping(natpmp_ctx *ctx, const natpmp_mapping *mapping, duration patience,
+			bool is_awaited, natpmp_lease *lease)
+{
+	struct wanted wanted = read_wanted(mapping, patience, is_awaited);
+
+	lease->ctx = ctx;
+	lease->wanted_external_port = mapping->external_port;
+	lease->flags = (uint8_t)mapping->flags;
+	return client_hold(&ctx->client, &lease->core, &wanted, clock_ms());
+}
+
+int context_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, duration patience, bool is_awaited,
+		 natpmp_lease **lease)
+{
+	natpmp_mapping mapping = *wanted;
+	int status = NATPMP_OK;
+
+	*lease = NULL;
+	if (!mapping.internal_port && !ctx->client.is_vpn)
+		status = pick_port(ctx, mapping.protocol, &mapping.internal_port);
+	if (status)
+		return status;
+	natpmp_lease *made = calloc(1, sizeof(*made));
+	if (!made)
+		return NATPMP_E_NO_MEMORY;
+	status = hold_mapping(ctx, &mapping, patience, is_awaited, made);
+	if (status) {
+		free(made);
+		return status;
+	}
+	*lease = made;
+	return NATPMP_OK;
+}
+
+/* What is to be closed: the keys outlive the lease. */
+struct keys {
+	unsigned protocol;
+	uint16_t internal_port;
+};
+
+static unsigned protocol_of(const struct lease *core)
+{
+	unsigned protocol = 0;
+
+	for (unsigned i = 0; i < core->count; i++)
+		protocol |= core->grants[i]->question.message.protocol;
+	return protocol;
+}
+
+static bool is_closed(natpmp_ctx *ctx, void *arg)
+{
+	const struct keys *keys = arg;
+
+	return client_is_closed(&ctx->client, keys->protocol, keys->internal_port) ||
+	       gateway_is_away(&ctx->client.gateway) || ctx->link.status != NATPMP_OK;
+}
+
+void context_close(natpmp_lease *lease)
+{
+	natpmp_ctx *ctx = lease->ctx;
+	struct keys keys = {protocol_of(&lease->core), lease->core.internal_port};
+	instant now = clock_ms();
+
+	client_release(&ctx->client, &lease->core, now);
+	free(lease);
+	drive_wait(ctx, is_closed, &keys, now + CLOSE_MS);
+}
+
+void context_leave_lease(natpmp_lease *lease)
+{
+	natpmp_ctx *ctx = lease->ctx;
+
+	client_leave(&ctx->client, &lease->core, clock_ms());
+	free(lease);
+	drive_pump(ctx);
+}
+
+int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
+{
+	const struct lease *core = &lease->core;
+	const natpmp_ctx *ctx = lease->ctx;
+	const struct grant *first = core->grants[0];
+
+	if (!lease_is_in_force(core, &ctx->client.gateway))
+		return lease_excuse(core, &ctx->client.gateway);
+	mapping->internal_port = core->internal_port ? core->internal_port : first->external_port;
+	mapping->external_port = first->external_port;
+	mapping->lifetime = lease_lifetime(core);
+	address_print(ctx->client.gateway.own_address, mapping->internal_address);
+	address_print(ctx->client.external.address, mapping->external_address);
+	return NATPMP_OK;
+}
+
+/* When the next try comes, ms from now. */
+static uint64_t retry_in(const struct lease *core, instant now)
+{
+	instant at = core->moves.next_at;
+
+	for (unsigned i = 0; i < core->count; i++) {
+		const struct grant *grant = core->grants[i];
+		if (grant->question.state != QUESTION_IDLE)
+			return 0;
+		at = earlier(at, grant->act_at);
+	}
+	return at == NEVER ? UINT64_MAX : at > now ? at - now : 0;
+}
+
+static uint64_t expires_in(const struct lease *core, instant now)
+{
+	instant at = NEVER;
+
+	for (unsigned i = 0; i < core->count; i++)
+		at = earlier(at, core->grants[i]->expires_at);
+	return at > now ? at - now : 0;
+}
+
+void context_state(natpmp_lease *lease, const struct lease_view *view, natpmp_state *state)
+{
+	const struct lease *core = &lease->core;
+	natpmp_mapping *mapping = &state->mapping;
+	instant now = clock_ms();
+
+	*state = (natpmp_state){.status = view->status, .failures = view->failures};
+	for (unsigned i = 0; i < core->count && !state->result; i++)
+		state->result = core->grants[i]->retries.result;
+	if (view->status == NATPMP_OK)
+		state->expires_in = expires_in(core, now);
+	else
+		state->retry_in = retry_in(core, now);
+	mapping->protocol = (natpmp_protocol)protocol_of(core);
+	mapping->flags = lease->flags;
+	mapping->internal_port = core->internal_port;
+	mapping->external_port = lease->wanted_external_port;
+	mapping->lifetime = core->lifetime;
+	if (!view->external_port)
+		return;
+	mapping->internal_port = view->internal_port;
+	mapping->external_port = view->external_port;
+	mapping->lifetime = view->lifetime;
+	address_print(view->internal_address, mapping->internal_address);
+	address_print(view->external_address, mapping->external_address);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A blocking call on a context where nothing is held, and nobody waits by natpmp_fd(), sleeps on
+ * the sockets themselves: that costs no system call beyond the sleep. If it takes longer than
+ * SHORT_SLEEP, or something is held, the waiter is opened, which others can wake up.
+ *
+ * The request socket is read before any time is acted on: what waits in it may be the answer whose
+ * silence would be told. A datagram is as old as the last moment when the socket was seen to be
+ * empty.
+ */
+#include "drive.h"
+
+#include "core/address.h"
+#include "link.h"
+#include "notify.h"
+#include "os/clock.h"
+
+enum {
+	SHORT_SLEEP = 250,    /* ms */
+	BATCHES_MAX = 8,      /* batches read at a time, so that a flood starves nobody */
+	OUTPUT_DELAY_MAX = 1000, /* ms; a flood does not keep us from sending for longer */
+	UNLOOKED_MAX = 16,    /* calls, before routes and announcements are looked at anyway */
+};
+
+void drive_init(struct drive *drive)
+{
+	*drive = (struct drive){0};
+	list_init(&drive->waiting);
+}
+
+/* --- bytes --- */
+
+static void send_bytes(natpmp_ctx *ctx, const uint8_t *bytes, size_t len)
+{
+	bool is_sent = udp_send(&ctx->link.request, bytes, len);
+
+	context_log_bytes(ctx, is_sent ? "sent" : "not sent, by this host's firewall", bytes, len);
+	ctx->sent_us = clock_us();
+	if (!is_sent)
+		client_on_bounce(&ctx->client, clock_ms(), bytes, len, NATPMP_E_FIREWALL);
+}
+
+static void take_datagram(natpmp_ctx *ctx, const struct datagram *datagram, instant now)
+{
+	struct client *client = &ctx->client;
+	unsigned answers = client->external.answers;
+	char from[NATPMP_ADDRESS_LEN];
+
+	switch (datagram->kind) {
+	case UDP_DATAGRAM:
+		context_log_bytes(ctx, "received", datagram->bytes, datagram->len);
+		client_on_packet(client, ctx->drive.empty_at, now, datagram->bytes, datagram->len);
+		if (client->external.answers != answers)
+			ctx->round_trip_us = clock_us() - ctx->sent_us;
+		break;
+	case UDP_STRANGER:
+		address_print(datagram->from, from);
+		LOG(ctx, "ignored, for it came from %s port %u", from, datagram->from_port);
+		break;
+	case UDP_REFUSED:
+		context_log_bytes(ctx, "refused", datagram->bytes, datagram->len);
+		client_on_bounce(client, now, datagram->bytes, datagram->len, NATPMP_E_REFUSED);
+		break;
+	case UDP_UNREACHABLE:
+		context_log_bytes(ctx, "unreachable", datagram->bytes, datagram->len);
+		client_on_bounce(client, now, datagram->bytes, datagram->len,
+				 NATPMP_E_UNREACHABLE);
+		break;
+	case UDP_BLOCKED:
+		context_log_bytes(ctx, "blocked by this host", datagram->bytes, datagram->len);
+		client_on_bounce(client, now, datagram->bytes, datagram->len, NATPMP_E_FIREWALL);
+		break;
+	}
+}
+
+/* Read the request socket. How many datagrams came; is_drained: nothing more was there. */
+static size_t take_answers(natpmp_ctx *ctx, bool *is_drained)
+{
+	struct datagram batch[UDP_BATCH];
+	size_t all = 0, count = 0;
+
+	*is_drained = true;
+	for (int i = 0; i < BATCHES_MAX && ctx->link.request.handle != NO_HANDLE; i++) {
+		instant now = clock_ms();
+
+		count = udp_receive(&ctx->link.request, batch);
+		for (size_t n = 0; n < count; n++)
+			take_datagram(ctx, &batch[n], now);
+		all += count;
+		if (count < UDP_BATCH) {
+			ctx->drive.empty_at = now;
+			return all;
+		}
+	}
+	*is_drained = count < UDP_BATCH;
+	return all;
+}
+
+static void take_announcement(natpmp_ctx *ctx, const struct datagram *datagram, instant now)
+{
+	const struct route *route = &ctx->link.route;
+	bool is_there = !route->index || datagram->interface == route->index;
+
+	/* Not of our gateway: MUST be discarded (RFC 6886 section 3.2.1). */
+	if (ctx->link.status != NATPMP_OK || datagram->from != route->gateway || !is_there)
+		return;
+	context_log_bytes(ctx, "announced", datagram->bytes, datagram->len);
+	client_on_announcement(&ctx->client, ctx->drive.groups_empty_at, now, datagram->bytes,
+			       datagram->len);
+}
+
+static void take_announcements(natpmp_ctx *ctx)
+{
+	struct datagram batch[UDP_BATCH];
+	instant now = clock_ms();
+	bool is_drained = true;
+
+	for (unsigned i = 0; i < GROUPS; i++)
+		for (int n = 0; n < BATCHES_MAX && ctx->link.groups[i] != NO_HANDLE; n++) {
+			size_t count = udp_receive_group(ctx->link.groups[i], batch);
+
+			for (size_t k = 0; k < count; k++)
+				take_announcement(ctx, &batch[k], now);
+			if (count < UDP_BATCH)
+				break;
+			is_drained &= n + 1 < BATCHES_MAX;
+		}
+	if (is_drained)
+		ctx->drive.groups_empty_at = now;
+}
+
+/* --- time --- */
+
+instant drive_next_deadline(natpmp_ctx *ctx)
+{
+	instant at = client_next_deadline(&ctx->client, clock_ms());
+
+	if (client_has_events(&ctx->client))
+		return 0;
+	at = earlier(at, link_next_deadline(ctx));
+	at = earlier(at, notify_next_deadline(ctx));
+	for (struct list *node = ctx->drive.waiting.next; node != &ctx->drive.waiting;
+	     node = node->next) {
+		const struct waiting *waiting = container_of(node, struct waiting, list);
+		if (!waiting->is_over)
+			at = earlier(at, waiting->deadline);
+	}
+	return at;
+}
+
+/* A loop that knows no time-outs is told by the descriptor. */
+static void arm_timer(natpmp_ctx *ctx)
+{
+	if (ctx->waiter.handle != NO_HANDLE && ctx->drive.needs_timer)
+		(void)waiter_arm(&ctx->waiter, drive_next_deadline(ctx));
+}
+
+/* Those who sleep were told to look at some time. If that is too late by now, wake them up. */
+static void wake_sleepers(natpmp_ctx *ctx)
+{
+	const struct drive *drive = &ctx->drive;
+	bool may_be_late = drive->is_driven || drive->loop_told;
+
+	if (!may_be_late || ctx->waiter.handle == NO_HANDLE)
+		return;
+	instant at = drive_next_deadline(ctx);
+	if ((drive->is_driven && at < drive->driver_told) || at < drive->loop_told)
+		waiter_wake(&ctx->waiter);
+}
+
+void drive_pump(natpmp_ctx *ctx)
+{
+	uint8_t bytes[REQUEST_MAX];
+	size_t len;
+
+	while ((len = client_output(&ctx->client, clock_ms(), bytes)) > 0)
+		send_bytes(ctx, bytes, len);
+	ctx->drive.sent_at = clock_ms();
+	if (ctx->link.is_watched && client_is_empty(&ctx->client) && !ctx->watch.on_change)
+		link_unwatch(ctx);
+	arm_timer(ctx);
+	wake_sleepers(ctx);
+}
+
+static void tell_events(natpmp_ctx *ctx)
+{
+	struct lease_view before;
+	struct lease *core;
+	size_t count = ctx->client.holds; /* what callbacks cause is for the next time */
+
+	ctx->drive.in_callback = true;
+	while (count-- && (core = client_event(&ctx->client, &before))) {
+		natpmp_lease *lease = container_of(core, natpmp_lease, core);
+		natpmp_state was, is;
+
+		if (!lease->on_event)
+			continue;
+		context_state(lease, &before, &was);
+		context_state(lease, &core->told, &is);
+		lease->on_event(lease, &was, &is, lease->arg);
+	}
+	ctx->drive.in_callback = false;
+}
+
+/* Let the threads go on whose wait is over. One of them may be the driver, who sleeps elsewhere:
+ * this was called by a program's loop then. */
+static void wake_waiting(natpmp_ctx *ctx)
+{
+	instant now = clock_ms();
+	bool is_any_over = false;
+
+	for (struct list *node = ctx->drive.waiting.next; node != &ctx->drive.waiting;
+	     node = node->next) {
+		struct waiting *waiting = container_of(node, struct waiting, list);
+		if (waiting->is_over)
+			continue;
+		waiting->is_over = waiting->is_done(ctx, waiting->arg) || waiting->deadline <= now;
+		if (waiting->is_over)
+			pthread_cond_signal(&waiting->over);
+		is_any_over |= waiting->is_over;
+	}
+	if (is_any_over && ctx->drive.is_driven && ctx->waiter.handle != NO_HANDLE)
+		waiter_wake(&ctx->waiter);
+}
+
+void drive_wake(natpmp_ctx *ctx)
+{
+	wake_waiting(ctx);
+}
+
+/* Why was this called? If it was for an answer or the time, there is no need to look at the rest;
+ * but not for long. */
+static void look_around(natpmp_ctx *ctx, bool is_explained)
+{
+	if (is_explained && ctx->drive.unlooked++ < UNLOOKED_MAX)
+		return;
+	ctx->drive.unlooked = 0;
+	if (ctx->waiter.handle != NO_HANDLE)
+		waiter_rest(&ctx->waiter);
+	link_process(ctx);
+	take_announcements(ctx);
+}
+
+void drive_process(natpmp_ctx *ctx)
+{
+	bool is_drained;
+	size_t count = take_answers(ctx, &is_drained);
+	instant now = clock_ms();
+	bool is_due = client_next_deadline(&ctx->client, now) <= now;
+
+	look_around(ctx, count || is_due);
+	if (is_drained || now - ctx->drive.sent_at >= OUTPUT_DELAY_MAX)
+		drive_pump(ctx);
+	if (client_has_events(&ctx->client)) {
+		tell_events(ctx);
+		drive_pump(ctx);
+	}
+	notify_process(ctx);
+	wake_waiting(ctx);
+}
+
+/* --- waiting --- */
+
+enum os_status drive_open_waiter(natpmp_ctx *ctx)
+{
+	const struct link *link = &ctx->link;
+	const os_handle handles[] = {link->request.handle, link->routes.handle, link->groups[0],
+				     link->groups[1]};
+
+	if (ctx->waiter.handle != NO_HANDLE)
+		return OS_OK;
+	if (waiter_open(&ctx->waiter) != OS_OK)
+		return OS_FAILED;
+	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
+		if (handles[i] != NO_HANDLE && waiter_add(&ctx->waiter, handles[i]) != OS_OK) {
+			waiter_close(&ctx->waiter);
+			return OS_FAILED;
+		}
+	return OS_OK;
+}
+
+static duration time_until(instant at)
+{
+	instant now = clock_ms();
+
+	return at == NEVER ? NEVER : at > now ? at - now : 0;
+}
+
+/* Sleep with the lock open. False: nothing came in a short sleep. */
+static bool sleep_unlocked(natpmp_ctx *ctx, instant at)
+{
+	const struct link *link = &ctx->link;
+	bool has_waiter = ctx->waiter.handle != NO_HANDLE;
+	const os_handle handles[WAIT_MAX] = {
+		has_waiter ? ctx->waiter.handle : link->request.handle, link->routes.handle};
+	size_t count = !has_waiter && link->routes.handle != NO_HANDLE ? 2 : 1;
+	duration ms = time_until(at);
+
+	if (!has_waiter)
+		ms = earlier(ms, SHORT_SLEEP);
+	ctx->drive.is_driven = true;
+	ctx->drive.driver_told = at;
+	pthread_mutex_unlock(&ctx->mutex);
+	bool came = waiter_sleep(handles, count, ms);
+	pthread_mutex_lock(&ctx->mutex);
+	ctx->drive.is_driven = false;
+	return came || has_waiter;
+}
+
+static void drive_on(natpmp_ctx *ctx)
+{
+	if (ctx->link.is_watched || ctx->drive.has_loop)
+		(void)drive_open_waiter(ctx); /* without it, short sleeps have to do */
+	if (!sleep_unlocked(ctx, drive_next_deadline(ctx))) {
+		link_listen(ctx);
+		(void)drive_open_waiter(ctx);
+	}
+	drive_process(ctx);
+}
+
+/* Another thread that waits takes over. */
+static void hand_over(natpmp_ctx *ctx)
+{
+	if (!ctx->drive.is_driven && !list_is_empty(&ctx->drive.waiting))
+		pthread_cond_signal(
+			&container_of(ctx->drive.waiting.next, struct waiting, list)->over);
+}
+
+bool drive_wait(natpmp_ctx *ctx, bool (*is_done)(natpmp_ctx *ctx, void *arg), void *arg,
+		instant deadline)
+{
+	struct waiting here = {.is_done = is_done, .arg = arg, .deadline = deadline};
+	bool is_over;
+
+	pthread_cond_init(&here.over, NULL);
+	list_append(&ctx->drive.waiting, &here.list);
+	drive_pump(ctx);
+	while (!(is_over = is_done(ctx, arg)) && clock_ms() < deadline) {
+		here.is_over = false;
+		if (ctx->drive.is_driven)
+			pthread_cond_wait(&here.over, &ctx->mutex);
+		else
+			drive_on(ctx);
+	}
+	list_remove(&here.list);
+	pthread_cond_destroy(&here.over);
+	drive_pump(ctx);
+	hand_over(ctx);
+	return is_over;
+}

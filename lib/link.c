@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The link is looked up by the kernel's own decision: for a named gateway the way to it, else the
+ * way to the internet and its next hop. A context whose gateway is named is first linked by
+ * connecting a socket, without that question; from the second call on, or once a call takes long,
+ * it listens to changes of routes, and asks again only after some.
+ *
+ *   status PENDING   not looked up so far
+ *   status OK        the request socket is open
+ *   anything else    why there is no gateway to ask; the old socket stays open, so that a farewell
+ *                    can be said to the old gateway when another one is found
+ */
+#include "link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/address.h"
+#include "os/clock.h"
+
+/* Announcements: RFC 6886 section 3.2.1. Drafts before 2008 had port 5351, and some servers still
+ * announce only there. */
+#define ALL_HOSTS 0xe0000001U /* 224.0.0.1 */
+static const uint16_t group_ports[GROUPS] = {5350, 5351};
+
+/* A root name server. The way to it is the way to the internet; nothing is ever sent there. */
+#define FAR_AWAY 0xc6290004U /* 198.41.0.4 */
+
+enum {
+	RETRY_DELAY = 5000,          /* ms, after a failure of this machine */
+	BLIND_DELAY = 60000,         /* ms between looks, where routes cannot be watched */
+	GROUPS_RETRY_DELAY = 300000, /* ms, while somebody else has the announcement port */
+};
+
+void link_init(struct link *link)
+{
+	*link = (struct link){
+		.status = NATPMP_PENDING,
+		.request.handle = NO_HANDLE,
+		.routes.handle = NO_HANDLE,
+		.groups = {NO_HANDLE, NO_HANDLE},
+		.retry_at = NEVER,
+		.groups_retry_at = NEVER,
+	};
+}
+
+static int status_of(const struct link *link, enum os_status status)
+{
+	switch (status) {
+	case OS_OK:
+		return NATPMP_OK;
+	case OS_NO_ROUTE:
+		return link->named_gateway ? NATPMP_E_NO_ROUTE : NATPMP_E_NO_GATEWAY;
+	case OS_NO_INTERFACE:
+		return NATPMP_E_NO_INTERFACE;
+	case OS_NOT_OURS:
+		return NATPMP_E_ADDRESS;
+	case OS_DENIED:
+		return NATPMP_E_NETLINK;
+	case OS_NO_MEMORY:
+		return NATPMP_E_NO_MEMORY;
+	case OS_FAILED:
+		break;
+	}
+	return NATPMP_E_SYSTEM;
+}
+
+static const char *interface_of(const struct link *link)
+{
+	return link->interface[0] ? link->interface : NULL;
+}
+
+/* --- handles --- */
+
+static void remove_handle(natpmp_ctx *ctx, os_handle handle)
+{
+	if (ctx->waiter.handle != NO_HANDLE && handle != NO_HANDLE)
+		waiter_remove(&ctx->waiter, handle);
+}
+
+static enum os_status add_handle(natpmp_ctx *ctx, os_handle handle)
+{
+	if (ctx->waiter.handle == NO_HANDLE)
+		return OS_OK; /* all are added when it is opened */
+	return waiter_add(&ctx->waiter, handle);
+}
+
+static void close_request(natpmp_ctx *ctx)
+{
+	remove_handle(ctx, ctx->link.request.handle);
+	udp_close(&ctx->link.request);
+}
+
+static void close_routes(natpmp_ctx *ctx)
+{
+	remove_handle(ctx, ctx->link.routes.handle);
+	routes_close(&ctx->link.routes);
+}
+
+static void close_group(natpmp_ctx *ctx, unsigned i)
+{
+	struct udp group = {.handle = ctx->link.groups[i]};
+
+	remove_handle(ctx, group.handle);
+	udp_close(&group);
+	ctx->link.groups[i] = NO_HANDLE;
+}
+
+void link_close(natpmp_ctx *ctx)
+{
+	close_request(ctx);
+	close_routes(ctx);
+	for (unsigned i = 0; i < GROUPS; i++)
+		close_group(ctx, i);
+}
+
+/* The conversation about routes is open, or routes_are_denied, or a failure. */
+static enum os_status open_routes(natpmp_ctx *ctx)
+{
+	struct link *link = &ctx->link;
+	enum os_status status = OS_OK;
+
+	if (link->routes.handle != NO_HANDLE)
+		return OS_OK;
+	status = routes_open(&link->routes);
+	if (status == OS_OK && add_handle(ctx, link->routes.handle) != OS_OK) {
+		routes_close(&link->routes);
+		status = OS_FAILED;
+	}
+	if (status == OS_DENIED && !link->routes_are_denied)
+		LOG(ctx, "changes of routes are not noticed: %s", strerror(errno));
+	link->routes_are_denied = status == OS_DENIED;
+	return status;
+}
+
+static void open_groups(natpmp_ctx *ctx)
+{
+	struct link *link = &ctx->link;
+	bool was_retried = link->groups_retry_at != NEVER;
+
+	link->groups_retry_at = NEVER;
+	for (unsigned i = 0; i < GROUPS; i++) {
+		if (link->groups[i] != NO_HANDLE)
+			continue;
+		if (udp_open_group(&link->groups[i], ALL_HOSTS, group_ports[i]) == OS_OK &&
+		    add_handle(ctx, link->groups[i]) == OS_OK)
+			continue;
+		if (!was_retried)
+			LOG(ctx, "announcements to port %u are not heard: %s", group_ports[i],
+			    strerror(errno));
+		close_group(ctx, i);
+		link->groups_retry_at = clock_ms() + GROUPS_RETRY_DELAY;
+	}
+}
+
+/* --- looking --- */
+
+/* Without asking for the route: from which own address would a socket send? */
+static enum os_status find_blindly(const struct link *link, uint32_t destination,
+				   struct route *route)
+{
+	struct udp probe;
+	enum os_status status = udp_open(&probe, destination, link->port, link->named_source,
+					 interface_of(link));
+
+	if (status == OS_OK)
+		route->source = probe.own;
+	udp_close(&probe);
+	return status;
+}
+
+int link_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway)
+{
+	struct link *link = &ctx->link;
+	uint32_t destination = link->named_gateway ? link->named_gateway : FAR_AWAY;
+	enum os_status status = open_routes(ctx);
+
+	*route = (struct route){0};
+	*gateway = link->named_gateway;
+	if (status == OS_DENIED && link->named_gateway)
+		return status_of(link, find_blindly(link, destination, route));
+	if (status == OS_OK)
+		status = routes_ask(&link->routes, destination, interface_of(link),
+				    link->named_source, route);
+	/* The kernel says the same of a source that is not this host's. */
+	if (status == OS_NO_ROUTE && link->named_source &&
+	    find_blindly(link, destination, route) == OS_NOT_OURS)
+		status = OS_NOT_OURS;
+	if (status != OS_OK)
+		return status_of(link, status);
+	if (!*gateway)
+		*gateway = route->gateway;
+	if (*gateway)
+		return NATPMP_OK;
+	/* For a named interface without a default route the kernel makes one up. */
+	return interface_of(link) && !route_is_point_to_point(route) ? NATPMP_E_NO_GATEWAY
+								     : NATPMP_E_POINT_TO_POINT;
+}
+
+static void send_farewell(void *arg, const uint8_t *bytes, size_t len)
+{
+	natpmp_ctx *ctx = arg;
+
+	context_log_bytes(ctx, "sent in farewell", bytes, len);
+	udp_send(&ctx->link.request, bytes, len);
+}
+
+void link_say_farewell(natpmp_ctx *ctx)
+{
+	client_farewell(&ctx->client, clock_ms(), send_farewell, ctx);
+}
+
+/* From the address that the way to the internet has, which may be another than that of the way to
+ * the gateway only. */
+static int open_request(natpmp_ctx *ctx, const struct route *route, uint32_t gateway)
+{
+	struct link *link = &ctx->link;
+	struct udp request;
+	enum os_status status =
+		udp_open(&request, gateway, link->port,
+			 route->source ? route->source : link->named_source, interface_of(link));
+
+	if (status == OS_OK && add_handle(ctx, request.handle) != OS_OK) {
+		udp_close(&request);
+		status = OS_FAILED;
+	}
+	if (status != OS_OK)
+		return status_of(link, status);
+	if (link->request.handle != NO_HANDLE) {
+		link_say_farewell(ctx);
+		close_request(ctx);
+	}
+	link->request = request;
+	link->route = *route;
+	link->route.gateway = gateway;
+	link->route.source = request.own;
+	ctx->drive.empty_at = clock_ms();
+	return NATPMP_OK;
+}
+
+static bool is_same_link(const struct link *link, const struct route *route, uint32_t gateway)
+{
+	bool is_same_interface = link->route.index == route->index || !link->route.index ||
+				 !route->index;
+
+	return link->request.handle != NO_HANDLE && link->route.gateway == gateway &&
+	       is_same_interface && (link->route.source == route->source || !route->source);
+}
+
+static void log_link(natpmp_ctx *ctx)
+{
+	const struct link *link = &ctx->link;
+	char gateway[NATPMP_ADDRESS_LEN], own[NATPMP_ADDRESS_LEN], interface[OS_INTERFACE_LEN];
+
+	if (!ctx->log)
+		return;
+	if (link->status != NATPMP_OK) {
+		bool has_error = link->status == NATPMP_E_SYSTEM;
+		LOG(ctx, "no link: %s%s%s", natpmp_strerror(link->status), has_error ? ": " : "",
+		    has_error ? strerror(link->error) : "");
+		return;
+	}
+	address_print(link->route.gateway, gateway);
+	address_print(link->route.source, own);
+	route_interface(&link->route, interface);
+	LOG(ctx, "gateway %s port %u,%s%s from %s", gateway, link->port, interface[0] ? " by " : "",
+	    interface, own);
+	if (address_classify(link->route.source) == NATPMP_ADDRESS_PUBLIC)
+		LOG(ctx, "%s is a public address: maybe there is no NAT (RFC 6886 section 3)", own);
+}
+
+/* The first time, a named gateway is linked without asking for the route. */
+static int find_and_open(natpmp_ctx *ctx, bool *is_same)
+{
+	struct link *link = &ctx->link;
+	struct route route = {0};
+	uint32_t gateway = link->named_gateway;
+	bool is_first = link->status == NATPMP_PENDING && !link->is_watched;
+	int status = NATPMP_OK;
+
+	*is_same = false;
+	if (!is_first || !gateway)
+		status = link_find(ctx, &route, &gateway);
+	if (status != NATPMP_OK)
+		return status;
+	*is_same = is_same_link(link, &route, gateway);
+	if (!*is_same)
+		return open_request(ctx, &route, gateway);
+	if (route.index)
+		link->route.index = route.index;
+	return NATPMP_OK;
+}
+
+static void look_up(natpmp_ctx *ctx)
+{
+	struct link *link = &ctx->link;
+	int before = link->status;
+	bool is_same;
+	int status = find_and_open(ctx, &is_same);
+
+	link->retry_at = NEVER;
+	if (link->routes_are_denied && link->is_watched)
+		link->retry_at = clock_ms() + BLIND_DELAY;
+	if (status == NATPMP_E_SYSTEM || status == NATPMP_E_NO_MEMORY) {
+		/* Not even looking is possible, for want of descriptors perhaps. What works goes
+		 * on. */
+		link->retry_at = clock_ms() + RETRY_DELAY;
+		link->error = errno;
+		if (before == NATPMP_OK)
+			return;
+	}
+	link->status = status;
+	if (status == NATPMP_OK ? is_same && before == NATPMP_OK : status == before)
+		return;
+	log_link(ctx);
+	client_on_link(&ctx->client, clock_ms(), status,
+		       status == NATPMP_OK ? link->route.gateway : 0,
+		       status == NATPMP_OK ? link->route.source : 0);
+}
+
+/* Is it time for another look? Takes in the news there are. */
+static bool take_news(natpmp_ctx *ctx)
+{
+	struct link *link = &ctx->link;
+	bool is_due = link->retry_at <= clock_ms();
+
+	return (link->routes.handle != NO_HANDLE && routes_changed(&link->routes)) || is_due;
+}
+
+int link_refresh(natpmp_ctx *ctx)
+{
+	struct link *link = &ctx->link;
+	bool is_listening = link->routes.handle != NO_HANDLE;
+
+	if (take_news(ctx) || !is_listening || link->status != NATPMP_OK)
+		look_up(ctx);
+	if (link->status == NATPMP_E_SYSTEM)
+		errno = link->error;
+	return link->status;
+}
+
+void link_listen(natpmp_ctx *ctx)
+{
+	if (ctx->link.routes.handle == NO_HANDLE && !ctx->link.routes_are_denied)
+		look_up(ctx);
+}
+
+void link_watch(natpmp_ctx *ctx)
+{
+	struct link *link = &ctx->link;
+	bool was_watched = link->is_watched;
+
+	link->is_watched = true;
+	if (!was_watched)
+		open_groups(ctx);
+	if (!was_watched || take_news(ctx))
+		look_up(ctx);
+}
+
+void link_unwatch(natpmp_ctx *ctx)
+{
+	struct link *link = &ctx->link;
+
+	link->is_watched = false;
+	link->retry_at = link->groups_retry_at = NEVER;
+	close_routes(ctx);
+	for (unsigned i = 0; i < GROUPS; i++)
+		close_group(ctx, i);
+}
+
+void link_process(natpmp_ctx *ctx)
+{
+	if (take_news(ctx))
+		look_up(ctx);
+	if (ctx->link.groups_retry_at <= clock_ms())
+		open_groups(ctx);
+}
+
+instant link_next_deadline(const natpmp_ctx *ctx)
+{
+	return earlier(ctx->link.retry_at, ctx->link.groups_retry_at);
+}

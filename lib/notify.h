@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* notify - the calls that answer later, by a callback: natpmp_start_unmap(), natpmp_watch(). */
+#ifndef NOTIFY_H
+#define NOTIFY_H
+
+#include "context.h"
+
+/* Call back what there is to tell. */
+void notify_process(natpmp_ctx *ctx);
+/* When there may be something to tell without anything coming; NEVER. */
+instant notify_next_deadline(const natpmp_ctx *ctx);
+/* Forget all that was to be told. */
+void notify_forget(natpmp_ctx *ctx);
+
+#endif

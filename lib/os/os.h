@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * os - what all headers here share. One file per system stands behind each of them; no type, flag
+ * or error number of a system passes through. Addresses and ports are in host order.
+ *
+ * Functions block only where their comment says so, and handles are not inherited by programs that
+ * are executed.
+ */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+#include <stdint.h>
+
+/* A socket or another thing to wait for. */
+typedef int os_handle;
+#define NO_HANDLE (-1)
+
+enum { OS_INTERFACE_LEN = 32 }; /* room for the name of a network interface, and its end */
+
+enum os_status {
+	OS_OK,
+	OS_NO_ROUTE,     /* no way to that destination, or it is forbidden */
+	OS_NO_INTERFACE, /* no network interface of that name */
+	OS_NOT_OURS,     /* the source address is not this host's */
+	OS_DENIED,       /* the system does not let this program ask */
+	OS_NO_MEMORY,
+	OS_FAILED        /* anything else; errno has the system's number, for people to read */
+};
+
+#endif

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""Each way into a mapping and out of it. TELL is a command that tells the gateway something."""
+
+import asyncio
+import os
+import subprocess
+import time
+
+import natpmp
+
+ADDRESS, PORT = os.environ["GATEWAY"].split(":")
+GATEWAY = {"gateway": ADDRESS, "gateway_port": int(PORT)}
+
+
+def tell(*words):
+    told = subprocess.run(os.environ["TELL"].split() + list(words), stdout=subprocess.PIPE, check=True)
+    return told.stdout.decode()
+
+
+def is_open(protocol, internal, external):
+    lines = tell("mappings").splitlines()
+    return any(l.startswith(protocol + " ") and f":{internal} -> {external} " in l for l in lines)
+
+
+def expect(what, is_, should=True):
+    assert is_ == should, f"{what}: {is_!r}, not {should!r}"
+
+
+def forget(port):
+    tell("port", port)
+    tell("restart")
+    tell("announce")
+
+
+def with_block():
+    with natpmp.hold(633, 13033, 4, **GATEWAY) as mapping:
+        expect("open inside", is_open("tcp", 633, 13033))
+        expect("up", mapping.up)
+        expect("external address", mapping.external_address, "11.22.33.44")
+        expect("own address", mapping.internal_address, "127.0.0.1")
+        expect("protocol", mapping.protocol, "tcp")
+        forget("13044")
+        for _ in range(200):
+            if mapping.external_port == 13044 and mapping.up:
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError("never heard of another port")
+    expect("closed", tell("mappings"), "ok 0\n")
+    expect("up afterwards", mapping.up, False)
+    expect("told afterwards", mapping.external_port, 13044)
+    tell("port", "off")
+    try:
+        with natpmp.hold(634, **GATEWAY):
+            raise KeyError("mine")
+    except KeyError:
+        pass
+    expect("closed after an exception", tell("mappings"), "ok 0\n")
+
+
+async def async_block():
+    async with natpmp.hold(900, 1900, 4, "udp", **GATEWAY) as mapping:
+        expect("open inside", is_open("udp", 900, 1900))
+        threads = len(os.listdir("/proc/self/task"))
+        expect("no thread", threads, 1)
+        changed = asyncio.ensure_future(mapping.changed())
+        await asyncio.sleep(0)
+        await asyncio.get_running_loop().run_in_executor(None, forget, "1944")
+        await asyncio.wait_for(changed, 10)
+        expect("another port", mapping.external_port, 1944)
+        tell("port", "off")
+        # Two at once, on one loop.
+        async with natpmp.hold(901, protocol="both", **GATEWAY) as second:
+            expect("both", second.protocol, "both")
+            expect("up", mapping.up and second.up)
+    expect("closed", tell("mappings"), "ok 0\n")
+    tell("result", "2")
+    try:
+        async with natpmp.hold(902, **GATEWAY):
+            raise AssertionError("ran without a mapping")
+    except natpmp.Error as error:
+        expect("status", error.status, -62)
+    tell("result", "off")
+
+
+def questions():
+    with natpmp.Client(**GATEWAY) as client:
+        mapping = client.map(800, lifetime=60, protocol="both")
+        expect("TCP of both", is_open("tcp", 800, mapping.external_port))
+        expect("UDP of both", is_open("udp", 800, mapping.external_port))
+        client.unmap(800, "both")
+        expect("closed", tell("mappings"), "ok 0\n")
+        expect("address", client.external_address(), "11.22.33.44")
+
+
+def wrong():
+    for named, attempt in {
+        "sctp": lambda: natpmp.hold(1, protocol="sctp"),
+        "65536": lambda: natpmp.hold(65536),
+        "-1": lambda: natpmp.hold(1, lifetime=-1),
+        "bogus": lambda: natpmp.Client(gateway="bogus"),
+    }.items():
+        try:
+            attempt()
+        except (ValueError, natpmp.Error) as error:
+            expect(f"{error} names {named}", named in str(error))
+        else:
+            raise AssertionError(f"taken: {named}")
+
+
+asyncio.run(async_block())
+tell("port", "off")
+with_block()
+questions()
+wrong()
+print("all as expected")
