@@ -28,7 +28,7 @@ void lease_init(struct lease *lease, const struct wanted *wanted, instant now)
 		.is_exact = wanted->is_exact,
 		.is_awaited = wanted->is_awaited,
 		.status = NATPMP_PENDING,
-		.patience = wanted->patience,
+		.patience = (uint32_t)earlier(wanted->patience, UINT32_MAX),
 		.told.status = NATPMP_PENDING,
 		.verdict_at = wanted->patience == NEVER ? NEVER : now + wanted->patience,
 		.moves.next_at = NEVER,

@@ -43,17 +43,17 @@ struct moves {
 
 struct lease {
 	struct grant *grants[2]; /* UDP before TCP */
-	unsigned count;
-	uint32_t lifetime; /* s, to ask for */
-	uint16_t internal_port;
-	uint16_t suggested_port; /* external, as the program wishes it */
+	uint8_t count;           /* of grants */
 	bool is_exact;
 	bool is_awaited;
 	bool asks_address; /* for the caller who is blocked */
+	uint16_t internal_port;
+	uint16_t suggested_port; /* external, as the program wishes it */
+	uint32_t lifetime;       /* s, to ask for */
+	int status;              /* NATPMP_PENDING, NATPMP_OK: up; else why it is down */
 	struct moves moves;
-	int status;         /* NATPMP_PENDING, NATPMP_OK: up; else why it is down */
 	unsigned failures;  /* in a row */
-	duration patience;  /* of a question about it, before silence is a verdict; NEVER */
+	uint32_t patience;  /* ms; of a question about it, before silence is a verdict */
 	instant verdict_at; /* silence becomes a verdict; NEVER: there was one, or it never does */
 	struct lease_view told; /* by the last event */
 	struct list changed;    /* client.changed */
