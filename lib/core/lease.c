@@ -188,7 +188,8 @@ static void end_round(struct lease *lease, instant now)
 static void move_exact(struct lease *lease, instant now)
 {
 	for (unsigned i = 0; i < lease->count; i++)
-		if (lease->grants[i]->external_port != lease->suggested_port)
+		if (lease->grants[i]->is_granted &&
+		    lease->grants[i]->external_port != lease->suggested_port)
 			move_grant(lease, i, lease->suggested_port, now);
 	end_round(lease, now);
 }
