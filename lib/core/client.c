@@ -470,6 +470,9 @@ static void question_failed(struct client *client, struct question *question, in
 	case ASK_ADDRESS:
 		if (external_on_failed(&client->external, status, is_kept(client), now))
 			address_changed(client, now);
+		/* Nothing else would find out when it is back; its backoff is delay enough. */
+		if (client->is_watched && !client->holds && gateway_is_away(&client->gateway))
+			client->external.retry_at = now;
 		return;
 	case ASK_PCP:
 		pcp_ended(client, status);

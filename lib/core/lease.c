@@ -189,7 +189,8 @@ static void end_round(struct lease *lease, instant now)
 static void move_exact(struct lease *lease, instant now)
 {
 	for (unsigned i = 0; i < lease->count; i++)
-		move_grant(lease, i, lease->suggested_port, now);
+		if (lease->grants[i]->is_granted)
+			move_grant(lease, i, lease->suggested_port, now);
 	end_round(lease, now);
 }
 
