@@ -52,8 +52,12 @@ static enum grant_action next_action_while_asking(const struct grant *grant, ins
 	bool is_wanted = is_wanted_there(grant);
 	bool is_waiting = grant->question.state == QUESTION_WAITING;
 
-	if (is_asked_to_create(grant) && is_wanted)
-		return grant->act_at <= now ? GRANT_HURRY : GRANT_WAIT;
+	if (is_asked_to_create(grant) && is_wanted) {
+		if (grant->act_at > now)
+			return GRANT_WAIT;
+		/* What waits may have something else to say by now, or another turn. */
+		return is_waiting ? GRANT_TAKE_BACK : GRANT_HURRY;
+	}
 	/* It moves when what is in flight has come to its end. */
 	if (is_asked_to_create(grant) && grant->wanted_by && !is_waiting)
 		return GRANT_WAIT;
@@ -77,7 +81,7 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 		return next_action_while_asking(grant, now);
 	switch (grant_state(grant, gateway)) {
 	case GRANT_NONE:
-		if (!is_wanted)
+		if (!grant->wanted_by)
 			return GRANT_FORGET;
 		return is_due ? GRANT_ASK : GRANT_WAIT;
 	case GRANT_POSSIBLE:
@@ -184,6 +188,7 @@ void grant_on_released(struct grant *grant, instant now)
 void grant_on_left(struct grant *grant, instant now)
 {
 	grant->wanted_by = NULL;
+	grant->deletion_is_owed |= grant->is_moving; /* it was to be given back */
 	grant->is_moving = false;
 	grant->act_at = now;
 	if (!grant->deletion_is_owed)
@@ -192,7 +197,7 @@ void grant_on_left(struct grant *grant, instant now)
 
 void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now)
 {
-	grant->is_moving = true;
+	grant->is_moving = grant->is_granted || grant->is_possible;
 	grant->suggested_port = suggested_port;
 	grant->act_at = now;
 }

@@ -185,7 +185,7 @@ static void end_round(struct lease *lease, instant now)
 	lease->moves.next_at = now + delay;
 }
 
-/* Give back what is not wanted, and ask again for what is. */
+/* Give all back, for half of it is of no use, and ask again later. */
 static void move_exact(struct lease *lease, instant now)
 {
 	for (unsigned i = 0; i < lease->count; i++)

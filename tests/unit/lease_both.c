@@ -243,6 +243,76 @@ START_TEST(N32_one_half_moves)
 	story_end(s);
 }
 
+/* The gateway moves both of them at a renewal: the second one follows the first at once, and that
+ * is one change. */
+START_TEST(N64_both_move_together)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *both = lease_is_up(&s, NATPMP_TCP_UDP, 6881, 7200);
+	struct sent first = client_sends_something(&s);
+	ck_assert_uint_eq(first.at, HOUR);
+	gateway_grants(&s, 7000, 7200);
+	client_asks_address(&s, HOUR);
+	gateway_tells_address(&s, ADDRESS);
+	struct sent second = client_sends_something(&s);
+	ck_assert_uint_eq(second.bytes[1], NATPMP_TCP + NATPMP_UDP - first.bytes[1]);
+	ck_assert_uint_eq(sent_suggested_port(&second), 7000);
+	gateway_grants(&s, 7000, 7200);
+	lease_comes_up(&s, HOUR, both, 7000);
+	nothing_happens_until(&s, 2 * HOUR - 1);
+	story_end(&s);
+}
+
+/* They differ for five seconds: told, and up again within ten; both are renewed all the time. */
+START_TEST(N64_ports_differ_for_a_while)
+{
+	struct contrary g = {0};
+	struct story *s = &g.s;
+
+	story_begin(s);
+	struct lease *both = lease_is_up(s, NATPMP_TCP_UDP, 6881, 7200);
+	g.open[NATPMP_UDP] = g.open[NATPMP_TCP] = 6881;
+	clock_runs_until(s, HOUR - 1);
+	struct sent first = client_sends_something(s);
+	unsigned protocol = first.bytes[1];
+	g.open[protocol] = 7000;
+	s->gateway = be_contrary;
+	gateway_grants(s, 7000, 7200);
+	clock_runs_until(s, HOUR + 5 * SECOND);
+	ck_assert(g.open[NATPMP_UDP] && g.open[NATPMP_TCP]);
+	ck_assert_uint_ne(g.open[NATPMP_UDP], g.open[NATPMP_TCP]);
+	g.gives_in = true;
+	clock_runs_until(s, HOUR + 15 * SECOND);
+	ck_assert_int_eq(both->told.status, NATPMP_OK);
+	ck_assert_uint_eq(g.open[NATPMP_UDP], g.open[NATPMP_TCP]);
+	ck_assert_uint_eq(both->told.external_port, g.open[NATPMP_TCP]);
+	ck_assert_uint_le(s->event_count, 3);
+	story_skip(s);
+	story_end(s);
+}
+
+/* They differ for good: what is alive is renewed, not lost. */
+START_TEST(N64_both_are_renewed_while_they_differ)
+{
+	struct contrary g = {0};
+	struct story *s = &g.s;
+
+	story_begin(s);
+	s->gateway = be_contrary;
+	struct lease *both = program_holds(s, NATPMP_TCP_UDP, 6881, 0, 60);
+	clock_runs_until(s, 20 * SECOND);
+	for (unsigned i = 0; i < 60; i++) {
+		clock_runs_until(s, s->now + 10 * SECOND);
+		for (unsigned half = 0; half < 2; half++)
+			ck_assert_uint_gt(both->grants[half]->expires_at, story_now(s));
+	}
+	ck_assert_int_eq(both->told.status, NATPMP_E_PORTS_DIFFER);
+	story_skip(s);
+	story_end(s);
+}
+
 /* Half a lease is none: down when one of them has run out. */
 START_TEST(N31_one_half_runs_out)
 {
@@ -277,5 +347,6 @@ int main(void)
 			 N33_coaxed_to_the_port_of_the_second,
 			 N33_moves_are_bounded_and_leave_nothing, N33_released_while_being_coaxed,
 			 N33_the_second_is_refused, N37_refused_while_being_coaxed,
-			 N32_one_half_moves, N31_one_half_runs_out);
+			 N32_one_half_moves, N64_both_move_together, N64_ports_differ_for_a_while,
+			 N64_both_are_renewed_while_they_differ, N31_one_half_runs_out);
 }

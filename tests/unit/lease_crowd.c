@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Very many leases: nobody starves, and the gateway is not flooded. */
+#include <stdlib.h>
+#include <time.h>
+
 #include "story.h"
 #include "suite.h"
 
@@ -170,6 +173,47 @@ START_TEST(N31_failed_once_and_then_a_crowd)
 	story_end(&s);
 }
 
+/* A hold that was refused once, beside blocking calls that keep the gateway busy: it is asked again
+ * in its time. */
+START_TEST(N5_refused_once_at_a_busy_gateway)
+{
+	struct story s;
+	struct lease *calls[2];
+	uint16_t port = 1000;
+	size_t answered, asked = 0, served = 0;
+
+	story_begin(&s);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_refuses(&s, 4);
+	lease_goes_down(&s, 0, web, NATPMP_E_NO_RESOURCES);
+	answered = s.sent_told;
+	for (unsigned i = 0; i < 2; i++)
+		calls[i] = program_maps(&s, NATPMP_TCP, port++, 0, 60);
+	while (s.now < 20 * MINUTE) {
+		clock_runs_until(&s, s.now + 10); /* each answer takes 10 ms */
+		if (answered < s.sent_count) {
+			struct sent sent = s.sent[answered++];
+			if (sent_internal_port(&sent) == 80) {
+				asked++;
+				gateway_answers(&s, &sent, 4, 0, 0);
+			} else {
+				gateway_obliges(&s, &sent);
+			}
+		}
+		for (unsigned i = 0; i < 2; i++)
+			if (calls[i]->status == NATPMP_OK) {
+				program_leaves(&s, calls[i]);
+				calls[i] = program_maps(&s, NATPMP_TCP, port++, 0, 60);
+				served++;
+			}
+	}
+	ck_assert_uint_ge(asked, 3); /* after 30 s, 60 s, ... and what was asked before it */
+	ck_assert_uint_gt(served, 20000);
+	story_skip(&s);
+	story_end(&s);
+}
+
 static void silent_about_the_address(struct story *s, const struct sent *sent)
 {
 	if (sent->len != 2)
@@ -252,7 +296,7 @@ int main(void)
 {
 	return RUN_TESTS("lease-crowd", N5_dead_gateway_with_thousands, N5_no_burst_when_it_returns,
 			 N5_a_silent_mapping_starves_nobody, N31_a_mapping_falls_silent_among_many,
-			 N31_failed_once_and_then_a_crowd,
+			 N31_failed_once_and_then_a_crowd, N5_refused_once_at_a_busy_gateway,
 			 N54_question_for_the_address_starves_nobody,
 			 N9_closed_gateway_with_thousands, H13_idle_for_an_hour,
 			 N12_all_are_released_at_once);

@@ -73,6 +73,32 @@ START_TEST(exact_port_of_a_blocking_call)
 	story_end(&s);
 }
 
+/* The same for both protocols. */
+START_TEST(exact_port_of_a_blocking_call_for_both)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.is_exact = true;
+	struct lease *both = program_maps(&s, NATPMP_TCP_UDP, 80, 8080, 7200);
+	client_asks(&s, 0, NATPMP_UDP, 80, 8080, 7200);
+	gateway_grants(&s, 8080, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 8080, 7200);
+	gateway_grants(&s, 8081, 7200);
+	ck_assert_int_eq(both->status, NATPMP_E_OTHER_PORT);
+	program_leaves(&s, both);
+	unsigned deleted = 0;
+	while (s.sent_told < s.sent_count) {
+		struct sent sent = client_sends_something(&s);
+		ck_assert(sent_is_deletion(&sent));
+		deleted |= sent.bytes[1];
+		gateway_confirms(&s);
+	}
+	ck_assert_uint_eq(deleted, NATPMP_TCP_UDP);
+	ck_assert(client_is_empty(&s.client));
+	story_end(&s);
+}
+
 /* Both protocols: the one that is granted elsewhere is given back, and so is the other. */
 START_TEST(exact_port_of_both)
 {
@@ -240,8 +266,8 @@ START_TEST(retry_of_an_exact_port)
 int main(void)
 {
 	return RUN_TESTS("lease-exact", exact_port_is_granted, exact_port_is_taken,
-			 exact_port_of_a_blocking_call, exact_port_of_both,
-			 exact_port_is_lost_at_a_renewal, exact_port_is_not_taken_back,
-			 retry_asks_at_once, retry_passes_a_backoff, retry_of_what_is_up,
-			 retry_of_an_exact_port);
+			 exact_port_of_a_blocking_call, exact_port_of_a_blocking_call_for_both,
+			 exact_port_of_both, exact_port_is_lost_at_a_renewal,
+			 exact_port_is_not_taken_back, retry_asks_at_once, retry_passes_a_backoff,
+			 retry_of_what_is_up, retry_of_an_exact_port);
 }
