@@ -117,13 +117,14 @@ static void find_service(natpmp_ctx *ctx, struct output *output, struct findings
 	}
 	found->probed = true;
 	if (speaks_natpmp(found))
-		row(output, "NAT-PMP", "yes, answers within %.1f ms", probe->round_trip < 100 ? 0.1 : probe->round_trip / 1000.0);
+		row(output, "NAT-PMP", "yes, answers within %.1f ms",
+		    probe->round_trip < 100 ? 0.1 : probe->round_trip / 1000.0);
 	else
 		row(output, "NAT-PMP", "no: %s", natpmp_strerror(probe->status));
 	row(output, "PCP", "%s",
-	    !was_asked(probe->pcp_status)      ? "not known"
+	    !was_asked(probe->status)        ? "not known"
 	    : probe->pcp_status == NATPMP_OK ? "yes"
-					       : "no");
+					     : "no");
 	if (!speaks_natpmp(found))
 		return;
 	if (*probe->external_address)
@@ -243,7 +244,8 @@ static void show_json(struct output *output, const struct findings *found,
 	json_string(out, "internal_address", link->internal_address);
 	json_maybe(out, "natpmp", found->probed && was_asked(probe->status), spoken);
 	json_error(out, "natpmp_error", probe->status);
-	json_maybe(out, "pcp", found->probed && was_asked(probe->pcp_status), probe->pcp_status == NATPMP_OK);
+	json_maybe(out, "pcp", found->probed && was_asked(probe->status),
+		   probe->pcp_status == NATPMP_OK);
 	json_known(out, "round_trip_us", spoken ? probe->round_trip : 0);
 	if (spoken)
 		json_number(out, "uptime", probe->uptime);
