@@ -18,7 +18,8 @@
 enum {
 	LOG_LINE = 160,
 	LOG_BYTES = 24,
-	PICKS_MAX = 1000, /* ports that are free to bind but held already */
+	PICKS_MAX = 16,         /* ports of the system's choice, before we look in order */
+	FIRST_USER_PORT = 1024, /* those below are for services of the system */
 };
 
 int context_enter(natpmp_ctx *ctx, int *cancel)
@@ -78,7 +79,23 @@ bool context_accepts(const natpmp_ctx *ctx, const natpmp_mapping *wanted)
 	return !ctx->client.is_vpn || (!wanted->internal_port && !wanted->flags);
 }
 
-/* A port that is free to bind, and that this context does not hold. 0: there is none. */
+/* The next port after that one that is free to bind, and that this context does not hold. */
+static int look_for_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *port)
+{
+	for (unsigned tries = FIRST_USER_PORT; tries <= UINT16_MAX; tries++) {
+		*port = *port < UINT16_MAX ? (uint16_t)(*port + 1) : FIRST_USER_PORT;
+		if (client_is_held(&ctx->client, protocol, *port))
+			continue;
+		if (port_try(protocol & NATPMP_TCP, protocol & NATPMP_UDP, *port) == OS_OK)
+			return NATPMP_OK;
+		if (errno)
+			return NATPMP_E_SYSTEM;
+	}
+	return NATPMP_E_NO_PORT;
+}
+
+/* The system chooses from the ports that are free to bind; where this context holds most of
+ * those, look for another one beside its choice. */
 static int pick_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *port)
 {
 	for (int picks = 0; picks < PICKS_MAX; picks++) {
@@ -87,11 +104,10 @@ static int pick_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *port)
 		if (!client_is_held(&ctx->client, protocol, *port))
 			return NATPMP_OK;
 	}
-	return NATPMP_E_NO_PORT;
+	return look_for_port(ctx, protocol, port);
 }
 
-static struct wanted read_wanted(const natpmp_mapping *mapping, duration patience,
-				 bool is_awaited)
+static struct wanted read_wanted(const natpmp_mapping *mapping, duration patience, bool is_awaited)
 {
 	uint16_t suggested =
 		mapping->external_port ? mapping->external_port : mapping->internal_port;
@@ -120,8 +136,8 @@ static int hold_mapping(natpmp_ctx *ctx, const natpmp_mapping *mapping, duration
 	return client_hold(&ctx->client, &lease->core, &wanted, clock_ms());
 }
 
-int context_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, duration patience,
-		 bool is_awaited, natpmp_lease **lease)
+int context_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, duration patience, bool is_awaited,
+		 natpmp_lease **lease)
 {
 	natpmp_mapping mapping = *wanted;
 	int status = NATPMP_OK;

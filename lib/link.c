@@ -156,18 +156,18 @@ static void open_groups(natpmp_ctx *ctx)
 
 /* --- looking --- */
 
-/* Where routes cannot be asked for: from which own address would a socket send? */
-static int find_blindly(struct link *link, struct route *route)
+/* Without asking for the route: from which own address would a socket send? */
+static enum os_status find_blindly(const struct link *link, uint32_t destination,
+				   struct route *route)
 {
 	struct udp probe;
-	enum os_status status = udp_open(&probe, link->named_gateway, link->port,
-					 link->named_source, interface_of(link));
+	enum os_status status = udp_open(&probe, destination, link->port, link->named_source,
+					 interface_of(link));
 
-	if (status != OS_OK)
-		return status_of(link, status);
-	route->source = probe.own;
+	if (status == OS_OK)
+		route->source = probe.own;
 	udp_close(&probe);
-	return NATPMP_OK;
+	return status;
 }
 
 int link_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway)
@@ -179,10 +179,14 @@ int link_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway)
 	*route = (struct route){0};
 	*gateway = link->named_gateway;
 	if (status == OS_DENIED && link->named_gateway)
-		return find_blindly(link, route);
+		return status_of(link, find_blindly(link, destination, route));
 	if (status == OS_OK)
 		status = routes_ask(&link->routes, destination, interface_of(link),
 				    link->named_source, route);
+	/* The kernel says the same of a source that is not this host's. */
+	if (status == OS_NO_ROUTE && link->named_source &&
+	    find_blindly(link, destination, route) == OS_NOT_OURS)
+		status = OS_NOT_OURS;
 	if (status != OS_OK)
 		return status_of(link, status);
 	if (!*gateway)

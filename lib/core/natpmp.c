@@ -151,7 +151,8 @@ static void decode_refused_mapping(const uint8_t *bytes, size_t len, const struc
 		r->internal_port = asked->internal_port;
 		return;
 	}
-	decode_clock(bytes, len, r);
+	if (len != LENGTH_REQUEST) /* else it may be that layout, late: then there is no clock */
+		decode_clock(bytes, len, r);
 	if (len >= LENGTH_PORT)
 		r->internal_port = get16(bytes + 8);
 	else

@@ -33,16 +33,32 @@ static void close_both(int first, int second)
 	errno = saved;
 }
 
+/* Bind for each protocol to that port, 0: any. Returns the port; 0: errno says why not. */
+static uint16_t bind_for_a_moment(bool tcp, bool udp, uint16_t port)
+{
+	int first = -1, second = -1;
+
+	port = bind_to(&first, tcp ? SOCK_STREAM : SOCK_DGRAM, port);
+	if (port && tcp && udp)
+		port = bind_to(&second, SOCK_DGRAM, port);
+	close_both(first, second);
+	return port;
+}
+
+enum os_status port_try(bool tcp, bool udp, uint16_t port)
+{
+	if (bind_for_a_moment(tcp, udp, port))
+		return OS_OK;
+	if (errno == EADDRINUSE || errno == EACCES)
+		errno = 0;
+	return OS_FAILED;
+}
+
 enum os_status port_pick(bool tcp, bool udp, uint16_t *port)
 {
 	*port = 0;
 	for (int picks = 0; picks < PICKS_MAX && !*port; picks++) {
-		int first = -1, second = -1;
-
-		*port = bind_to(&first, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
-		if (*port && tcp && udp)
-			*port = bind_to(&second, SOCK_DGRAM, *port);
-		close_both(first, second);
+		*port = bind_for_a_moment(tcp, udp, 0);
 		if (!*port && errno != EADDRINUSE)
 			return OS_FAILED;
 	}

@@ -11,4 +11,7 @@
  * refuses to look (errno, 0: none is free). */
 enum os_status port_pick(bool tcp, bool udp, uint16_t *port);
 
+/* Is that very port free to bind? OS_OK; OS_FAILED: as above. */
+enum os_status port_try(bool tcp, bool udp, uint16_t port);
+
 #endif

@@ -9,7 +9,7 @@
 
 #include "client.h"
 
-enum { ANNOUNCEMENT_PORT = 5350 };
+enum { ANNOUNCEMENT_PORT = 5350, OLD_ANNOUNCEMENT_PORT = 5351 };
 
 #define ALL_HOSTS 0xe0000001U /* 224.0.0.1 */
 
@@ -19,9 +19,9 @@ static struct sockaddr_in at(uint32_t address, uint16_t port)
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(address), .sin_port = htons(port)};
 }
 
-static void announce(uint32_t source, const void *bytes, size_t len)
+static void announce_to(uint16_t port, uint32_t source, const void *bytes, size_t len)
 {
-	struct sockaddr_in from = at(source, 0), to = at(ALL_HOSTS, ANNOUNCEMENT_PORT);
+	struct sockaddr_in from = at(source, 0), to = at(ALL_HOSTS, port);
 	struct in_addr interface = {htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
@@ -34,8 +34,19 @@ static void announce(uint32_t source, const void *bytes, size_t len)
 	close(fd);
 }
 
+static void announce(uint32_t source, const void *bytes, size_t len)
+{
+	announce_to(ANNOUNCEMENT_PORT, source, bytes, len);
+}
+
+/* The gateway has the external address 203.0.113.last from now on, and says so when it is asked. */
+static void move_to(struct responder *r, uint8_t last)
+{
+	responder_be(r, &(struct manner){.address = 0xcb007100U | last});
+}
+
 /* 203.0.113.last, with the responder's clock as it is. */
-static void announce_address(struct responder *r, uint32_t source, uint8_t last)
+static void announce_address_to(struct responder *r, uint16_t port, uint32_t source, uint8_t last)
 {
 	uint32_t clock = responder_clock(r);
 	uint8_t bytes[12] = {0,
@@ -51,7 +62,12 @@ static void announce_address(struct responder *r, uint32_t source, uint8_t last)
 			     113,
 			     last};
 
-	announce(source, bytes, sizeof(bytes));
+	announce_to(port, source, bytes, sizeof(bytes));
+}
+
+static void announce_address(struct responder *r, uint32_t source, uint8_t last)
+{
+	announce_address_to(r, ANNOUNCEMENT_PORT, source, last);
 }
 
 static int listener(uint32_t address, int option)
@@ -79,6 +95,7 @@ START_TEST(N48_all_listeners_hear_it)
 
 		hold_up(one, NATPMP_TCP, 80, &first);
 		hold_up(two, NATPMP_TCP, 81, &second);
+		move_to(r, 77);
 		announce_address(r, INADDR_LOOPBACK, 77);
 		ck_assert(drive(one, &first, 2, SOON));
 		ck_assert(drive(two, &second, 2, SOON));
@@ -102,6 +119,7 @@ START_TEST(N48_exclusive_listener)
 	struct events events = {0};
 
 	hold_up(ctx, NATPMP_TCP, 80, &events);
+	move_to(r, 77);
 	announce_address(r, INADDR_LOOPBACK, 77);
 	ck_assert(!drive(ctx, &events, 2, 200));
 	natpmp_free(ctx);
@@ -119,6 +137,8 @@ START_TEST(N49_other_sources_are_ignored)
 	announce_address(r, INADDR_LOOPBACK + 1, 66);
 	announce(INADDR_LOOPBACK + 1, "\0\200\0\0\0\0\0\0\xcb\0\x71\x42", 12);
 	ck_assert(!drive(ctx, &events, 2, 200));
+	ck_assert_uint_eq(responder_asked_address(r), 1);
+	move_to(r, 77);
 	announce_address(r, INADDR_LOOPBACK, 77);
 	ck_assert(drive(ctx, &events, 2, SOON));
 	ck_assert_str_eq(events.at[1].now.mapping.external_address, "203.0.113.77");

@@ -61,9 +61,9 @@ START_TEST(N33_ports_differ)
 	ck_assert_uint_eq(m.external_port, 0);
 	size_t udp = responder_asked(r, NATPMP_UDP, 6881),
 	       tcp = responder_asked(r, NATPMP_TCP, 6881);
-	ck_assert_uint_ge(udp, 2);
+	ck_assert_uint_ge(tcp, 2);
+	ck_assert_uint_ge(udp, tcp); /* UDP alone moves to TCP's port first */
 	ck_assert_uint_le(udp, 10);
-	ck_assert_uint_eq(tcp, udp);
 	ck_assert_uint_eq(responder_deleted(r, NATPMP_UDP, 6881), udp);
 	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 6881), tcp);
 	struct heard last = responder_nth(r, responder_heard(r) - 1);

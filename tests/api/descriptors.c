@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -43,29 +44,35 @@ static unsigned open_descriptors(void)
 	return count;
 }
 
-START_TEST(new_with_a_full_table)
+/* A context needs none until it is used; the descriptor to wait by is one or several. */
+START_TEST(new_and_fd_with_a_full_table)
 {
 	unsigned before = open_descriptors();
-	natpmp_ctx *ctx;
-	int status, failed = 0;
+	int fd, failed = 0;
 
 	for (unsigned count = 0;; count++) {
+		natpmp_ctx *ctx;
+
 		leave(count);
+		int status = natpmp_new(&ctx, NULL);
 		errno = 0;
-		status = natpmp_new(&ctx, NULL);
+		fd = natpmp_fd(ctx);
 		int error = errno;
 		leave_plenty();
-		if (status == NATPMP_OK)
-			break;
-		ck_assert_int_eq(status, NATPMP_E_SYSTEM);
-		ck_assert_int_eq(error, EMFILE);
-		ck_assert_ptr_null(ctx);
+		ok(status);
+		if (fd < 0) {
+			ck_assert_int_eq(fd, NATPMP_E_SYSTEM);
+			ck_assert_int_eq(error, EMFILE);
+			ck_assert_uint_eq(open_descriptors(), before);
+			ck_assert_int_ge(natpmp_fd(ctx), 0); /* recovered */
+			failed++;
+		}
+		ok(natpmp_free(ctx));
 		ck_assert_uint_eq(open_descriptors(), before);
-		failed++;
+		if (fd >= 0)
+			break;
 	}
 	ck_assert_int_ge(failed, 1);
-	natpmp_free(ctx);
-	ck_assert_uint_eq(open_descriptors(), before);
 }
 
 START_TEST(map_with_a_full_table)
@@ -106,9 +113,9 @@ START_TEST(no_port_with_a_full_table)
 
 	natpmp_lease *first = hold_up(ctx, NATPMP_UDP, 53, NULL); /* all is open that is needed */
 	leave(0);
-	ck_assert_int_eq(natpmp_hold(ctx, &m, NULL, NULL, &lease), NATPMP_E_NO_PORT);
+	ck_assert_int_eq(natpmp_hold(ctx, &m, NULL, NULL, &lease), NATPMP_E_SYSTEM);
 	ck_assert_ptr_null(lease);
-	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_NO_PORT);
+	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_SYSTEM);
 	leave_plenty();
 	ok(natpmp_hold(ctx, &m, NULL, NULL, &lease));
 	ok(natpmp_release(first));
@@ -155,6 +162,8 @@ START_TEST(H13_watches_end_with_the_last_hold)
 	struct events none = {0};
 
 	ok(natpmp_map(ctx, &m));
+	ck_assert_int_ge(natpmp_fd(ctx), 0); /* there from now on */
+	ck_assert_int_eq(natpmp_timeout(ctx), -1);
 	unsigned before = open_descriptors();
 	for (int i = 0; i < 3; i++) {
 		natpmp_lease *lease = hold_up(ctx, NATPMP_TCP, 80, NULL);
@@ -216,15 +225,15 @@ START_TEST(H1_descriptors_do_not_leak_into_programs)
 /* Nobody else can have the port that answers come to, whichever options they set. */
 START_TEST(H1_request_socket_is_not_shared)
 {
-	uint32_t own;
-	int fd = udp_open(INADDR_LOOPBACK, closed_port(), 0, NULL, &own), on = 1;
 	struct sockaddr_in here;
 	socklen_t len = sizeof(here);
+	struct udp udp;
+	int on = 1;
 
-	ck_assert_int_ge(fd, 0);
-	ck_assert_uint_eq(own, INADDR_LOOPBACK);
-	ck_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&here, &len), 0);
+	ck_assert_int_eq(udp_open(&udp, INADDR_LOOPBACK, closed_port(), 0, NULL), OS_OK);
+	ck_assert_uint_eq(udp.own, INADDR_LOOPBACK);
+	ck_assert(fcntl(udp.handle, F_GETFL) & O_NONBLOCK);
+	ck_assert_int_eq(getsockname(udp.handle, (struct sockaddr *)&here, &len), 0);
 	for (int options = 0; options < 4; options++) {
 		int other = socket(AF_INET, SOCK_DGRAM, 0);
 		if (options & 1)
@@ -235,32 +244,56 @@ START_TEST(H1_request_socket_is_not_shared)
 		ck_assert_int_eq(errno, EADDRINUSE);
 		close(other);
 	}
-	close(fd);
+	udp_close(&udp);
 }
 
 /* The second send hears of the first one's error, and goes out nevertheless. */
 START_TEST(H3_error_on_the_next_send)
 {
 	uint16_t port = closed_port();
-	uint32_t own;
-	int fd = udp_open(INADDR_LOOPBACK, port, 0, NULL, &own);
-	uint8_t bytes[64];
-	size_t len;
+	struct datagram batch[UDP_BATCH];
+	struct udp udp;
 
-	udp_send(fd, (const uint8_t *)"first", 5);
+	ck_assert_int_eq(udp_open(&udp, INADDR_LOOPBACK, port, 0, NULL), OS_OK);
+	ck_assert(udp_send(&udp, (const uint8_t *)"first", 5));
 	struct responder *r = responder_start_at(port);
 	ck_assert_ptr_nonnull(r);
-	udp_send(fd, (const uint8_t *)"second", 6);
+	ck_assert(udp_send(&udp, (const uint8_t *)"second", 6));
 	while (!responder_heard(r))
 		usleep(1000);
 	ck_assert_uint_eq(responder_nth(r, 0).len, 6);
-	ck_assert_int_eq(udp_receive(fd, INADDR_LOOPBACK, port, bytes, sizeof(bytes), &len),
-			 UDP_REFUSED);
-	ck_assert_uint_eq(len, 5); /* whose error it was */
-	ck_assert_mem_eq(bytes, "first", 5);
-	ck_assert_int_eq(udp_receive(fd, INADDR_LOOPBACK, port, bytes, sizeof(bytes), &len),
-			 UDP_NOTHING);
-	close(fd);
+	ck_assert_uint_eq(udp_receive(&udp, batch), 1);
+	ck_assert_int_eq(batch[0].kind, UDP_REFUSED);
+	ck_assert_uint_eq(batch[0].len, 5); /* whose error it was */
+	ck_assert_mem_eq(batch[0].bytes, "first", 5);
+	ck_assert_uint_eq(udp_receive(&udp, batch), 0);
+	udp_close(&udp);
+	responder_stop(r);
+}
+
+/* One batch holds the errors and what came after them, in their order. */
+START_TEST(H3_errors_come_before_answers)
+{
+	uint16_t port = closed_port();
+	struct datagram batch[UDP_BATCH];
+	struct udp udp;
+
+	ck_assert_int_eq(udp_open(&udp, INADDR_LOOPBACK, port, 0, NULL), OS_OK);
+	ck_assert(udp_send(&udp, (const uint8_t *)"first", 5));
+	struct responder *r = responder_start_at(port);
+	ck_assert_ptr_nonnull(r);
+	ck_assert(udp_send(&udp, (const uint8_t *)"\0\0", 2)); /* what is the address? */
+	struct pollfd readable = {.fd = udp.handle, .events = POLLIN};
+	do
+		ck_assert_int_eq(poll(&readable, 1, SOON), 1);
+	while (!(readable.revents & POLLIN));
+	ck_assert_uint_eq(udp_receive(&udp, batch), 2);
+	ck_assert_int_eq(batch[0].kind, UDP_REFUSED);
+	ck_assert_int_eq(batch[1].kind, UDP_DATAGRAM);
+	ck_assert_uint_eq(batch[1].len, 12);
+	ck_assert_uint_eq(batch[1].from, INADDR_LOOPBACK);
+	ck_assert_uint_eq(batch[1].from_port, port);
+	udp_close(&udp);
 	responder_stop(r);
 }
 
@@ -271,54 +304,75 @@ START_TEST(H2_datagrams_of_somebody_else)
 	struct sockaddr_in here = {.sin_family = AF_INET,
 				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(here);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), peers[2];
+	struct udp udp = {.peer = INADDR_LOOPBACK, .own = INADDR_LOOPBACK};
+	struct datagram batch[UDP_BATCH];
 	struct sockaddr_in peer;
-	uint8_t bytes[64];
-	size_t n;
+	int peers[2];
 
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&here, sizeof(here)), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&here, &len), 0);
+	udp.handle = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(bind(udp.handle, (struct sockaddr *)&here, sizeof(here)), 0);
+	ck_assert_int_eq(getsockname(udp.handle, (struct sockaddr *)&here, &len), 0);
 	for (int i = 0; i < 2; i++) {
 		peers[i] = socket(AF_INET, SOCK_DGRAM, 0);
 		ck_assert_int_eq(connect(peers[i], (struct sockaddr *)&here, sizeof(here)), 0);
 	}
 	len = sizeof(peer);
 	ck_assert_int_eq(getsockname(peers[1], (struct sockaddr *)&peer, &len), 0);
-	uint16_t port = ntohs(peer.sin_port);
-	ck_assert_int_eq(send(peers[0], "forged", 6, 0), 6);
-	ck_assert_int_eq(udp_receive(fd, INADDR_LOOPBACK, port, bytes, sizeof(bytes), &n),
-			 UDP_NOTHING);
+	udp.port = ntohs(peer.sin_port);
 	ck_assert_int_eq(send(peers[0], "forged", 6, 0), 6);
 	ck_assert_int_eq(send(peers[1], "true", 4, 0), 4);
-	ck_assert_int_eq(udp_receive(fd, INADDR_LOOPBACK + 1, port, bytes, sizeof(bytes), &n),
-			 UDP_NOTHING); /* right port, wrong address */
-	ck_assert_int_eq(send(peers[0], "forged", 6, 0), 6);
+	ck_assert_uint_eq(udp_receive(&udp, batch), 2);
+	ck_assert_int_eq(batch[0].kind, UDP_STRANGER);
+	ck_assert_int_eq(batch[1].kind, UDP_DATAGRAM);
+	ck_assert_uint_eq(batch[1].len, 4);
+	ck_assert_mem_eq(batch[1].bytes, "true", 4);
+	udp.peer = INADDR_LOOPBACK + 1;
 	ck_assert_int_eq(send(peers[1], "true", 4, 0), 4);
-	ck_assert_int_eq(udp_receive(fd, INADDR_LOOPBACK, port, bytes, sizeof(bytes), &n),
-			 UDP_DATAGRAM);
-	ck_assert_uint_eq(n, 4);
-	ck_assert_mem_eq(bytes, "true", 4);
-	close(fd);
+	ck_assert_uint_eq(udp_receive(&udp, batch), 1);
+	ck_assert_int_eq(batch[0].kind, UDP_STRANGER); /* right port, wrong address */
+	udp_close(&udp);
 	close(peers[0]);
 	close(peers[1]);
 }
 
+START_TEST(batch_is_full_while_there_may_be_more)
+{
+	struct responder *r = responder_start();
+	struct datagram batch[UDP_BATCH];
+	struct udp udp;
+
+	ck_assert_int_eq(udp_open(&udp, INADDR_LOOPBACK, responder_port(r), 0, NULL), OS_OK);
+	for (size_t i = 0; i <= UDP_BATCH; i++)
+		ck_assert(udp_send(&udp, (const uint8_t *)"\0\0", 2));
+	while (responder_heard(r) <= UDP_BATCH)
+		usleep(1000);
+	usleep(20000);
+	ck_assert_uint_eq(udp_receive(&udp, batch), UDP_BATCH);
+	ck_assert_uint_eq(udp_receive(&udp, batch), 1);
+	ck_assert_uint_eq(udp_receive(&udp, batch), 0);
+	udp_close(&udp);
+	responder_stop(r);
+}
+
 START_TEST(H4_no_route)
 {
-	uint32_t own;
+	struct udp udp;
 
 	/* from a loopback address nothing else can be reached */
-	ck_assert_int_eq(udp_open(0xc6336401, 5351, INADDR_LOOPBACK, "no-such-thing", &own), -1);
-	ck_assert_int_eq(errno, ENODEV);
-	ck_assert_int_eq(udp_open(INADDR_LOOPBACK, 5351, 0xc6336401, NULL, &own), -1);
-	ck_assert_int_eq(errno, EADDRNOTAVAIL);
+	ck_assert_int_eq(udp_open(&udp, 0xc6336401, 5351, INADDR_LOOPBACK, "no-such-thing"),
+			 OS_NO_INTERFACE);
+	ck_assert_int_eq(udp.handle, NO_HANDLE);
+	ck_assert_int_eq(udp_open(&udp, INADDR_LOOPBACK, 5351, 0xc6336401, NULL), OS_NOT_OURS);
+	ck_assert_int_eq(udp.handle, NO_HANDLE);
 }
 
 int main(void)
 {
-	return RUN_TESTS("api-descriptors", new_with_a_full_table, map_with_a_full_table,
+	return RUN_TESTS("api-descriptors", new_and_fd_with_a_full_table, map_with_a_full_table,
 			 no_port_with_a_full_table, hold_with_a_full_table_recovers,
 			 H13_watches_end_with_the_last_hold, scope_with_a_full_table,
 			 H1_descriptors_do_not_leak_into_programs, H1_request_socket_is_not_shared,
-			 H2_datagrams_of_somebody_else, H3_error_on_the_next_send, H4_no_route);
+			 H2_datagrams_of_somebody_else, H3_error_on_the_next_send,
+			 H3_errors_come_before_answers, batch_is_full_while_there_may_be_more,
+			 H4_no_route);
 }

@@ -71,7 +71,7 @@ START_TEST(N2_source_is_not_ours)
 	options.gateway = "127.0.0.1";
 	options.source = "192.0.2.2";
 	ok(natpmp_new(&ctx, &options));
-	all_calls_say(ctx, NATPMP_E_NO_ROUTE);
+	all_calls_say(ctx, NATPMP_E_ADDRESS);
 }
 
 START_TEST(N2_interface_is_not_there)
@@ -94,14 +94,20 @@ static int take(int type, uint16_t port)
 	return fd;
 }
 
-/* Of the two ports that this network has to give away, one is taken for UDP, then the other. */
-START_TEST(N25_picked_port_is_free_for_both)
+/* The ports that the system chooses from. */
+static void choose_from(const char *ports)
 {
 	FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "w");
 
 	ck_assert_ptr_nonnull(range);
-	ck_assert_int_gt(fprintf(range, "40000 40001"), 0);
+	ck_assert_int_gt(fprintf(range, "%s", ports), 0);
 	ck_assert_int_eq(fclose(range), 0);
+}
+
+/* Of the two ports that this network has to give away, one is taken for UDP, then the other. */
+START_TEST(N25_picked_port_is_free_for_both)
+{
+	choose_from("40000 40001");
 	int one = take(SOCK_DGRAM, 40000);
 	uint16_t port;
 	for (int i = 0; i < 20; i++) {
@@ -117,6 +123,32 @@ START_TEST(N25_picked_port_is_free_for_both)
 	close(two);
 }
 
+/* Ports that are held are free to bind still, and picked again and again: nevertheless each hold
+ * gets one of its own, even when there are more holds than ports to choose from. */
+START_TEST(N25_held_ports_are_not_picked_again)
+{
+	enum { HOLDS = 300 };
+	natpmp_ctx *ctx = client(5351, 0);
+	bool is_held[65536] = {false};
+
+	choose_from("40000 40255");
+	int taken = take(SOCK_STREAM, 40256);
+	for (int i = 0; i < HOLDS; i++) {
+		natpmp_mapping m = wanted(NATPMP_TCP_UDP, 0, 60);
+		natpmp_lease *lease;
+		natpmp_state state;
+
+		ok(natpmp_hold(ctx, &m, NULL, NULL, &lease));
+		ok(natpmp_lease_state(lease, &state));
+		ck_assert_uint_ge(state.mapping.internal_port, 40000);
+		ck_assert_uint_ne(state.mapping.internal_port, 40256);
+		ck_assert(!is_held[state.mapping.internal_port]);
+		is_held[state.mapping.internal_port] = true;
+	}
+	close(taken);
+	natpmp_free(ctx);
+}
+
 int main(void)
 {
 	int status = enter_network();
@@ -125,5 +157,5 @@ int main(void)
 		return status;
 	return RUN_TESTS("api-nowhere", N1_no_default_route, H4_no_route_to_the_gateway,
 			 N2_source_is_not_ours, N2_interface_is_not_there,
-			 N25_picked_port_is_free_for_both);
+			 N25_picked_port_is_free_for_both, N25_held_ports_are_not_picked_again);
 }

@@ -118,8 +118,8 @@ static size_t answer_map(const struct responder *r, const struct manner *m, cons
 	if (result || !lifetime)
 		return 16;
 	external = m->external_port ? m->external_port : external ? external : internal;
-	if (m->contrary && request[1] == 2)
-		external++;
+	if (m->contrary) /* odd for TCP, even for UDP */
+		external = (uint16_t)((external & ~1U) | (request[1] == 2));
 	put16(bytes + 10, external);
 	put32(bytes + 12, m->most && m->most < lifetime ? m->most : lifetime);
 	return 16;

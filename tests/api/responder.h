@@ -16,7 +16,7 @@ struct manner {
 	uint32_t most;          /* s; lifetimes are cut to it */
 	uint16_t external_port; /* instead of what is suggested */
 	bool no_tcp;            /* refuses it with result 2 */
-	bool contrary;          /* never the same port for TCP as was suggested */
+	bool contrary;          /* never one port for TCP and UDP */
 	uint16_t result;        /* of mappings and deletions */
 	uint16_t address_result;
 	uint32_t address;                         /* host order; 0 = 203.0.113.5 */

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 # includes.sh SOURCE - who may include what; and every file says under which licence it is.
 #
-#   cli -> natpmpc.h            api, scope, ctx -> core, os
+#   cli -> natpmpc.h      api, scope, notify -> drive, link -> context -> core/client, os
 #   core -> core, natpmpc.h; nothing of a system         os -> os, and the system
+#   inside the core: client -> lease, registry -> external, grant -> gateway -> dialect
 # shellcheck source-path=SCRIPTDIR source=files.sh
 . "$(dirname "$0")/files.sh"
 set -eu
@@ -34,9 +35,24 @@ for file in lib/core/*.[ch]; do
 	*) only "core has no system" "$file" "$pure" ;;
 	esac
 done
+# core_only FILE INCLUDES: what each file of the core may know of the others.
+core_only() {
+	only "the core runs one way" "lib/core/$1.[ch]" "<[a-z]*(/[a-z]*)?\.h>|\"natpmpc\.h\"|\"core/($1|$2)\.h\""
+}
+basics='instant|list|heap|status|address'
+only "the core runs one way" lib/core/dialect.h '<[a-z]*\.h>|"natpmpc\.h"|"core/instant\.h"'
+core_only natpmp "$basics|dialect"
+core_only gateway "$basics|dialect"
+core_only grant "$basics|gateway"
+core_only external "$basics|gateway"
+core_only registry "$basics|grant"
+core_only lease "$basics|grant|external"
+core_only client "$basics|lease|registry|natpmp"
 only "os knows nothing of NAT-PMP" 'lib/os/*.[ch]' '<[a-z0-9_/]*\.h>|"os/[a-z]*\.h"'
 only "lib is made of core and os" 'lib/*.[ch]' \
-	'<[a-z0-9_/]*\.h>|"core/[a-z]*\.h"|"os/[a-z]*\.h"|"natpmpc\.h"|"ctx\.h"'
+	'<[a-z0-9_/]*\.h>|"core/[a-z]*\.h"|"os/[a-z]*\.h"|"natpmpc\.h"|"(context|link|drive|notify)\.h"'
+only "context is below link and drive" 'lib/context.h' \
+	'<[a-z0-9_/]*\.h>|"core/client\.h"|"os/[a-z]*\.h"|"natpmpc\.h"'
 only "the public header stands alone" 'include/natpmpc.h' '<(stddef|stdint)\.h>'
 own=$(for file in cli/*.h; do basename "$file"; done | tr '\n' '|')
 only "the command knows the public header only" 'cli/*.[ch]' "<[a-z0-9_/]*\.h>|\"(${own%|})\""
