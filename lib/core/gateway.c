@@ -343,7 +343,8 @@ int gateway_put_away(struct gateway *gateway, instant now)
 static void open_window(struct gateway *gateway, instant now)
 {
 	gateway->reboot = (struct reboot){
-		.forgot_at = now,
+		/* What was granted until now, in this millisecond too. */
+		.forgot_at = later(now, gateway->reboot.forgot_at) + 1,
 		.recovery_at = now + gateway_random(gateway) % (RECOVERY_DELAY_MAX + 1),
 		.window_until = now + SUSPICION_WINDOW,
 	};

@@ -228,7 +228,7 @@ bool grant_on_granted(struct grant *grant, const struct gateway *gateway,
 	instant expires_at = grant->question.asked_at + (duration)lifetime * MS_PER_S;
 
 	grant->deletion_is_owed = false;
-	grant->external_port = response->external_port;
+	grant->suggested_port = response->external_port;
 	grant->is_possible = !grant->question.message.vpn;
 	grant->gateway_expires_at = now + (duration)response->lifetime * MS_PER_S;
 	if (expires_at <= now) {
@@ -236,9 +236,10 @@ bool grant_on_granted(struct grant *grant, const struct gateway *gateway,
 		return false;
 	}
 	grant->is_granted = true;
+	grant->external_port = response->external_port;
 	grant->lifetime = lifetime;
-	grant->suggested_port = grant->external_port;
-	grant->granted_at = now;
+	/* It came after a reboot that was seen in the same millisecond. */
+	grant->granted_at = later(now, gateway->reboot.forgot_at);
 	grant->expires_at = expires_at;
 	grant->act_at = earlier(grant->question.asked_at +
 					gateway->dialect->renewal_delay(

@@ -120,9 +120,12 @@ struct lease_view lease_view(const struct lease *lease, const struct gateway *ga
 	const struct grant *first = lease->grants[0];
 	struct lease_view view = lease->told;
 
-	view.status = lease->status;
 	view.failures = lease->failures;
-	if (lease->status != NATPMP_OK || !lease_is_granted(lease))
+	/* Lost, and no verdict on that so far: there is nothing to tell. */
+	if (lease->status == NATPMP_OK && !lease_is_granted(lease))
+		return view;
+	view.status = lease->status;
+	if (lease->status != NATPMP_OK)
 		return view;
 	view.internal_port =
 		lease->internal_port ? lease->internal_port : first->external_port;
