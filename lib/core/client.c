@@ -460,6 +460,16 @@ static void question_failed(struct client *client, struct question *question, in
 	}
 }
 
+/* The gateway does not answer: what is only believed to be up is down. */
+static void lose_doubted(struct client *client, instant now)
+{
+	while (gateway_is_away(&client->gateway) && is_first_doubted(client)) {
+		struct grant *grant = grant_of_list(client->granted.next);
+		grant_on_lost(grant, client->gateway.reach, now);
+		settle(client, grant, now);
+	}
+}
+
 static void put_away(struct client *client, bool is_yielding, instant now)
 {
 	struct gateway *gateway = &client->gateway;
@@ -467,6 +477,8 @@ static void put_away(struct client *client, bool is_yielding, instant now)
 	bool is_unheard = !gateway->series.is_heard;
 	int status = gateway_put_away(gateway, now);
 
+	if (is_unheard)
+		lose_doubted(client, now);
 	if (is_yielding && goes_on(client, question, now))
 		return;
 	/* A hold never concludes that there is no service: it goes on asking. */
@@ -620,8 +632,10 @@ void client_on_bounce(struct client *client, instant now, const uint8_t *bytes, 
 {
 	struct question *question = gateway_on_bounce(&client->gateway, now, bytes, len, status);
 
-	if (question)
-		question_failed(client, question, status, false, now);
+	if (!question)
+		return;
+	lose_doubted(client, now);
+	question_failed(client, question, status, false, now);
 }
 
 /* --- the link --- */
@@ -721,18 +735,10 @@ static void recover(struct client *client, instant now)
 		if (grant_state(grant, &client->gateway) != GRANT_DOUBTED)
 			break;
 		/* A renewal that waited is less patient now. */
-		if (grant->question.state == QUESTION_WAITING)
+		if (grant->question.state == QUESTION_WAITING) {
 			gateway_withdraw(&client->gateway, &grant->question);
-		settle(client, grant, now);
-	}
-}
-
-/* The gateway does not answer: what is only believed to be up is down. */
-static void lose_doubted(struct client *client, instant now)
-{
-	while (is_first_doubted(client)) {
-		struct grant *grant = grant_of_list(client->granted.next);
-		grant_on_lost(grant, client->gateway.reach, now);
+			grant_on_taken_back(grant, now);
+		}
 		settle(client, grant, now);
 	}
 }
@@ -742,8 +748,7 @@ static void see_reach(struct client *client, instant now)
 	if (client->reach == client->gateway.reach)
 		return;
 	client->reach = client->gateway.reach;
-	if (gateway_is_away(&client->gateway))
-		lose_doubted(client, now);
+	lose_doubted(client, now);
 }
 
 /* Nothing was heard for long while something is held: ask how the gateway is. One that was silent

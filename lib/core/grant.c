@@ -139,6 +139,9 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 		     instant act_at)
 {
 	grant->wanted_by = lease;
+	/* What an earlier lease left may be on its way out: it counts when it is granted again. */
+	grant->is_possible |= grant->is_granted;
+	grant->is_granted = false;
 	grant->suggested_port = grant->external_port ? grant->external_port : suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
