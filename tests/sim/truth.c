@@ -156,7 +156,7 @@ static bool must_be_delayed(struct world *w, const uint8_t *bytes, size_t len)
 	const struct client *client = &w->client;
 
 	if (!is_map(bytes, len))
-		return !client->external.callers && !client->pcp.callers && !w->program.calls;
+		return client->gateway.in_flight->lane != LANE_AT_ONCE;
 	const struct key *key = truth_key(w, bytes[1], port_in(bytes));
 	const struct hold *hold = key->wanted;
 	return lifetime_in(bytes) && hold && !hold->core.is_awaited &&
@@ -188,10 +188,17 @@ bool truth_is_open(const struct world *w, const struct key *key)
 static void note_request(struct world *w, const uint8_t *bytes)
 {
 	struct key *key = truth_key(w, bytes[1], port_in(bytes));
-	bool is_of_before = key->wanted && key->sent_at < key->wanted->opened;
+	uint64_t asked_at = w->client.gateway.in_flight->asked_at;
 
-	if (w->watch.first == w->now && (!truth_is_open(w, key) || is_of_before))
-		key->asked_from = w->now;
+	/* What is sent may be answered by the answer to an earlier send: lifetimes count from the
+	 * first of those, unless the core has forgotten that for a new lease. */
+	if (truth_is_open(w, key) && key->wanted && key->sent_at > key->wanted->opened)
+		CHECK(w, asked_at <= key->asked_from,
+		      "port %u: a lifetime does not count from the first send that may be answered",
+		      port_in(bytes));
+	CHECK(w, asked_at == w->now || asked_at == key->asked_from,
+	      "port %u: asked at a time when nothing was sent", port_in(bytes));
+	key->asked_from = asked_at;
 	key->asked_to_create = lifetime_in(bytes);
 	key->answered = false;
 	key->sent_at = w->now;
@@ -369,8 +376,10 @@ static void hear_refusal(struct world *w, const struct event *event,
 	if (grant->question.state == QUESTION_IDLE && grant->is_granted)
 		return;
 	key->answered = w->known.heard = true;
-	if (!key->asked_to_create)
+	if (!key->asked_to_create) {
+		key->leftover[event->link] = true; /* it will not let go of it */
 		return;
+	}
 	if (!key->wanted || key->refused_at < key->wanted->opened ||
 	    (key->wanted->retried && key->refused_at < key->wanted->retried))
 		key->allowance = 10 * RETRY_GAP;
@@ -619,7 +628,7 @@ static void see_reboot(struct world *w)
 	known->forgot_at = reboot->forgot_at;
 	if (!relinked) {
 		CHECK(w, known->may_suspect, "a restart that nothing showed");
-		show_loss(w, reboot->forgot_at);
+		show_loss(w, w->now); /* of this millisecond hear_clock() knows more */
 		w->counters.delays++;
 		if (reboot->recovery_at != NEVER)
 			w->counters.delayed += reboot->recovery_at + 1 - reboot->forgot_at;
@@ -810,7 +819,8 @@ static bool can_be_up(struct world *w, const struct hold *hold)
 
 	if (profile->pcp == MODEL_PCP_ONLY || hold->core.is_exact)
 		return false;
-	if (hold->core.count == 2 && !w->program.vpn && gives_other_ports(w))
+	if (hold->core.count == 2 && !w->program.vpn &&
+	    (gives_other_ports(w) || profile->forced_port > 0))
 		return false;
 	return true;
 }
@@ -858,7 +868,7 @@ static void check_exact(struct world *w, const struct hold *hold)
 		if (since < w->troubles.calm_since)
 			since = w->troubles.calm_since;
 		if (w->troubles.disturbances || w->network.link == NO_LINK || key->ignored ||
-		    key->heeded > since || w->now <= since + bound)
+		    key->leftover[w->network.link] || key->heeded > since || w->now <= since + bound)
 			continue;
 		model_lookup(world_gateway(w, w->network.link), w->now,
 			     w->network.links[w->network.link].own,
@@ -888,7 +898,8 @@ void truth_check(struct world *w, struct hold *hold)
 		check_up(w, hold, i);
 		shown |= key_of(w, hold, i)->shown;
 	}
-	if (w->known.address_last && w->client.external.is_settled && w->network.link != NO_LINK)
+	if (w->known.address_last && w->client.external.is_settled &&
+	    w->network.link != NO_LINK && lease_is_granted(&hold->core))
 		CHECK(w, hold->core.told.external_address == w->known.address_last || shown,
 		      "port %u at %08x, but the gateway said %08x", hold->core.internal_port,
 		      hold->core.told.external_address, w->known.address_last);
