@@ -158,7 +158,7 @@ static void ask_to_create(struct client *client, struct grant *grant, instant no
 	struct message *message = &grant->question.message;
 	bool is_new = !grant->external_port && !grant->retries.count;
 
-	message->kind = ASK_CREATE;
+	question_become(&grant->question, ASK_CREATE);
 	message->vpn = client->is_vpn;
 	message->suggested_port = lease_suggestion(grant->wanted_by, grant, &client->gateway);
 	message->lifetime = grant->wanted_by->lifetime;
@@ -210,7 +210,7 @@ static void deletion_ended(struct client *client, struct grant *grant, int statu
 
 static void ask_to_delete(struct client *client, struct grant *grant, instant now)
 {
-	grant->question.message.kind = ASK_DELETE;
+	question_become(&grant->question, ASK_DELETE);
 	/* To delete all would take along what is held by now. */
 	if (!grant->question.message.internal_port && client->holds)
 		deletion_ended(client, grant, NATPMP_E_HELD, now);
@@ -743,12 +743,31 @@ static void recover(struct client *client, instant now)
 	}
 }
 
+/* The same for what was granted on the link before this one, and was not told to be down. */
+static void lose_unproved(struct client *client, instant now)
+{
+	struct list *next;
+
+	for (struct list *node = client->others.next; node != &client->others; node = next) {
+		struct grant *grant = grant_of_list(node);
+		struct lease *lease = grant->wanted_by;
+		next = node->next;
+		if (!lease || lease->status != NATPMP_OK || grant->retries.status)
+			continue;
+		grant_on_lost(grant, client->gateway.reach, now);
+		settle(client, grant, now);
+	}
+}
+
 static void see_reach(struct client *client, instant now)
 {
 	if (client->reach == client->gateway.reach)
 		return;
 	client->reach = client->gateway.reach;
+	if (!gateway_is_away(&client->gateway))
+		return;
 	lose_doubted(client, now);
+	lose_unproved(client, now);
 }
 
 /* Nothing was heard for long while something is held: ask how the gateway is. One that was silent
@@ -922,6 +941,9 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 	for (unsigned i = 0; i < lease->count; i++) {
 		struct grant *grant = lease->grants[i];
 		grant_on_wanted(grant, lease, lease->suggested_port, i ? NEVER : now);
+		/* What an earlier lease left on another port is given back. */
+		if (lease->is_exact && grant->external_port != lease->suggested_port)
+			grant_on_moving(grant, lease->suggested_port, grant->act_at);
 		if (link_status < NATPMP_OK)
 			grant->retries.status = (int16_t)link_status;
 	}

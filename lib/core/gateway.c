@@ -177,6 +177,13 @@ void gateway_withdraw(struct gateway *gateway, struct question *question)
 	question->state = QUESTION_IDLE;
 }
 
+void question_become(struct question *question, enum message_kind kind)
+{
+	if (question->message.kind != kind)
+		question->last_sent = 0;
+	question->message.kind = (uint8_t)kind;
+}
+
 bool question_is_outstanding(const struct question *question, instant now)
 {
 	return question->last_sent && !question->is_answered &&

@@ -109,6 +109,8 @@ void gateway_withdraw(struct gateway *gateway, struct question *question);
 /* If the question is in flight and its next send is not near, begin its series again. */
 void gateway_restart_series(struct gateway *gateway, struct question *question, duration near,
 			    instant now);
+/* It asks for something of another kind from now on: what was sent before is not its own. */
+void question_become(struct question *question, enum message_kind kind);
 /* One of its sends may still be answered, and none was. */
 bool question_is_outstanding(const struct question *question, instant now);
 

@@ -252,8 +252,9 @@ void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *
 	}
 	bool differ = grant->external_port != other->external_port;
 	if (!grants_are_in_force(lease, gateway)) {
-		if (grant == lease->grants[0])
-			other->act_at = earlier(other->act_at, now);
+		/* It has waited for this; after a failure of its own it has its own time. */
+		if (grant == lease->grants[0] && other->act_at == NEVER)
+			other->act_at = now;
 	} else if (!differ) {
 		fit(lease);
 	} else if (was_up && !lease->moves) {
