@@ -192,7 +192,8 @@ static void note_request(struct world *w, const uint8_t *bytes)
 
 	/* What is sent may be answered by the answer to an earlier send: lifetimes count from the
 	 * first of those, unless the core has forgotten that for a new lease. */
-	if (truth_is_open(w, key) && key->wanted && key->sent_at > key->wanted->opened)
+	if (truth_is_open(w, key) && key->wanted && key->sent_at > key->wanted->opened &&
+	    key->asked_to_create && lifetime_in(bytes))
 		CHECK(w, asked_at <= key->asked_from,
 		      "port %u: a lifetime does not count from the first send that may be answered",
 		      port_in(bytes));
@@ -200,6 +201,8 @@ static void note_request(struct world *w, const uint8_t *bytes)
 	      "port %u: asked at a time when nothing was sent", port_in(bytes));
 	key->asked_from = asked_at;
 	key->asked_to_create = lifetime_in(bytes);
+	if (!key->asked_to_create)
+		key->deleted_at = w->now;
 	key->answered = false;
 	key->sent_at = w->now;
 }
@@ -233,7 +236,8 @@ void truth_at_gateway(struct world *w, const struct event *event)
 		return;
 	struct key *key = truth_key(w, event->bytes[1], port_in(event->bytes));
 	/* Late or twice: the client has told the gateway otherwise meanwhile, or will not. */
-	if (lifetime_in(event->bytes) && (!key->wanted || event->made < key->wanted->opened))
+	if (lifetime_in(event->bytes) && (!key->wanted || event->made < key->wanted->opened ||
+					  event->made < key->deleted_at))
 		key->leftover[event->link] = true;
 }
 
@@ -341,7 +345,8 @@ static void hear_grant(struct world *w, const struct event *event, const struct 
 		w->known.heard |= !key->asked_to_create;
 		return;
 	}
-	if (!key->asked_to_create || !response->external_port || !key->wanted)
+	if (!key->asked_to_create || !response->external_port || !key->wanted ||
+	    key->sent_at < key->wanted->opened)
 		return;
 	CHECK(w, !event->forged, "(the simulation forged too well)");
 	uint32_t asked = key->wanted->core.lifetime;
@@ -627,6 +632,7 @@ static void see_reboot(struct world *w)
 	bool relinked = reboot->window_until == 0;
 	known->forgot_at = reboot->forgot_at;
 	if (!relinked) {
+		TRACE(w, "the core sees a restart");
 		CHECK(w, known->may_suspect, "a restart that nothing showed");
 		show_loss(w, w->now); /* of this millisecond hear_clock() knows more */
 		w->counters.delays++;

@@ -40,7 +40,8 @@ struct key {
 	/* the request about it, as it was sent */
 	bool asked_to_create, answered;
 	uint64_t asked_from; /* ms, its first send that may still be answered */
-	uint64_t sent_at;    /* ms, its last send; 0 = none on this link */
+	uint64_t sent_at;    /* ms, its last send; 0 = none */
+	uint64_t deleted_at; /* ms, the last send of a deletion */
 
 	/* the last grant that it had reason to believe */
 	uint16_t external_port; /* 0 = none */
