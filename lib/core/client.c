@@ -474,7 +474,7 @@ static void put_away(struct client *client, bool is_yielding, instant now)
 {
 	struct gateway *gateway = &client->gateway;
 	struct question *question = gateway->in_flight;
-	bool is_unheard = !gateway->series.is_heard;
+	bool is_unheard = !gateway->series.is_heard || gateway->series.was_in_vain;
 	int status = gateway_put_away(gateway, now);
 
 	if (is_unheard)

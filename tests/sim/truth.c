@@ -192,7 +192,7 @@ static void note_request(struct world *w, const uint8_t *bytes)
 
 	/* What is sent may be answered by the answer to an earlier send: lifetimes count from the
 	 * first of those, unless the core has forgotten that for a new lease. */
-	if (truth_is_open(w, key) && key->wanted && key->sent_at > key->wanted->opened &&
+	if (truth_is_open(w, key) && key->wanted && key->sent_serial > key->wanted->serial &&
 	    key->asked_to_create && lifetime_in(bytes))
 		CHECK(w, asked_at <= key->asked_from,
 		      "port %u: a lifetime does not count from the first send that may be answered",
@@ -203,6 +203,7 @@ static void note_request(struct world *w, const uint8_t *bytes)
 	key->asked_to_create = lifetime_in(bytes);
 	if (!key->asked_to_create)
 		key->deleted_at = w->now;
+	key->sent_serial = w->program.series;
 	key->answered = false;
 	key->sent_at = w->now;
 }
@@ -346,7 +347,7 @@ static void hear_grant(struct world *w, const struct event *event, const struct 
 		return;
 	}
 	if (!key->asked_to_create || !response->external_port || !key->wanted ||
-	    key->sent_at < key->wanted->opened)
+	    key->sent_serial < key->wanted->serial)
 		return;
 	CHECK(w, !event->forged, "(the simulation forged too well)");
 	uint32_t asked = key->wanted->core.lifetime;
@@ -880,7 +881,9 @@ static void check_exact(struct world *w, const struct hold *hold)
 			     w->network.links[w->network.link].own,
 			     hold->core.grants[i]->question.message.protocol,
 			     hold->core.internal_port, &external, 1);
-		CHECK(w, !external || external == hold->core.suggested_port,
+		/* What it was not told of it cannot give back. */
+		CHECK(w,
+		      external != key->external_port || external == hold->core.suggested_port,
 		      "port %u has %u for %" PRIu64 " ms, and only %u is wanted",
 		      hold->core.internal_port, external, w->now - since,
 		      hold->core.suggested_port);

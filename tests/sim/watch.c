@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { SENDS = 9, FIRST_WAIT = 250, FIVE_SENDS = 7750, RETRY_GAP = 4000, WINDOW = 30000 };
+enum { SENDS = 9, FIRST_WAIT = 250, FIVE_SENDS = 7750, WINDOW = 30000 };
 
 /* When the step of the series is sent: 0, 250, 750, 1750, ... */
 static uint64_t series(unsigned step)
@@ -51,7 +51,7 @@ void watch_sent(struct watch *watch, const struct client *client, uint64_t now, 
 	/* A caller begins to wait for the address, and the next send was not near. */
 	bool hurried = again && len == 2 && client->external.callers &&
 		       watch->first + series(watch->step + 1) + late >= now + FIRST_WAIT;
-	bool given_up = elapsed >= FIVE_SENDS || (again && elapsed >= RETRY_GAP) || hurried;
+	bool given_up = elapsed >= FIVE_SENDS || (again && watch->step >= 4) || hurried;
 
 	/* The same bytes may begin another series: the core says which it is. */
 	if (again && client->gateway.series.first_sent_at != now) {
