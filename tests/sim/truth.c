@@ -883,7 +883,8 @@ static void check_exact(struct world *w, const struct hold *hold)
 			     hold->core.internal_port, &external, 1);
 		/* What it was not told of it cannot give back. */
 		CHECK(w,
-		      external != key->external_port || external == hold->core.suggested_port,
+		      !external || external != key->external_port ||
+			      external == hold->core.suggested_port,
 		      "port %u has %u for %" PRIu64 " ms, and only %u is wanted",
 		      hold->core.internal_port, external, w->now - since,
 		      hold->core.suggested_port);
