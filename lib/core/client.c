@@ -243,8 +243,9 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 			grant_on_taken_back(grant, now);
 			break;
 		case GRANT_HURRY:
-			gateway_restart_series(&client->gateway, &grant->question,
-					       gateway->dialect->renewal_gap, now);
+			if (gateway->reboot.recovery_at == NEVER)
+				gateway_restart_series(&client->gateway, &grant->question,
+						       gateway->dialect->renewal_gap, now);
 			grant_on_asked(grant, gateway, now);
 			return true;
 		case GRANT_FORGET:

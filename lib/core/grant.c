@@ -218,6 +218,8 @@ void grant_on_sent(struct grant *grant, instant now)
 	}
 	if (grant->question.message.vpn)
 		return;
+	if (grant->question.asked_at == now)
+		grant->was_nothing = !grant->is_granted && !grant->is_possible;
 	grant->is_possible = true;
 	grant->gateway_expires_at = later(grant->gateway_expires_at, now + lifetime);
 }
@@ -259,7 +261,7 @@ static bool did_nothing(const struct grant *grant, int status)
 	bool was_sent_once = grant->question.asked_at == grant->question.last_sent;
 
 	return (kind == STATUS_NO || kind == STATUS_CLOSED) && was_sent_once &&
-	       !grant->external_port && !grant->deletion_is_owed;
+	       grant->was_nothing;
 }
 
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,

@@ -40,6 +40,7 @@ struct grant {
 	struct lease *wanted_by;    /* NULL: it is to go */
 	bool is_granted;            /* the state is TRUSTED or DOUBTED: see grant_state() */
 	bool is_possible;           /* else: POSSIBLE, not NONE */
+	bool was_nothing;           /* it was NONE when its question was asked */
 	bool deletion_is_owed;      /* a hold was released, and the gateway has not confirmed */
 	bool is_moving;             /* see grant_is_moving() */
 	uint16_t external_port;     /* last assigned; 0: never granted */

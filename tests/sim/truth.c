@@ -325,6 +325,8 @@ static void hear_unnamed(struct world *w, const struct response *response)
 {
 	const struct question *asked = w->client.gateway.in_flight;
 
+	if (asked && asked->message.kind == ASK_ADDRESS)
+		w->known.address_open = false;
 	if (!asked || asked->message.kind == ASK_ADDRESS || asked->message.kind == ASK_PCP)
 		return;
 	if (response->kind == RESPONSE_UNNAMED && asked->message.protocol != response->protocol)
@@ -493,6 +495,7 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	bool calm = !w->troubles.disturbances && w->now > w->troubles.calm_since + MINUTE;
 	struct known *known = &w->known;
 
+	w->network.relinked_at = w->now;
 	known->heard = known->epoch.known = false;
 	known->may_suspect = false;
 	known->must_suspect_at = 0;
@@ -775,7 +778,7 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 	unsigned port = hold->core.internal_port;
 
 	/* On another link that is another mapping's time. */
-	CHECK(w, w->now < key->over + LATE_WAKE || key->link != w->network.link,
+	CHECK(w, w->now < key->over + LATE_WAKE || w->network.relinked_at > key->granted,
 	      "port %u is up after its time", port);
 	if (key->shown)
 		check_silence(w, hold, key->shown);

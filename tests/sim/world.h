@@ -131,6 +131,7 @@ struct network {
 	struct link links[LINKS];
 	unsigned link;   /* NO_LINK */
 	unsigned socket; /* of the client: the last link it had */
+	uint64_t relinked_at; /* ms */
 	bool old_reachable;
 	unsigned hints; /* permille of lost packets that an ICMP hint comes back for */
 	struct event inbox[INBOX_MAX];
