@@ -292,8 +292,8 @@ static void note_silence(struct gateway *gateway, instant now)
 {
 	const struct question *question = gateway->in_flight;
 
-	if (now < series_patience_at(gateway) || gateway->series.is_heard ||
-	    gateway->reach == NATPMP_E_REFUSED)
+	if (!question || !gateway->series.sends || now < series_patience_at(gateway) ||
+	    gateway->series.is_heard || gateway->reach == NATPMP_E_REFUSED)
 		return;
 	if (gateway->silences || lanes_are_empty(gateway))
 		gateway->reach = question->hint ? question->hint : NATPMP_E_TIMEOUT;
@@ -307,9 +307,7 @@ size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_
 
 	if (!gateway->in_flight)
 		take_turn(gateway, now);
-	if (series->sends)
-		note_silence(gateway, now);
-	else
+	if (!series->sends)
 		series->first_sent_at = now;
 	do
 		series->next_send_at =
@@ -334,7 +332,6 @@ int gateway_put_away(struct gateway *gateway, instant now)
 	struct question *question = gateway->in_flight;
 	bool is_complete = series_end_at(gateway) <= now;
 
-	note_silence(gateway, now);
 	if (!gateway->series.is_heard) {
 		begin_backoff(gateway, question->last_sent);
 		gateway->silences++;
@@ -349,11 +346,13 @@ int gateway_put_away(struct gateway *gateway, instant now)
 
 static void open_window(struct gateway *gateway, instant now)
 {
+	/* What was granted until now is doubted, in this millisecond too. */
+	instant forgot_at = later(now, gateway->reboot.forgot_at) + 1;
+
 	gateway->reboot = (struct reboot){
-		/* What was granted until now, in this millisecond too. */
-		.forgot_at = later(now, gateway->reboot.forgot_at) + 1,
+		.forgot_at = forgot_at,
 		.recovery_at = now + gateway_random(gateway) % (RECOVERY_DELAY_MAX + 1),
-		.window_until = now + SUSPICION_WINDOW,
+		.window_until = forgot_at + SUSPICION_WINDOW,
 	};
 }
 
@@ -367,6 +366,7 @@ static void suspect_reboot(struct gateway *gateway, instant now)
 
 void gateway_on_time(struct gateway *gateway, instant now)
 {
+	note_silence(gateway, now);
 	if (gateway->reboot.is_suspected_again && gateway->reboot.window_until <= now)
 		open_window(gateway, now);
 }

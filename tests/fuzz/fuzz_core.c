@@ -199,6 +199,15 @@ static void close_port(struct world *w)
 	watch_taken_back(&w->watch, &w->client);
 }
 
+static void stop_asking(struct world *w)
+{
+	for (; w->address_askers; w->address_askers--)
+		client_stop_asking_address(&w->client);
+	for (; w->pcp_askers; w->pcp_askers--)
+		client_stop_asking_pcp(&w->client);
+	watch_taken_back(&w->watch, &w->client);
+}
+
 static void ask(struct world *w)
 {
 	switch (byte(&w->in) % 3) {
@@ -212,12 +221,8 @@ static void ask(struct world *w)
 		client_ask_pcp(&w->client, w->now);
 		w->pcp_askers++;
 		break;
-	default: /* those that asked for it have gone */
-		for (; w->address_askers; w->address_askers--)
-			client_stop_asking_address(&w->client);
-		for (; w->pcp_askers; w->pcp_askers--)
-			client_stop_asking_pcp(&w->client);
-		watch_taken_back(&w->watch, &w->client);
+	default:
+		stop_asking(w);
 	}
 }
 
@@ -360,6 +365,7 @@ static void step(struct world *w, unsigned what)
 
 static void let_go_of_all(struct world *w)
 {
+	stop_asking(w);
 	for (unsigned i = 0; i < CLOSINGS; i++)
 		if (w->closings[i])
 			stop_closing(w, i);
