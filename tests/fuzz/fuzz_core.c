@@ -214,6 +214,7 @@ static void ask(struct world *w)
 	case 0:
 		client_ask_address(&w->client, w->now);
 		w->address_askers++;
+		w->watch.called_at = w->now;
 		if (w->now < w->wanted) /* it may begin its series again */
 			w->wanted = w->now;
 		break;
