@@ -26,7 +26,8 @@ static bool is_pipe(int fd)
  * then it gets it when it asks for it. */
 static bool may_take_terminal(const struct command *command)
 {
-	return has_terminal(command, getpgrp()) && !is_pipe(STDIN_FILENO) && !is_pipe(STDOUT_FILENO);
+	return has_terminal(command, getpgrp()) && !is_pipe(STDIN_FILENO) &&
+	       !is_pipe(STDOUT_FILENO);
 }
 
 pid_t command_fork(struct command *command, bool group)

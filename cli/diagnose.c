@@ -59,6 +59,12 @@ static bool answered(int status)
 	return status == NATPMP_OK || status <= NATPMP_E_VERSION;
 }
 
+/* The question has left this host. */
+static bool was_asked(int status)
+{
+	return status != NATPMP_E_FIREWALL;
+}
+
 static bool speaks_natpmp(const struct findings *found)
 {
 	return found->probed && answered(found->probe.status) &&
@@ -111,10 +117,14 @@ static void find_service(natpmp_ctx *ctx, struct output *output, struct findings
 	}
 	found->probed = true;
 	if (speaks_natpmp(found))
-		row(output, "NAT-PMP", "yes, answers within %.1f ms", probe->round_trip < 100 ? 0.1 : probe->round_trip / 1000.0);
+		row(output, "NAT-PMP", "yes, answers within %.1f ms",
+		    probe->round_trip < 100 ? 0.1 : probe->round_trip / 1000.0);
 	else
 		row(output, "NAT-PMP", "no: %s", natpmp_strerror(probe->status));
-	row(output, "PCP", "%s", probe->pcp_status == NATPMP_OK ? "yes" : "no");
+	row(output, "PCP", "%s",
+	    !was_asked(probe->status)        ? "not known"
+	    : probe->pcp_status == NATPMP_OK ? "yes"
+					     : "no");
 	if (!speaks_natpmp(found))
 		return;
 	if (*probe->external_address)
@@ -232,9 +242,10 @@ static void show_json(struct output *output, const struct findings *found,
 	json_known(out, "gateway_port", link->gateway_port);
 	json_string(out, "interface", link->interface);
 	json_string(out, "internal_address", link->internal_address);
-	json_maybe(out, "natpmp", found->probed, spoken);
+	json_maybe(out, "natpmp", found->probed && was_asked(probe->status), spoken);
 	json_error(out, "natpmp_error", probe->status);
-	json_maybe(out, "pcp", found->probed, probe->pcp_status == NATPMP_OK);
+	json_maybe(out, "pcp", found->probed && was_asked(probe->status),
+		   probe->pcp_status == NATPMP_OK);
 	json_known(out, "round_trip_us", spoken ? probe->round_trip : 0);
 	if (spoken)
 		json_number(out, "uptime", probe->uptime);

@@ -112,8 +112,10 @@ void failure_explain(struct explanation *explanation, int status, const struct o
 	explanation->message = natpmp_strerror(status);
 	snprintf(advice, size, "%s", advice_for(status, options));
 	if (is_silence(status) && may_be_in_tunnel(options, link))
-		snprintf(advice, size, "if %s is at the end of a tunnel, name the tunnel with -i; "
-			 "else: %s", link->gateway, advice_for(status, options));
+		snprintf(advice, size,
+			 "if %s is at the end of a tunnel, name the tunnel with -i; "
+			 "else: %s",
+			 link->gateway, advice_for(status, options));
 	if (status != NATPMP_E_NETWORK_FAILURE || !*external_address)
 		return;
 	explanation->message = "the gateway has an external address, but could not set up the "

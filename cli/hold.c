@@ -282,7 +282,8 @@ int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 		int status;
 
 		*for_what = &options->wanted[holds->count];
-		*hold = (struct hold){.all = holds, .wanted = *for_what, .hook.command = options->on_change};
+		*hold = (struct hold){
+			.all = holds, .wanted = *for_what, .hook.command = options->on_change};
 		hold->now = (natpmp_state){.status = NATPMP_PENDING, .mapping = **for_what};
 		hold->down_since = now_ms();
 		status = natpmp_hold(ctx, *for_what, on_event, hold, &hold->lease);

@@ -47,7 +47,8 @@ struct holds {
 	struct record_line *lines; /* what it should say, one for each */
 };
 
-/* Ask for all, with the port file claimed before. A negative status: for_what was refused by the library itself. */
+/* Ask for all, with the port file claimed before. A negative status: for_what was refused by the
+ * library itself. */
 int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
 		const struct signals *signals, const natpmp_mapping **for_what);
 /* After natpmp_process(): tell everybody what has changed. */

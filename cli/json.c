@@ -6,7 +6,8 @@
 
 #include "failure.h"
 
-/* The character at *text, which moves on; U+FFFD for a byte that begins none (RFC 3629 section 4). */
+/* The character at *text, which moves on; U+FFFD for a byte that begins none (RFC 3629 section 4).
+ */
 static uint32_t take_character(const unsigned char **text)
 {
 	static const struct {

@@ -93,7 +93,7 @@ int lookup_refuse(const char *what, int error)
 
 	if (error != ENOENT)
 		options_mistake("cannot run %s: %s%s", what, strerror(error),
-				error == EACCES	 ? "; it needs the right to be executed (chmod +x)"
+				error == EACCES  ? "; it needs the right to be executed (chmod +x)"
 				: error == E2BIG ? "; give it fewer or shorter arguments"
 						 : "");
 	else if (option)
@@ -101,8 +101,10 @@ int lookup_refuse(const char *what, int error)
 				"did you mean --%s?",
 				what, option);
 	else
-		options_mistake("cannot run %s: not found; look at its name%s",
-				what, strchr(what, '/') ? ", and at the interpreter that its first line names" : "");
+		options_mistake("cannot run %s: not found; look at its name%s", what,
+				strchr(what, '/')
+					? ", and at the interpreter that its first line names"
+					: "");
 	return error == ENOENT || error == ENOTDIR ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN;
 }
 

@@ -81,10 +81,11 @@ static void note_picked(struct output *output, const natpmp_mapping *wanted,
 
 	if (output->terminal_stderr && !wanted->internal_port &&
 	    !output->options->library.vpn_ports)
-		output_note(output,
-			    "without -p a free port was opened: \"natpmp --close -p %s\" closes it, "
-			    "\"natpmp --help\" shows what else there is",
-			    output_name(granted, name));
+		output_note(
+			output,
+			"without -p a free port was opened: \"natpmp --close -p %s\" closes it, "
+			"\"natpmp --help\" shows what else there is",
+			output_name(granted, name));
 }
 
 static int map_one(natpmp_ctx *ctx, struct output *output, natpmp_mapping *mapping)
@@ -214,8 +215,9 @@ static bool find_gateway(struct options *options, struct output *output)
 		return true; /* none, or an address, for the library to judge */
 	error = getaddrinfo(name, NULL, &hints, &found);
 	if (error) {
-		output_error(output, "-g %s: no IPv4 address is known for that name: %s; give the "
-				     "address, like -g 192.168.1.1",
+		output_error(output,
+			     "-g %s: no IPv4 address is known for that name: %s; give the "
+			     "address, like -g 192.168.1.1",
 			     options->gateway_text, gai_strerror(error));
 		return false;
 	}

@@ -11,7 +11,7 @@
 struct parse {
 	struct options *options;
 	const char *given[TABLE_ROWS]; /* the value, "" for one without; NULL: not given */
-	natpmp_protocol protocol; /* 0: -t was not given */
+	natpmp_protocol protocol;      /* 0: -t was not given */
 	uint32_t lifetime;
 	long external_port; /* -1: -P was not given */
 	const char *job;    /* hold, close, ...: the one given, NULL: none */
@@ -367,8 +367,8 @@ static bool misplaced(const struct parse *parse, const struct table_row *row)
 	table_shown(row, shown);
 	if (!parse->job)
 		return mistake("%s needs a port that is kept open: add --hold or a command", shown);
-	return mistake("%s%s%s does not go with --%s: leave it out", shown, *value ? " " : "", value,
-		       parse->job);
+	return mistake("%s%s%s does not go with --%s: leave it out", shown, *value ? " " : "",
+		       value, parse->job);
 }
 
 /* Does what is given belong to the job? */
@@ -417,7 +417,8 @@ const char *options_meant(const char *word)
 {
 	if (!strcmp(word, "list"))
 		return "status";
-	for (const struct table_row *row = option_table; *word && row < option_table + TABLE_ROWS; row++) {
+	for (const struct table_row *row = option_table; *word && row < option_table + TABLE_ROWS;
+	     row++) {
 		if (row->name && !strncmp(row->name, word, strlen(word)))
 			return row->name;
 	}

@@ -21,7 +21,7 @@ struct options {
 	char **words;         /* what command points to if it was split (lookup.h), or NULL */
 	natpmp_options library;
 	char gateway[256]; /* what library.gateway points to: an address, or a name to look up */
-	const char *gateway_text;         /* -g as it was written */
+	const char *gateway_text; /* -g as it was written */
 	const char *on_change, *port_file, *print;
 	bool json, quiet, verbose, retry;
 };

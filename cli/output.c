@@ -265,8 +265,8 @@ void output_asking(struct output *output)
 	const struct options *options = output->options;
 	natpmp_link link;
 
-	if (!output->progress.running && output->terminal_stderr && !options->quiet && !options->verbose &&
-	    natpmp_get_link(output->ctx, &link) == NATPMP_OK)
+	if (!output->progress.running && output->terminal_stderr && !options->quiet &&
+	    !options->verbose && natpmp_get_link(output->ctx, &link) == NATPMP_OK)
 		progress_begin(&output->progress, link.gateway);
 }
 

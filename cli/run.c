@@ -138,7 +138,8 @@ static int sooner(int a, int b)
 
 static int timeout(struct run *run)
 {
-	int own = sooner(ms_until(holds_due(&run->holds)), ms_until(notify_watchdog(&run->watchdog)));
+	int own =
+		sooner(ms_until(holds_due(&run->holds)), ms_until(notify_watchdog(&run->watchdog)));
 
 	return sooner(natpmp_timeout(run->ctx), own);
 }

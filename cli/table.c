@@ -64,7 +64,8 @@ _Static_assert(sizeof(option_table) / sizeof(*option_table) == TABLE_ROWS, "TABL
 
 const struct table_row *table_find(int c)
 {
-	for (const struct table_row *row = option_table; c && row < option_table + TABLE_ROWS; row++) {
+	for (const struct table_row *row = option_table; c && row < option_table + TABLE_ROWS;
+	     row++) {
 		if (row->c == c)
 			return row;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* table - the options: what getopt_long(3), the help, the completions and the checks know of them. */
+/* table - the options: what getopt_long(3), the help, the completions and the checks know of them.
+ */
 #ifndef CLI_TABLE_H
 #define CLI_TABLE_H
 
@@ -32,12 +33,12 @@ enum {
 };
 
 struct table_row {
-	int c;            /* a letter, or OPT_...; 0: only a heading */
-	const char *name; /* of the long option */
+	int c;                    /* a letter, or OPT_...; 0: only a heading */
+	const char *name;         /* of the long option */
 	const char *value, *kind; /* in the help; for completion. NULL: it takes none */
-	unsigned jobs;    /* that it belongs to: 1 << JOB_... */
-	bool gem;         /* the gem has it: its abbreviations are no others' */
-	const char *help; /* lines */
+	unsigned jobs;            /* that it belongs to: 1 << JOB_... */
+	bool gem;                 /* the gem has it: its abbreviations are no others' */
+	const char *help;         /* lines */
 };
 
 enum { TABLE_ROWS = 27 };

@@ -34,8 +34,8 @@ static void describe_mapping(const unsigned char *bytes, char *text, size_t size
 	unsigned lifetime = number(bytes + 8, 4);
 
 	if (lifetime)
-		snprintf(text, size, "map %s %u to %u for %u s", type(bytes[1]), internal,
-			 external, lifetime);
+		snprintf(text, size, "map %s %u to %u for %u s", type(bytes[1]), internal, external,
+			 lifetime);
 	else if (internal)
 		snprintf(text, size, "close %s %u", type(bytes[1]), internal);
 	else
@@ -46,8 +46,11 @@ static void describe_mapping(const unsigned char *bytes, char *text, size_t size
 static void describe_answer(const unsigned char *bytes, const char *success, char *text,
 			    size_t size)
 {
-	static const char *const names[] = {NULL, "unsupported version", "not authorized",
-					    "network failure", "out of resources",
+	static const char *const names[] = {NULL,
+					    "unsupported version",
+					    "not authorized",
+					    "network failure",
+					    "out of resources",
 					    "unsupported opcode"};
 	unsigned result = number(bytes + 2, 2);
 	const char *name = result < sizeof(names) / sizeof(*names) ? names[result] : "unknown";

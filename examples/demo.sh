@@ -8,8 +8,13 @@ set -eu
 cd "$(dirname "$0")/.."
 . tests/packages.sh
 
+# A sign of life, for installing takes a while.
+(while sleep 3; do printf '  ... %s s\n' "$((seconds = ${seconds:-0} + 3))"; done) &
+waiting=$!
 # shellcheck disable=SC2086 # a list of words
-need_packages $BUILD_PACKAGES check pkg-config socat
+need_packages $BUILD_PACKAGES check pkg-config socat || failed=1
+kill "$waiting"
+[ -z "${failed-}" ] || exit 1
 
 dir=$(mktemp -d)
 gateway=
@@ -20,7 +25,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
-echo "* Building (the log is in build/demo.log)"
+echo "* Building, which takes half a minute (the log is in build/demo.log)"
 mkdir -p build
 { cmake --preset default && cmake --build --preset default -j "$(nproc)" --target natpmp gatewayd; } \
 	>build/demo.log 2>&1 || { cat build/demo.log; exit 1; }
@@ -46,7 +51,7 @@ cat <<END
     natpmp -g $address -p $port 'sh server %p' # a few lines of shell around socat
 END
 cat >"$dir/server" <<'END'
-echo "  server: listening on $NATPMP_INTERNAL_ADDRESS:$1; the world sees $NATPMP_EXTERNAL_ADDRESS:$NATPMP_EXTERNAL_PORT"
+echo "  server: listening on $NATPMP_INTERNAL_ADDRESS:$1; the world is told $NATPMP_EXTERNAL_ADDRESS:$NATPMP_EXTERNAL_PORT"
 : >"$2/ready"
 exec socat TCP-LISTEN:"$1",bind=127.0.0.1,reuseaddr SYSTEM:'echo hello from inside'
 END
@@ -59,7 +64,8 @@ until [ -e "$dir/ready" ]; do
 	sleep 0.1
 done
 external=$(sed -n "s/.*mapping + tcp $port -> //p" "$dir/gateway" | sed -n '$s/[^0-9].*//;$p')
-echo "* Fetching through the external port, from outside (127.0.0.2:$external):"
+echo "* Fetching through the external port. On loopback nobody has the address that the world is told;"
+echo "  127.0.0.2 stands for it, so this asks 127.0.0.2:$external:"
 answer=$(socat -t 3 - "TCP:127.0.0.2:$external,retry=30,interval=0.1" </dev/null)
 echo "  outside: $answer"
 [ "$answer" = "hello from inside" ]

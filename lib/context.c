@@ -219,11 +219,13 @@ int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
 }
 
 /* When the next try comes, ms from now. */
-static uint64_t retry_in(const struct lease *core, instant now)
+static uint64_t retry_in(const struct lease *core, const struct link *link, instant now)
 {
 	instant at = core->moves.next_at;
 
-	for (unsigned i = 0; i < core->count; i++) {
+	if (link->status < NATPMP_OK)
+		at = link->retry_at;
+	for (unsigned i = 0; i < core->count && link->status >= NATPMP_OK; i++) {
 		const struct grant *grant = core->grants[i];
 		if (grant->question.state != QUESTION_IDLE)
 			return 0;
@@ -253,7 +255,7 @@ void context_state(natpmp_lease *lease, const struct lease_view *view, natpmp_st
 	if (view->status == NATPMP_OK)
 		state->expires_in = expires_in(core, now);
 	else
-		state->retry_in = retry_in(core, now);
+		state->retry_in = retry_in(core, &lease->ctx->link, now);
 	mapping->protocol = (natpmp_protocol)protocol_of(core);
 	mapping->flags = lease->flags;
 	mapping->internal_port = core->internal_port;

@@ -34,8 +34,9 @@ row() {
 	# As rolling distributions do. (The library's objects are without it: objcopy needs machine code.)
 	lto) flags=-flto=auto ;;
 	lto-clang)
-		packages="clang-19 lld-19" compiler=clang-19 flags="-flto -fuse-ld=lld"
-		settings="-DCMAKE_AR=/usr/bin/llvm-ar-19 -DCMAKE_RANLIB=/usr/bin/llvm-ranlib-19"
+		packages="clang-19 lld-19 llvm-19" compiler=clang-19 flags=-flto
+		settings="-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld -DCMAKE_SHARED_LINKER_FLAGS=-fuse-ld=lld
+			-DCMAKE_AR=/usr/bin/llvm-ar-19 -DCMAKE_RANLIB=/usr/bin/llvm-ranlib-19"
 		;;
 	short-enums) flags=-fshort-enums ;; # ARM's bare ABI does so: nothing may count on the size of an enum
 	hardened) # as distributions do, and a little more

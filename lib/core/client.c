@@ -229,7 +229,8 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 			grant_on_taken_back(grant, now);
 			break;
 		case GRANT_HURRY:
-			gateway_restart_series(&client->gateway, &grant->question, now);
+			if (gateway->reboot.recovery_at == NEVER)
+				gateway_restart_series(&client->gateway, &grant->question, now);
 			grant_on_asked(grant, gateway, now);
 			return true;
 		case GRANT_FORGET:
@@ -470,6 +471,9 @@ static void question_failed(struct client *client, struct question *question, in
 	case ASK_ADDRESS:
 		if (external_on_failed(&client->external, status, is_kept(client), now))
 			address_changed(client, now);
+		/* Nothing else would find out when it is back; its backoff is delay enough. */
+		if (client->is_watched && !client->holds && gateway_is_away(&client->gateway))
+			client->external.retry_at = now;
 		return;
 	case ASK_PCP:
 		pcp_ended(client, status);
@@ -486,6 +490,16 @@ static void question_failed(struct client *client, struct question *question, in
 	}
 }
 
+/* The gateway does not answer: what is only believed to be up is down. */
+static void lose_doubted(struct client *client, instant now)
+{
+	while (gateway_is_away(&client->gateway) && is_first_doubted(client)) {
+		struct grant *grant = grant_of_list(client->granted.next);
+		grant_on_lost(grant, client->gateway.reach, now);
+		settle(client, grant, now);
+	}
+}
+
 static void put_away(struct client *client, bool is_yielding, instant now)
 {
 	struct gateway *gateway = &client->gateway;
@@ -493,6 +507,8 @@ static void put_away(struct client *client, bool is_yielding, instant now)
 	int status = gateway_put_away(gateway, now);
 	bool is_unheard = gateway->reach != NATPMP_OK;
 
+	if (is_unheard)
+		lose_doubted(client, now);
 	if (is_yielding && goes_on(client, question, now))
 		return;
 	/* A hold never concludes that there is no service: it goes on asking. */
@@ -647,8 +663,10 @@ void client_on_bounce(struct client *client, instant now, const uint8_t *bytes, 
 {
 	struct question *question = gateway_on_bounce(&client->gateway, now, bytes, len, status);
 
-	if (question)
-		question_failed(client, question, status, false, now);
+	if (!question)
+		return;
+	lose_doubted(client, now);
+	question_failed(client, question, status, false, now);
 }
 
 /* --- the link --- */
@@ -743,18 +761,10 @@ static void recover(struct client *client, instant now)
 		if (grant_state(grant, &client->gateway) != GRANT_DOUBTED)
 			break;
 		/* A renewal that waited is less patient now. */
-		if (grant->question.state == QUESTION_WAITING)
+		if (grant->question.state == QUESTION_WAITING) {
 			gateway_withdraw(&client->gateway, &grant->question);
-		settle(client, grant, now);
-	}
-}
-
-/* The gateway does not answer: what is only believed to be up is down. */
-static void lose_doubted(struct client *client, instant now)
-{
-	while (is_first_doubted(client)) {
-		struct grant *grant = grant_of_list(client->granted.next);
-		grant_on_lost(grant, client->gateway.reach, now);
+			grant_on_taken_back(grant, now);
+		}
 		settle(client, grant, now);
 	}
 }
@@ -764,8 +774,7 @@ static void see_reach(struct client *client, instant now)
 	if (client->reach == client->gateway.reach)
 		return;
 	client->reach = client->gateway.reach;
-	if (gateway_is_away(&client->gateway))
-		lose_doubted(client, now);
+	lose_doubted(client, now);
 }
 
 /* Nothing was heard for long, and nothing is being asked, while something is held: ask how the
@@ -944,6 +953,9 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 	for (unsigned i = 0; i < lease->count; i++) {
 		struct grant *grant = lease->grants[i];
 		grant_on_wanted(grant, lease, lease->suggested_port, i ? NEVER : now);
+		/* What an earlier lease left on another port is given back. */
+		if (lease->is_exact && grant->external_port != lease->suggested_port)
+			grant_on_moving(grant, lease->suggested_port, grant->act_at);
 		if (link_status < NATPMP_OK)
 			grant->retries.status = (int16_t)link_status;
 	}

@@ -313,8 +313,8 @@ static void note_silence(struct gateway *gateway, instant now)
 {
 	const struct question *question = gateway->in_flight;
 
-	if (now < series_patience_at(gateway) || gateway->series.is_heard ||
-	    gateway->reach == NATPMP_E_REFUSED)
+	if (!question || !gateway->series.sends || now < series_patience_at(gateway) ||
+	    gateway->series.is_heard || gateway->reach == NATPMP_E_REFUSED)
 		return;
 	if (silence_is_general(gateway))
 		gateway->reach = question->hint ? question->hint : NATPMP_E_TIMEOUT;
@@ -341,9 +341,7 @@ size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_
 
 	if (!gateway->in_flight)
 		take_turn(gateway, now);
-	if (series->sends)
-		note_silence(gateway, now);
-	else
+	if (!series->sends)
 		series->first_sent_at = now;
 	advance_series(gateway, now);
 	question_note_sent(gateway->in_flight, now);
@@ -401,6 +399,7 @@ static void suspect_reboot(struct gateway *gateway, instant now)
 
 void gateway_on_time(struct gateway *gateway, instant now)
 {
+	note_silence(gateway, now);
 	if (gateway->reboot.is_suspected_again && gateway->reboot.window_until <= now)
 		open_window(gateway, now);
 }

@@ -137,7 +137,7 @@ instant gateway_next_deadline(const struct gateway *gateway, instant now);
 size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_MAX]);
 /* The question in flight is in vain for now. Returns why. */
 int gateway_put_away(struct gateway *gateway, instant now);
-/* What is due by itself: a suspicion that had to wait. */
+/* What is due by itself: the question in flight was not answered, a suspicion had to wait. */
 void gateway_on_time(struct gateway *gateway, instant now);
 /* Something is granted. Returns the instant to note for it, later than any reboot so far. */
 instant gateway_note_grant(struct gateway *gateway, instant now);

@@ -263,7 +263,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	grant->lifetime = response->lifetime;
 	duration lifetime = (duration)planned_lifetime(grant) * MS_PER_S;
 	grant->deletion_is_owed = false;
-	grant->external_port = response->external_port;
+	grant->suggested_port = response->external_port;
 	grant->is_possible = !grant->question.message.vpn;
 	grant->gateway_expires_at = now + (duration)response->lifetime * MS_PER_S;
 	if (began_at + lifetime <= now) {
@@ -273,7 +273,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 		return false;
 	}
 	grant->is_granted = true;
-	grant->suggested_port = grant->external_port;
+	grant->external_port = response->external_port;
 	grant->granted_at = gateway_note_grant(gateway, now);
 	grant->expires_at = began_at + lifetime;
 	grant->act_at = earlier(began_at + gateway->dialect->renewal_delay(lifetime, 0),

@@ -121,9 +121,12 @@ struct lease_view lease_view(const struct lease *lease, const struct gateway *ga
 	const struct grant *first = lease->grants[0];
 	struct lease_view view = lease->told;
 
-	view.status = lease->status;
 	view.failures = lease->failures;
-	if (lease->status != NATPMP_OK || !lease_is_granted(lease))
+	/* Lost, and no verdict on that so far: there is nothing to tell. */
+	if (lease->status == NATPMP_OK && !lease_is_granted(lease))
+		return view;
+	view.status = lease->status;
+	if (lease->status != NATPMP_OK)
 		return view;
 	view.internal_port = lease->internal_port ? lease->internal_port : first->external_port;
 	view.external_port = first->external_port;
@@ -189,7 +192,8 @@ static void end_round(struct lease *lease, instant now)
 static void move_exact(struct lease *lease, instant now)
 {
 	for (unsigned i = 0; i < lease->count; i++)
-		move_grant(lease, i, lease->suggested_port, now);
+		if (lease->grants[i]->is_granted)
+			move_grant(lease, i, lease->suggested_port, now);
 	end_round(lease, now);
 }
 
@@ -249,8 +253,9 @@ void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *
 	}
 	bool differ = grant->external_port != other->external_port;
 	if (!grants_are_in_force(lease, gateway)) {
-		if (grant == lease->grants[0])
-			other->act_at = earlier(other->act_at, now);
+		/* It has waited for this; after a failure of its own it has its own time. */
+		if (grant == lease->grants[0] && other->act_at == NEVER)
+			other->act_at = now;
 	} else if (!differ) {
 		fit(lease);
 	} else if (was_up && !lease->moves.count) {

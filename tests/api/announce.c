@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "context.h"
 
 enum { ANNOUNCEMENT_PORT = 5350, OLD_ANNOUNCEMENT_PORT = 5351 };
 
@@ -70,15 +71,26 @@ static void announce_address(struct responder *r, uint32_t source, uint8_t last)
 	announce_address_to(r, ANNOUNCEMENT_PORT, source, last);
 }
 
-static int listener(uint32_t address, int option)
+/* -1: the kernel does not let it. */
+static int try_listener(uint32_t address, uint16_t port, int option)
 {
-	struct sockaddr_in here = at(address, ANNOUNCEMENT_PORT);
+	struct sockaddr_in here = at(address, port);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
 
 	ck_assert_int_ge(fd, 0);
 	if (option)
 		ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, option, &on, sizeof(on)), 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&here, sizeof(here)), 0);
+	if (bind(fd, (struct sockaddr *)&here, sizeof(here)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int listener(uint32_t address, int option)
+{
+	int fd = try_listener(address, ANNOUNCEMENT_PORT, option);
+
+	ck_assert_int_ge(fd, 0);
 	return fd;
 }
 
@@ -124,6 +136,170 @@ START_TEST(N48_exclusive_listener)
 	ck_assert(!drive(ctx, &events, 2, 200));
 	natpmp_free(ctx);
 	close(foreign);
+	responder_stop(r);
+}
+
+/* It had the port when we began, and lets go of it later: then we hear, too. */
+START_TEST(N48_taken_port_is_tried_again)
+{
+	struct responder *r = responder_start();
+	int foreign = listener(INADDR_ANY, 0);
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	struct events events = {0};
+
+	hold_up(ctx, NATPMP_TCP, 80, &events);
+	ck_assert_int_le(natpmp_timeout(ctx), 5 * 60 * 1000);
+	uint64_t retry_at = ctx->link.groups_retry_at;
+	close(foreign);
+	ok(natpmp_process(ctx)); /* not yet */
+	ck_assert_uint_eq(ctx->link.groups_retry_at, retry_at);
+	ck_assert_int_eq(ctx->link.groups[0], NO_HANDLE);
+	ctx->link.groups_retry_at = 0; /* the time has come */
+	ck_assert_int_eq(natpmp_timeout(ctx), 0);
+	ok(natpmp_process(ctx));
+	ck_assert_uint_eq(ctx->link.groups_retry_at, UINT64_MAX);
+	move_to(r, 77);
+	announce_address(r, INADDR_LOOPBACK, 77);
+	ck_assert(drive(ctx, &events, 2, SOON));
+	ck_assert_str_eq(events.at[1].now.mapping.external_address, "203.0.113.77");
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* Drafts before 2008 had 5351: some servers announce only there, from any port of theirs. */
+START_TEST(N63_old_port_is_heard)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *one = client(responder_port(r), 0), *two = client(responder_port(r), 0);
+	struct events first = {0}, second = {0};
+
+	hold_up(one, NATPMP_TCP, 80, &first);
+	hold_up(two, NATPMP_TCP, 81, &second);
+	move_to(r, 77);
+	announce_address_to(r, OLD_ANNOUNCEMENT_PORT, INADDR_LOOPBACK, 77);
+	ck_assert(drive(one, &first, 2, SOON));
+	ck_assert(drive(two, &second, 2, SOON));
+	ck_assert_str_eq(first.at[1].now.mapping.external_address, "203.0.113.77");
+	ck_assert_str_eq(second.at[1].now.mapping.external_address, "203.0.113.77");
+	natpmp_free(one);
+	natpmp_free(two);
+	responder_stop(r);
+}
+
+/* A restart that is announced there alone: made anew within 5 s. */
+START_TEST(N63_restart_is_heard_on_the_old_port)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	struct events none = {0};
+
+	hold_up(ctx, NATPMP_TCP, 80, NULL);
+	responder_reboot(r);
+	announce_address_to(r, OLD_ANNOUNCEMENT_PORT, INADDR_LOOPBACK, 5);
+	for (uint64_t until = now_ms() + 5500;
+	     now_ms() < until && responder_asked(r, NATPMP_TCP, 80) < 2;)
+		drive(ctx, &none, 1, 20);
+	ck_assert_uint_eq(responder_asked(r, NATPMP_TCP, 80), 2);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/*
+ * We are bound to 224.0.0.1:5351 with both options for sharing. What the kernel does for a server
+ * of the same host that starts then: on an address of its own it needs no option, for that is
+ * another address; on 0.0.0.0 it needs one (either), for that would be this address, too.
+ * A server on 0.0.0.0 without any finds the port taken: it has to start before what holds
+ * mappings, and we do without these announcements then.
+ */
+START_TEST(N63_servers_start_beside_a_holding_client)
+{
+	static const struct {
+		uint32_t address;
+		int option;
+		bool is_possible;
+	} servers[] = {
+		{INADDR_LOOPBACK, 0, true},
+		{INADDR_LOOPBACK, SO_REUSEADDR, true},
+		{INADDR_LOOPBACK, SO_REUSEPORT, true},
+		{INADDR_ANY, SO_REUSEADDR, true},
+		{INADDR_ANY, SO_REUSEPORT, true},
+		{INADDR_ANY, 0, false},
+	};
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+
+	hold_up(ctx, NATPMP_TCP, 80, NULL);
+	for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]); i++) {
+		int fd = try_listener(servers[i].address, OLD_ANNOUNCEMENT_PORT, servers[i].option);
+		ck_assert_msg((fd >= 0) == servers[i].is_possible, "server %zu", i);
+		if (fd >= 0)
+			close(fd);
+	}
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+START_TEST(N63_server_that_came_first)
+{
+	struct responder *r = responder_start();
+	int server = try_listener(INADDR_ANY, OLD_ANNOUNCEMENT_PORT, 0);
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	struct events events = {0};
+
+	ck_assert_int_ge(server, 0);
+	hold_up(ctx, NATPMP_TCP, 80, &events);
+	move_to(r, 77);
+	announce_address(r, INADDR_LOOPBACK, 77); /* the new port is heard nevertheless */
+	ck_assert(drive(ctx, &events, 2, SOON));
+	ck_assert_str_eq(events.at[1].now.mapping.external_address, "203.0.113.77");
+	natpmp_free(ctx);
+	close(server);
+	responder_stop(r);
+}
+
+/* What is announced is not believed, and makes us ask once, however often it is said (H17). */
+START_TEST(H17_announced_address_is_asked_about)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	struct events events = {0};
+
+	hold_up(ctx, NATPMP_TCP, 80, &events);
+	size_t before = responder_asked_address(r);
+	for (uint8_t last = 66; last < 96; last++) {
+		announce_address(r, INADDR_LOOPBACK, last);
+		ck_assert(!drive(ctx, &events, 2, 10));
+	}
+	ck_assert(!drive(ctx, &events, 2, 100));
+	ck_assert_uint_eq(responder_asked_address(r), before + 1);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+static void see(natpmp_ctx *ctx, const natpmp_gateway *now, void *arg)
+{
+	natpmp_gateway *seen = arg;
+
+	(void)ctx;
+	*seen = *now;
+}
+
+START_TEST(watch_hears_announcements)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	natpmp_gateway seen = {0};
+	struct events none = {0};
+
+	ok(natpmp_watch(ctx, see, &seen));
+	drive(ctx, &none, 1, 200);
+	ck_assert_str_eq(seen.external_address, "203.0.113.5");
+	move_to(r, 77);
+	announce_address(r, INADDR_LOOPBACK, 77);
+	drive(ctx, &none, 1, 300);
+	ck_assert_int_eq(seen.status, NATPMP_OK);
+	ck_assert_str_eq(seen.external_address, "203.0.113.77");
+	natpmp_free(ctx);
 	responder_stop(r);
 }
 
@@ -227,6 +403,10 @@ int main(void)
 	if (status)
 		return status;
 	return RUN_TESTS("api-announce", N48_all_listeners_hear_it, N48_exclusive_listener,
+			 N48_taken_port_is_tried_again, N63_old_port_is_heard,
+			 N63_restart_is_heard_on_the_old_port,
+			 N63_servers_start_beside_a_holding_client, N63_server_that_came_first,
+			 H17_announced_address_is_asked_about, watch_hears_announcements,
 			 N49_other_sources_are_ignored, N52_junk_is_ignored_and_pcp_is_a_hint,
 			 N44_restart_is_heard_by_all, N11_announcement_ends_the_pause);
 }

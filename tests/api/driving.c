@@ -2,8 +2,13 @@
 /* Who sleeps, who drives, and who takes in what another one sleeps for. */
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -229,6 +234,155 @@ START_TEST(H5_calls_find_the_network_when_it_is_back)
 	responder_stop(r);
 }
 
+/* --- several threads, one processor --- */
+
+struct caller {
+	natpmp_ctx *ctx;
+	int status;
+	uint64_t took;       /* ms */
+	uint64_t busy;       /* ms of processor time */
+	long sleeps, pushes; /* switches to another thread: wanted, and not */
+};
+
+static uint64_t ms_of(const struct timeval *t)
+{
+	return (uint64_t)t->tv_sec * 1000 + (uint64_t)t->tv_usec / 1000;
+}
+
+static void note_usage(struct caller *caller, uint64_t began)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	caller->took = now_ms() - began;
+	caller->busy = ms_of(&usage.ru_utime) + ms_of(&usage.ru_stime);
+	caller->sleeps = usage.ru_nvcsw;
+	caller->pushes = usage.ru_nivcsw;
+}
+
+/* Two questions, one after the other, so that it drives while the other thread is answered. Of
+ * high priority, if we may. */
+static void *probe_with_priority(void *arg)
+{
+	struct sched_param high = {.sched_priority = 10};
+	struct caller *caller = arg;
+	uint64_t began = now_ms();
+	natpmp_probe found;
+
+	(void)pthread_setschedparam(pthread_self(), SCHED_FIFO, &high);
+	caller->status = natpmp_get_probe(caller->ctx, &found);
+	note_usage(caller, began);
+	return NULL;
+}
+
+static void *map_without_priority(void *arg)
+{
+	struct caller *caller = arg;
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	uint64_t began = now_ms();
+
+	caller->status = natpmp_map(caller->ctx, &m);
+	note_usage(caller, began);
+	return NULL;
+}
+
+/* The driver takes in the other thread's answer, and does not wait for it to run: that one has no
+ * processor to run on while the driver does not sleep. */
+START_TEST(H18_driver_does_not_spin_for_another_thread)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 5000);
+	struct caller high = {.ctx = ctx}, low = {.ctx = ctx};
+	pthread_t threads[2];
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	responder_be(r, &(struct manner){.delay = 200, .pcp = true});
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	pthread_attr_setaffinity_np(&attributes, sizeof(one), &one);
+	ck_assert_int_eq(pthread_create(&threads[0], &attributes, probe_with_priority, &high), 0);
+	usleep(50 * 1000);
+	ck_assert_int_eq(pthread_create(&threads[1], &attributes, map_without_priority, &low), 0);
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	pthread_attr_destroy(&attributes);
+	ok(high.status);
+	ok(low.status);
+	ck_assert_uint_ge(high.took, 400);
+	ck_assert_uint_lt(low.took, 2000);
+	ck_assert_uint_lt(high.busy, 100);
+	/* It sleeps until something comes, and not for a moment again and again. */
+	ck_assert_int_lt(high.sleeps + high.pushes, 100);
+	ck_assert_int_lt(low.sleeps + low.pushes, 100);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* --- a program that stands still --- */
+
+enum { HELD = 200, STALL = 4000, DELAY = 500 /* ms */ };
+
+/* In a process of its own: holds, asks for one more, and is stopped before the answer comes. Goes
+ * on holding after that, and ends without letting go of anything. */
+static int hold_and_stall(uint16_t port)
+{
+	natpmp_ctx *ctx = client(port, 0);
+	struct events none = {0};
+	natpmp_lease *leases[HELD], *last;
+	natpmp_mapping m = wanted(NATPMP_TCP, 999, 7200);
+	natpmp_state state;
+
+	for (int i = 0; i < HELD; i++)
+		leases[i] = hold_up(ctx, NATPMP_TCP, (uint16_t)(1000 + i), NULL);
+	raise(SIGSTOP); /* the gateway becomes slow */
+	ok(natpmp_hold(ctx, &m, NULL, NULL, &last));
+	raise(SIGSTOP);
+	ok(natpmp_process(ctx));
+	ok(natpmp_lease_state(last, &state)); /* the answer was there: no verdict of silence */
+	ok(state.status);
+	drive(ctx, &none, 1, 6000);
+	for (int i = 0; i < HELD; i++) {
+		ok(natpmp_lease_state(leases[i], &state));
+		ok(state.status);
+	}
+	return 0;
+}
+
+static void wait_until_stopped(pid_t child)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
+	ck_assert_msg(WIFSTOPPED(status), "child: %x", (unsigned)status);
+}
+
+/* The answer is read long after it came, and its clock is that much behind: not a restart. */
+START_TEST(H16_stopped_program_concludes_nothing_false)
+{
+	struct responder *r = responder_start();
+	int status;
+
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(hold_and_stall(responder_port(r)));
+	ck_assert_int_gt(child, 0);
+	wait_until_stopped(child);
+	ck_assert_uint_eq(responder_heard(r), HELD + 1);
+	responder_be(r, &(struct manner){.delay = DELAY});
+	kill(child, SIGCONT);
+	wait_until_stopped(child);
+	usleep(STALL * 1000);
+	ck_assert_uint_eq(responder_heard(r), HELD + 2);
+	kill(child, SIGCONT);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFEXITED(status) && !WEXITSTATUS(status), "child: %x", (unsigned)status);
+	ck_assert_uint_eq(responder_heard(r), HELD + 2);
+	responder_stop(r);
+}
+
 int main(void)
 {
 	int status = enter_network();
@@ -238,5 +392,7 @@ int main(void)
 	return RUN_TESTS("api-driving", no_wake_up_is_lost_to_a_loop, keeper_ends_beside_a_loop,
 			 process_returns_whatever_callbacks_do,
 			 cancelled_thread_ends_its_call_first, probes_of_two_threads,
-			 scope_runs_without_the_address, H5_calls_find_the_network_when_it_is_back);
+			 scope_runs_without_the_address, H5_calls_find_the_network_when_it_is_back,
+			 H18_driver_does_not_spin_for_another_thread,
+			 H16_stopped_program_concludes_nothing_false);
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* After fork() the context is the parent's: the child only frees it, and nothing of that is heard.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -201,8 +204,106 @@ START_TEST(child_frees_what_a_thread_works_on)
 	responder_stop(r);
 }
 
+static unsigned open_descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* Closing is a cancellation point; in a child, natpmp_free() is none. */
+START_TEST(child_is_cancelled_while_it_frees)
+{
+	struct responder *r = responder_start();
+	unsigned before = open_descriptors();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+
+	hold_up(ctx, NATPMP_TCP, 80, NULL);
+	ck_assert_uint_gt(open_descriptors(), before);
+	pid_t child = fork();
+	if (child == 0) {
+		int cancel;
+		pthread_cancel(pthread_self()); /* cancelled anywhere, it would end with 0 */
+		int status = natpmp_free(ctx);
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+		bool is_good = status == NATPMP_E_FORKED && cancel == PTHREAD_CANCEL_ENABLE &&
+			       open_descriptors() == before;
+		_exit(is_good ? 17 : 1);
+	}
+	int status;
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 17, "child: %x",
+		      (unsigned)status);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* --- process ids that repeat --- */
+
+/* The exit status of what runs as process 1 in a new pid namespace; -1: it did not end so. */
+static int run_as_first(int (*run)(uint16_t port), uint16_t port)
+{
+	int status;
+
+	if (unshare(CLONE_NEWPID) != 0)
+		return -1;
+	pid_t child = fork();
+	if (child == 0)
+		_exit(getpid() == 1 ? run(port) : 99);
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+static natpmp_ctx *inherited;
+static natpmp_lease *inherited_lease;
+
+/* The child, also process 1, in a namespace within the namespace. */
+static int child_of_first(uint16_t port)
+{
+	(void)port;
+	return try_all(inherited, inherited_lease);
+}
+
+static int first(uint16_t port)
+{
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+
+	inherited = client(port, SOON);
+	if (natpmp_hold(inherited, &m, NULL, NULL, &inherited_lease) ||
+	    !drive_to(inherited, inherited_lease, NATPMP_OK, SOON))
+		return 70;
+	int status = run_as_first(child_of_first, port);
+	if (status)
+		return status < 0 ? 71 : status;
+	/* The parent's is as it was. */
+	return natpmp_process(inherited) == NATPMP_OK ? 0 : 72;
+}
+
+/* Containers are made like that: parent and child are both process 1, each in its namespace. */
+START_TEST(child_with_the_same_pid)
+{
+	struct responder *r = responder_start();
+
+	fflush(NULL);
+	pid_t child = fork(); /* one with a single thread, for unshare() */
+	if (child == 0) {
+		int status = geteuid() == 0 || unshare(CLONE_NEWUSER) == 0
+				     ? run_as_first(first, responder_port(r))
+				     : 73;
+		_exit(status < 0 ? 74 : status);
+	}
+	wait_for(child);
+	ck_assert_uint_eq(responder_asked(r, NATPMP_TCP, 80), 1);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 0);
+	responder_stop(r);
+}
+
 int main(void)
 {
 	return RUN_TESTS("api-fork", child_gets_forked_and_sends_nothing, child_leaves_a_scope,
-			 child_makes_a_context_of_its_own, child_frees_what_a_thread_works_on);
+			 child_makes_a_context_of_its_own, child_frees_what_a_thread_works_on,
+			 child_is_cancelled_while_it_frees, child_with_the_same_pid);
 }

@@ -137,6 +137,82 @@ START_TEST(descriptor_tells_time_too)
 	responder_stop(r);
 }
 
+/* Retransmissions, a verdict of silence, the next try, renewals: a loop that never asks for a
+ * time-out misses none of them. */
+START_TEST(descriptor_alone_keeps_all_times)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 400);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 2), n = wanted(NATPMP_UDP, 53, 0);
+	struct events events = {0};
+	struct pollfd p = {.fd = natpmp_fd(ctx), .events = POLLIN};
+	natpmp_lease *lease;
+
+	responder_be(r, &(struct manner){.silent = true});
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease));
+	while (!events.count) {
+		ck_assert_int_eq(poll(&p, 1, SOON), 1);
+		ok(natpmp_process(ctx));
+	}
+	ck_assert_int_eq(events.at[0].now.status, NATPMP_E_TIMEOUT);
+	responder_be(r, &(struct manner){0});
+	while (events.count < 2) {
+		ck_assert_int_eq(poll(&p, 1, 5000), 1);
+		ok(natpmp_process(ctx));
+	}
+	ck_assert_int_eq(events.at[1].now.status, NATPMP_OK);
+	size_t asked = responder_asked(r, NATPMP_TCP, 80);
+	unsigned turns = 0;
+	for (uint64_t until = now_ms() + 2300; now_ms() < until; turns++) {
+		poll(&p, 1, 100);
+		ok(natpmp_process(ctx));
+	}
+	ck_assert_uint_ge(responder_asked(r, NATPMP_TCP, 80), asked + 2);
+	ck_assert_uint_le(turns, 60); /* it is not readable all the time */
+	ck_assert_uint_eq(events.count, 2);
+
+	/* A deletion that nobody answers ends at its deadline. */
+	ok(natpmp_release(lease));
+	for (int i = 0; i < 5; i++) {
+		poll(&p, 1, 50);
+		ok(natpmp_process(ctx));
+	}
+	responder_be(r, &(struct manner){.silent = true});
+	ok(natpmp_start_unmap(ctx, &n, NULL, NULL));
+	for (uint64_t until = now_ms() + 600; now_ms() < until;)
+		if (poll(&p, 1, 600) == 1)
+			ok(natpmp_process(ctx));
+	ck_assert_int_eq(natpmp_timeout(ctx), -1);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* What another thread does can be due earlier than what the loop was told: it is woken up. A loop
+ * that asks for time-outs needs no timer, so its descriptor stays quiet when the time has come. */
+START_TEST(descriptor_of_a_loop_that_knows_timeouts)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 0);
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
+	struct events events = {0};
+	struct pollfd p = {.fd = natpmp_fd(ctx), .events = POLLIN};
+	natpmp_lease *lease;
+
+	ck_assert_int_eq(natpmp_timeout(ctx), -1);
+	responder_be(r, &(struct manner){.lose = 1});
+	ok(natpmp_hold(ctx, &m, note_event, &events, &lease)); /* as if from another thread */
+	ck_assert_int_eq(poll(&p, 1, 100), 1);                 /* so that it asks again */
+	ok(natpmp_process(ctx));
+	int timeout = natpmp_timeout(ctx);
+	ck_assert_int_gt(timeout, 0);
+	ck_assert_int_le(timeout, 250);
+	ck_assert_int_eq(poll(&p, 1, 300), 0); /* the retransmission is due by now */
+	ck_assert_int_eq(natpmp_timeout(ctx), 0);
+	ck_assert(drive(ctx, &events, 1, SOON));
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
 START_TEST(N32_event_when_the_port_changes)
 {
 	struct responder *r = responder_start();
@@ -198,6 +274,7 @@ static void try_blocking(natpmp_lease *lease, const natpmp_state *before, const 
 	ck_assert_int_eq(natpmp_external_address(v->ctx, address), NATPMP_E_BUSY);
 	ck_assert_int_eq(natpmp_get_probe(v->ctx, &probe), NATPMP_E_BUSY);
 	ck_assert_int_eq(natpmp_process(v->ctx), NATPMP_E_BUSY);
+	ck_assert_int_eq(natpmp_free(v->ctx), NATPMP_E_BUSY); /* and nothing is gone */
 	ck_assert_int_eq(natpmp_with_mapping(v->ctx, &m, never, NULL), NATPMP_E_BUSY);
 	ok(natpmp_lease_state(lease, &state));
 	ok(natpmp_get_link(v->ctx, &link));
@@ -506,7 +583,8 @@ int main(void)
 	return RUN_TESTS("api-holding", H8_first_event_tells_how_it_went,
 			 silence_is_told_at_the_deadline, N54_hold_without_an_address,
 			 refused_hold_is_down_and_comes_up, timeout_is_never_without_holds,
-			 descriptor_tells_time_too, N32_event_when_the_port_changes,
+			 descriptor_tells_time_too, descriptor_alone_keeps_all_times,
+			 descriptor_of_a_loop_that_knows_timeouts, N32_event_when_the_port_changes,
 			 blocking_calls_in_a_callback_are_busy, hold_and_release_in_a_callback,
 			 no_event_of_a_lease_released_in_a_callback, N12_free_deletes_what_is_held,
 			 N12_free_with_a_silent_gateway, N12_free_with_a_closed_gateway,

@@ -106,7 +106,14 @@ START_TEST(new_out_of_memory)
 	natpmp_free(ctx);
 }
 
-enum { STRANGE = -999, HOLDS = 100 };
+enum { STRANGE = -999, HOLDS = 100, CALLS = 13 };
+
+static void ignore(natpmp_ctx *ctx, const natpmp_gateway *now, void *arg)
+{
+	(void)ctx;
+	(void)now;
+	(void)arg;
+}
 
 static int call(natpmp_ctx *ctx, int which)
 {
@@ -135,6 +142,21 @@ static int call(natpmp_ctx *ctx, int which)
 		if ((status == NATPMP_OK) != (lease != NULL) || natpmp_release(lease))
 			return STRANGE;
 		return status;
+	case 7:
+		return natpmp_start_unmap(ctx, &m, NULL, NULL);
+	case 8:
+		return natpmp_watch(ctx, ignore, NULL);
+	case 9:
+		m.flags = NATPMP_EXACT_PORT;
+		return natpmp_map(ctx, &m);
+	case 10:
+		m.flags = NATPMP_ANY_PORT;
+		status = natpmp_hold(ctx, &m, NULL, NULL, &lease);
+		if (!status && natpmp_retry(lease))
+			return STRANGE;
+		return status || natpmp_release(lease) ? status : NATPMP_OK;
+	case 11:
+		return natpmp_fd(ctx) < 0 ? STRANGE : NATPMP_OK;
 	default:
 		status = natpmp_with_mapping(ctx, &m, run_once, &runs);
 		if (status != (runs ? 11 : NATPMP_E_NO_MEMORY))
@@ -149,7 +171,7 @@ START_TEST(every_call_out_of_memory)
 	struct responder *r = responder_start();
 	int failures = 0;
 
-	for (int which = 0; which < 8; which++) {
+	for (int which = 0; which < CALLS; which++) {
 		bool any = true;
 		for (int n = 0; any; n++) {
 			natpmp_ctx *ctx = client(responder_port(r), SOON);
@@ -209,12 +231,17 @@ START_TEST(running_needs_no_memory)
 	natpmp_state state;
 	int failures = 0;
 
+	natpmp_mapping n = wanted(NATPMP_UDP, 53, 0);
+
+	ok(natpmp_watch(ctx, ignore, NULL));
+	ok(natpmp_start_unmap(ctx, &n, NULL, NULL));
 	ok(natpmp_hold(ctx, &m, NULL, NULL, &lease));
 	deny(0);
 	while (now_ms() < until) { /* a renewal, too */
 		poll(&fd, 1, 100);
 		failures |= natpmp_process(ctx);
 	}
+	failures |= natpmp_retry(lease) | natpmp_watch(ctx, NULL, NULL);
 	failures |= natpmp_lease_state(lease, &state) | natpmp_release(lease);
 	natpmp_free(ctx);
 	ck_assert(!was_denied());

@@ -232,6 +232,64 @@ START_TEST(no_call_is_a_cancellation_point)
 	responder_stop(r);
 }
 
+struct maker {
+	natpmp_ctx *ctx;
+	bool came_through;
+};
+
+static void *make_and_be_cancelled(void *arg)
+{
+	struct maker *maker = arg;
+
+	pthread_cancel(pthread_self());
+	int status = natpmp_new(&maker->ctx, NULL);
+	maker->came_through = status == NATPMP_OK;
+	pthread_testcancel();
+	return NULL;
+}
+
+/* Where it would end the thread, the context would be lost: and it is one of the first things that
+ * a thread does. The first context of a process is made in another way than the others. */
+START_TEST(new_is_no_cancellation_point)
+{
+	for (int i = 0; i < 3; i++) {
+		struct maker maker = {0};
+		pthread_t thread;
+
+		ck_assert_int_eq(pthread_create(&thread, NULL, make_and_be_cancelled, &maker), 0);
+		pthread_join(thread, NULL);
+		ck_assert(maker.came_through);
+		ok(natpmp_free(maker.ctx));
+	}
+}
+
+static void *free_and_be_cancelled(void *arg)
+{
+	struct worker *w = arg;
+
+	pthread_cancel(pthread_self());
+	w->failed = natpmp_free(w->ctx) != NATPMP_OK;
+	atomic_store(w->stop, true);
+	pthread_testcancel();
+	w->failed = 1;
+	return NULL;
+}
+
+START_TEST(free_is_no_cancellation_point)
+{
+	struct responder *r = responder_start();
+	atomic_bool came_through = false;
+	struct worker w = {.ctx = client(responder_port(r), SOON), .stop = &came_through};
+
+	hold_up(w.ctx, NATPMP_TCP, 80, NULL);
+	ck_assert_int_eq(pthread_create(&w.thread, NULL, free_and_be_cancelled, &w), 0);
+	pthread_join(w.thread, NULL);
+	ck_assert(atomic_load(&came_through));
+	ck_assert_int_eq(w.failed, 0);
+	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 1);
+	responder_stop(r);
+}
+
 static int exit_thread(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
 {
 	(void)lease;
@@ -307,6 +365,7 @@ int main(void)
 	return RUN_TESTS("api-threads", calls_of_many_threads_take_turns,
 			 calls_of_many_threads_beside_the_keeper, each_thread_has_its_deadline,
 			 holds_of_other_threads, who_gives_up_makes_way_at_once,
-			 no_call_is_a_cancellation_point, thread_is_cancelled_in_a_scope,
+			 no_call_is_a_cancellation_point, new_is_no_cancellation_point,
+			 free_is_no_cancellation_point, thread_is_cancelled_in_a_scope,
 			 thread_exits_in_a_scope);
 }

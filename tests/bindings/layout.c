@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* How the structs of the public header are laid out here, as far as the bindings use them: the bindings
- * have to say the same of what they believe. Members are told in their order; the last is the room. */
+/* How the structs of the public header are laid out here, as far as the bindings use them: the
+ * bindings have to say the same of what they believe. Members are told in their order; the last is
+ * the room. */
 #include <natpmpc.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -44,7 +44,7 @@ on_terminal nothing none -p 1201/udp
 expect_text seen 'nothing listens on 1201/udp'
 on_terminal :1202 interrupt -p 1202 --hold
 expect test "$(grep -c 'nothing listens' "$work/seen")" = 1
-on_terminal done none -p 1203 echo done
+on_terminal over none -p 1203 echo over
 expect_not has_text seen 'nothing listens'
 run -p 1201/udp
 expect_empty err

@@ -137,10 +137,11 @@ step "through a symlink: what it names is written, and it stays"
 mkdir "$work/deep"
 rm "$work/link"
 ln -s deep/port "$work/link"
-for i in 'not there' 'there'; do
+for before in 'not there' 'there'; do
+	echo "  $before before"
 	run -p 1679 --port-file "$work/link" "cat '$work/deep/port' '$work/link'"
 	expect_status 0
-	expect test "$(sort -u "$work/out")" = 1679 # $i before
+	expect test "$(sort -u "$work/out")" = 1679
 	expect test -L "$work/link"
 	expect_not test -e "$work/deep/port"
 	echo 1 >"$work/deep/port"

@@ -311,8 +311,7 @@ START_TEST(test_json_strings)
 	quotes("", "null");
 	quotes("a\"b\\c/", "\"a\\\"b\\\\c/\"");
 	quotes("\n\t\x01\x1f\x7f", "\"\\u000a\\u0009\\u0001\\u001f\\u007f\"");
-	quotes("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8c\x8d",
-	       "\"\\u00e9 \\u20ac \\ud83c\\udf0d\"");
+	quotes("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x8c\x8d", "\"\\u00e9 \\u20ac \\ud83c\\udf0d\"");
 	/* Lone, cut off, overlong, a surrogate, beyond Unicode. */
 	quotes("a\x80z", "\"a\\ufffdz\"");
 	quotes("\xc3", "\"\\ufffd\"");
@@ -331,14 +330,15 @@ START_TEST(test_json_members)
 
 	json_mapping(out, &sample);
 	json_error(out, "error", NATPMP_OK);
-	ends_as(out,
-		"{\"event\":\"test\",\"time\":1000000,\"protocol\":\"tcp\",\"internal_address\":\"192.168.1.5\","
-		"\"internal_port\":80,\"external_address\":\"203.0.113.7\","
-		"\"external_port\":8080,\"external_kind\":\"reserved\",\"lifetime\":60,"
-		"\"error\":null}\n");
+	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"protocol\":\"tcp\",\"internal_"
+		     "address\":\"192.168.1.5\","
+		     "\"internal_port\":80,\"external_address\":\"203.0.113.7\","
+		     "\"external_port\":8080,\"external_kind\":\"reserved\",\"lifetime\":60,"
+		     "\"error\":null}\n");
 	out = begin();
 	json_mapping(out, &none);
-	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"protocol\":\"both\",\"internal_address\":null,"
+	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"protocol\":\"both\",\"internal_"
+		     "address\":null,"
 		     "\"internal_port\":null,\"external_address\":null,\"external_port\":null,"
 		     "\"external_kind\":null,\"lifetime\":null}\n");
 	out = begin();
@@ -346,7 +346,8 @@ START_TEST(test_json_members)
 	json_bool(out, "yes", true);
 	json_bool(out, "no", false);
 	json_known(out, "nothing", 0);
-	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"most\":4294967295,\"yes\":true,\"no\":false,"
+	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"most\":4294967295,\"yes\":true,\"no\":"
+		     "false,"
 		     "\"nothing\":null}\n");
 }
 END_TEST

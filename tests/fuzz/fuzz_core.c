@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine as a whole: a stream of datagrams, announcements, ICMP errors, steps of time, and of
- * what a program does with its holds. A byte says what comes next, the ones behind it the details.
- * What must hold whatever comes is in tests/sim/watch.h.
+ * The core as a whole: a stream of datagrams, announcements, bounces, steps of time, and of what a
+ * program does with its leases. A byte says what comes next, the ones behind it the details. What
+ * must hold whatever comes is in tests/sim/watch.h.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "core/leases.h"
+#include "core/client.h"
 #include "fuzz.h"
 #include "watch.h"
 
-enum { LEASES = 12, STEPS = 400, NOT_YET = 0x80 };
+enum { LEASES = 12, CLOSINGS = 3, STEPS = 400, NOT_YET = 0x80 };
 
-/* A lease as a program has it, on the heap of its own: who touches it too late is seen. */
+/* A lease as a program has it, on the heap of its own: what is touched too late is seen. */
 struct held {
 	struct lease core;
 	struct lease_view told;
-	uint64_t closed; /* ms */
 };
 
 struct input {
@@ -28,14 +27,16 @@ struct input {
 
 struct world {
 	struct input in;
-	struct leases leases;
+	struct client client;
 	struct held *all[LEASES];
+	struct closing *closings[CLOSINGS];
 	struct watch watch;
 	bool linked;
-	unsigned deleting_all; /* calls that say so */
+	bool deleting_all; /* a call said so */
 	unsigned address_askers, pcp_askers;
-	uint64_t now, wanted;           /* ms; when it wanted to be called */
-	uint8_t sent[WIRE_REQUEST_MAX]; /* last */
+	uint64_t now, wanted;      /* ms; when it wanted to be called */
+	uint64_t looked_at;        /* ms, the socket was empty then */
+	uint8_t sent[REQUEST_MAX]; /* last */
 	size_t sent_len;
 };
 
@@ -82,43 +83,18 @@ static void __attribute__((format(printf, 2, 3))) fail(void *arg, const char *fo
 	abort();
 }
 
-static bool is_over(void *arg, const uint8_t *request)
-{
-	const struct world *w = arg;
-
-	/* Not while one who closes it since then does so still. */
-	for (unsigned i = 0; i < LEASES; i++) {
-		const struct held *held = w->all[i];
-		if (held && held->core.goal == LEASE_CLOSE && !held->core.finished &&
-		    held->closed <= w->watch.first && (held->core.protocol & request[1]) &&
-		    held->core.internal_port == (request[4] << 8 | request[5]))
-			return false;
-	}
-	return true;
-}
-
-static void forget(struct world *w, struct held *held)
-{
-	for (unsigned i = 0; i < LEASES; i++)
-		if (w->all[i] == held)
-			w->all[i] = NULL;
-	if (held->core.once && held->core.goal == LEASE_CLOSE && !held->core.internal_port)
-		w->deleting_all--;
-	free(held);
-}
-
 static void look_at_sent(struct world *w, uint64_t late, const uint8_t *out, size_t len)
 {
 	static const uint8_t none[4];
 
 	insist(w->linked);
-	insist(len == (out[0] == 2 ? 24 : out[1] == WIRE_ADDRESS ? 2 : 12));
+	insist(len == (out[0] == 2 ? 24 : out[1] ? 12 : 2));
 	if (len == 12) { /* never by accident: the deletion of everything */
-		insist(out[1] == WIRE_MAP_UDP || out[1] == WIRE_MAP_TCP);
-		insist(out[4] || out[5] || w->deleting_all || w->leases.vpn);
+		insist(out[1] == 1 || out[1] == 2);
+		insist(out[4] || out[5] || w->deleting_all || w->client.is_vpn);
 		insist(memcmp(out + 8, none, 4) != 0 || (!out[6] && !out[7]));
 	}
-	watch_sent(&w->watch, &w->leases, w->now, late, out, len);
+	watch_sent(&w->watch, &w->client, w->now, late, out, len);
 	memcpy(w->sent, out, len);
 	w->sent_len = len;
 }
@@ -129,90 +105,125 @@ static void settle(struct world *w)
 	uint64_t late = w->wanted < w->now ? w->now - w->wanted : 0;
 	struct lease_view before;
 	struct lease *lease;
-	uint8_t out[WIRE_REQUEST_MAX];
+	uint8_t out[REQUEST_MAX];
 	size_t len;
 	unsigned sends = 0;
 
-	while ((len = leases_output(&w->leases, w->now, out)) > 0) {
-		insist(sends++ == 0);
+	while ((len = client_output(&w->client, w->now, out)) > 0) {
+		insist(sends++ == 0); /* at most one packet is in flight */
 		look_at_sent(w, late, out, len);
 	}
-	while ((lease = leases_event(&w->leases, &before)))
-		watch_event(&w->watch, lease, &((struct held *)lease->owner)->told, &before);
-	while ((lease = leases_reap(&w->leases)))
-		forget(w, lease->owner);
-	watch_settled(&w->watch, &w->leases, w->now);
-	w->wanted = leases_deadline(&w->leases);
+	while ((lease = client_event(&w->client, &before)))
+		watch_event(&w->watch, lease, &container_of(lease, struct held, core)->told,
+			    &before);
+	watch_settled(&w->watch, &w->client, w->now);
+	watch_records(&w->watch, &w->client);
+	w->looked_at = w->now;
+	w->wanted = client_next_deadline(&w->client, w->now);
 }
 
 /* --- what the program does --- */
 
-static void begin(struct world *w, bool once, enum lease_goal goal)
+static void hold(struct world *w, bool is_awaited)
 {
 	unsigned slot = byte(&w->in) % LEASES, kind = byte(&w->in);
 	struct held *held = calloc(1, sizeof(*held));
+	struct wanted wanted = {
+		.protocol = (natpmp_protocol)(kind % 3 + 1),
+		.internal_port = w->client.is_vpn ? 0 : (uint16_t)(kind / 3 % 8 + 1),
+		.suggested_port = kind & 0x80 ? (uint16_t)word(&w->in) : 0,
+		.lifetime = kind & 0x40 ? word(&w->in) + 1 : 7200,
+		.is_awaited = is_awaited,
+		.patience = is_awaited	  ? NEVER
+			    : kind & 0x20 ? 500 + 1000 * (kind & 0x1f)
+					  : 7750,
+	};
 
-	if (!held || w->all[slot]) {
+	wanted.is_exact = wanted.suggested_port && kind & 0x10;
+	if (!held || w->all[slot] ||
+	    client_hold(&w->client, &held->core, &wanted, w->now) != NATPMP_OK) {
 		free(held);
 		return;
 	}
 	held->told.status = NATPMP_PENDING;
-	held->closed = w->now;
-	held->core = (struct lease){
-		.protocol = (natpmp_protocol)(kind % 3 + 1),
-		.internal_port =
-			w->leases.vpn ? 0 : (uint16_t)(kind / 3 % 8 + (goal != LEASE_CLOSE)),
-		.suggested = kind & 0x80 ? (uint16_t)word(&w->in) : 0,
-		.asked = kind & 0x40 ? word(&w->in) : 0,
-		.once = once,
-		.patience = kind & 0x20 && !once ? 500 + 1000 * (kind & 0x1f) : 0,
-		.owner = held,
-	};
-	if (leases_add(&w->leases, &held->core, goal, w->now) != NATPMP_OK) {
-		free(held);
-		return;
-	}
 	w->all[slot] = held;
-	w->deleting_all += goal == LEASE_CLOSE && !held->core.internal_port;
+	watch_taken_back(&w->watch, &w->client);
 }
 
-/* As natpmp_release() does, and blocking calls when their time is over. */
-static void let_go(struct world *w)
+/* Release, leave, retry, or no longer wait; what is let go is freed at once. */
+static void change_hold(struct world *w)
 {
-	struct held *held = w->all[byte(&w->in) % LEASES];
+	unsigned what = byte(&w->in), slot = what % LEASES;
+	struct held *held = w->all[slot];
 
-	if (!held || held->core.released)
+	if (!held)
 		return;
-	if (held->core.once) {
-		leases_drop(&w->leases, &held->core);
-		forget(w, held);
+	if (what >= 0xc0) {
+		client_retry(&w->client, &held->core, w->now);
+	} else if (what >= 0xa0) {
+		client_stop_waiting(&held->core);
 	} else {
-		held->core.released = true;
-		held->closed = w->now;
-		leases_close(&w->leases, &held->core, w->now);
+		if (what >= 0x60)
+			client_leave(&w->client, &held->core, w->now);
+		else
+			client_release(&w->client, &held->core, w->now);
+		free(held);
+		w->all[slot] = NULL;
 	}
-	watch_taken_back(&w->watch, &w->leases);
+	watch_taken_back(&w->watch, &w->client);
+}
+
+static void stop_closing(struct world *w, unsigned slot)
+{
+	client_stop_closing(&w->client, w->closings[slot], w->now);
+	free(w->closings[slot]);
+	w->closings[slot] = NULL;
+}
+
+static void close_port(struct world *w)
+{
+	unsigned slot = byte(&w->in) % CLOSINGS, kind = byte(&w->in);
+	struct closing *closing = calloc(1, sizeof(*closing));
+	uint16_t port = (uint16_t)(kind / 3 % 8);
+
+	if (w->closings[slot])
+		stop_closing(w, slot);
+	if (!closing || (w->client.is_vpn && port) ||
+	    client_close(&w->client, closing, (natpmp_protocol)(kind % 3 + 1), port, w->now) !=
+		    NATPMP_OK) {
+		free(closing);
+	} else {
+		w->closings[slot] = closing;
+		w->deleting_all |= !port;
+	}
+	watch_taken_back(&w->watch, &w->client);
+}
+
+static void stop_asking(struct world *w)
+{
+	for (; w->address_askers; w->address_askers--)
+		client_stop_asking_address(&w->client);
+	for (; w->pcp_askers; w->pcp_askers--)
+		client_stop_asking_pcp(&w->client);
+	watch_taken_back(&w->watch, &w->client);
 }
 
 static void ask(struct world *w)
 {
 	switch (byte(&w->in) % 3) {
 	case 0:
-		leases_ask_address(&w->leases, w->now);
+		client_ask_address(&w->client, w->now);
 		w->address_askers++;
+		w->watch.called_at = w->now;
 		if (w->now < w->wanted) /* it may begin its series again */
 			w->wanted = w->now;
 		break;
 	case 1:
-		leases_ask_pcp(&w->leases, w->now);
+		client_ask_pcp(&w->client, w->now);
 		w->pcp_askers++;
 		break;
-	default: /* those who asked for it have gone */
-		for (; w->address_askers; w->address_askers--)
-			leases_forget_address(&w->leases);
-		for (; w->pcp_askers; w->pcp_askers--)
-			leases_forget_pcp(&w->leases);
-		watch_taken_back(&w->watch, &w->leases);
+	default:
+		stop_asking(w);
 	}
 }
 
@@ -226,12 +237,16 @@ static void hear(struct world *w, const uint8_t *packet, size_t len, bool announ
 	if (!exact)
 		return;
 	memcpy(exact, packet, len);
+	/* It came at some time since the socket was empty, or just now. */
+	uint64_t at_earliest = len & 1 ? w->looked_at : w->now;
 	if (announced) {
-		leases_announcement(&w->leases, w->now, exact, len);
+		client_on_announcement(&w->client, at_earliest, w->now, exact, len);
 	} else {
 		if (w->linked)
 			watch_answer(&w->watch, exact, len);
-		leases_input(&w->leases, w->now, exact, len);
+		client_on_packet(&w->client, at_earliest, w->now, exact, len);
+		/* A grant may take back the request for the other protocol: their ports differ. */
+		watch_taken_back(&w->watch, &w->client);
 	}
 	free(exact);
 }
@@ -268,28 +283,35 @@ static void answer(struct world *w)
 
 static void bounce(struct world *w)
 {
+	static const int statuses[] = {NATPMP_E_UNREACHABLE, NATPMP_E_REFUSED, NATPMP_E_FIREWALL,
+				       NATPMP_E_REFUSED};
 	unsigned kind = byte(&w->in);
 	size_t len = kind & 2 ? kind % (w->sent_len + 1) : w->sent_len;
 
 	if (kind & 1)
 		watch_refused(&w->watch, w->sent, len);
-	engine_icmp(&w->leases.engine, w->now, w->sent, len,
-		    kind & 1 ? NATPMP_E_REFUSED : NATPMP_E_UNREACHABLE);
+	client_on_bounce(&w->client, w->now, w->sent, len, statuses[kind & 3]);
+}
+
+static void count_farewell(void *arg, const uint8_t *out, size_t len)
+{
+	unsigned *count = arg;
+
+	insist(len == 12 && (out[4] || out[5])); /* never a deletion of everything */
+	insist(++*count <= 2 * 9);
 }
 
 static void relink(struct world *w)
 {
 	static const int statuses[] = {NATPMP_OK, NATPMP_E_NO_GATEWAY, NATPMP_E_SYSTEM};
-	int status = statuses[byte(&w->in) % 3];
-	uint8_t out[WIRE_REQUEST_MAX];
-	unsigned count = 0;
+	unsigned what = byte(&w->in), farewells = 0;
+	int status = statuses[what % 3];
+	uint32_t id = status == NATPMP_OK ? what / 3 % 2 + 1 : 0;
 
-	settle(w); /* as lib/ctx.c has it: nothing heard is left to look at */
-	while (leases_farewell(&w->leases, out)) {
-		insist(++count <= 2 * LEASES);
-		insist(out[4] || out[5]);
-	}
-	leases_relink(&w->leases, w->now, status, byte(&w->in));
+	settle(w); /* nothing heard is left to look at */
+	if (what & 0x80)
+		client_farewell(&w->client, w->now, count_farewell, &farewells);
+	client_on_link(&w->client, w->now, status, id, byte(&w->in));
 	watch_relinked(&w->watch);
 	w->linked = status == NATPMP_OK;
 	w->sent_len = 0;
@@ -317,10 +339,10 @@ static void step(struct world *w, unsigned what)
 			w->now = w->wanted;
 		break;
 	case 5:
-		begin(w, false, LEASE_HOLD);
+		hold(w, false);
 		break;
 	case 6:
-		let_go(w);
+		change_hold(w);
 		break;
 	case 7:
 		relink(w);
@@ -332,14 +354,43 @@ static void step(struct world *w, unsigned what)
 		answer(w);
 		break;
 	case 10:
-		begin(w, true, LEASE_HOLD);
+		hold(w, true);
 		break;
 	case 11:
-		begin(w, true, LEASE_CLOSE);
+		close_port(w);
 		break;
 	default:
 		ask(w);
 	}
+}
+
+static void let_go_of_all(struct world *w)
+{
+	stop_asking(w);
+	for (unsigned i = 0; i < CLOSINGS; i++)
+		if (w->closings[i])
+			stop_closing(w, i);
+	for (unsigned i = 0; i < LEASES; i++)
+		if (w->all[i]) {
+			client_release(&w->client, &w->all[i]->core, w->now);
+			free(w->all[i]);
+			w->all[i] = NULL;
+		}
+	watch_taken_back(&w->watch, &w->client);
+}
+
+/* Nothing is answered any more: each deletion is tried a few times, and then all are forgotten. */
+static void run_out(struct world *w)
+{
+	unsigned steps = 0;
+
+	while (w->linked && w->wanted != NEVER && !client_is_empty(&w->client)) {
+		insist(++steps < 10000);
+		w->now = w->wanted;
+		settle(w);
+	}
+	insist(!w->linked || client_is_empty(&w->client));
+	insist(!client_has_events(&w->client) && !w->client.holds);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -347,9 +398,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct world w;
 
 	w = (struct world){.in = {data, size}, .linked = true, .now = 100000, .wanted = NEVER};
-	w.watch = (struct watch){.fail = fail, .is_over = is_over, .arg = &w};
-	insist(leases_init(&w.leases, 1, byte(&w.in) & 1));
-	leases_relink(&w.leases, w.now, NATPMP_OK, 1);
+	w.watch = (struct watch){.fail = fail, .arg = &w};
+	insist(client_init(&w.client, 1, byte(&w.in) & 1));
+	client_on_link(&w.client, w.now, NATPMP_OK, 1, 1);
+	watch_relinked(&w.watch);
 	for (int i = 0; i < STEPS && w.in.left; i++) {
 		unsigned what = byte(&w.in);
 		step(&w, (what & 0x7f) % 13);
@@ -357,12 +409,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			settle(&w);
 	}
 	settle(&w);
-	for (unsigned i = 0; i < LEASES; i++)
-		if (w.all[i]) {
-			leases_drop(&w.leases, &w.all[i]->core);
-			forget(&w, w.all[i]);
-		}
-	insist(!w.leases.all && !w.leases.count && !w.leases.changed);
-	leases_free(&w.leases);
+	let_go_of_all(&w);
+	settle(&w);
+	run_out(&w);
+	client_free(&w.client);
 	return 0;
 }

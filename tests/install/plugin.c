@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plugin LIBRARY GATEWAY PORT - a program that loads the library when it wants a mapping and unloads it
- * afterwards, many times. Nothing of it may stay: no thread, no descriptor, no code.
+ * plugin LIBRARY GATEWAY PORT - a program that loads the library when it wants a mapping and
+ * unloads it afterwards, many times. Nothing of it may stay: no thread, no descriptor, no code.
  */
 #include <dirent.h>
 #include <dlfcn.h>

@@ -299,8 +299,9 @@ void plan_run(struct world *w)
 	world_run(w, w->now + HOUR + truth_turns(w));
 	truth_check_all(w);
 	w->program.busy_callbacks = 0;
+	uint64_t turns = truth_turns(w);
 	release_all(w);
-	world_run(w, w->now + 3 * MINUTE + truth_turns(w));
+	world_run(w, w->now + 3 * MINUTE + turns);
 	truth_check_all(w);
 	truth_nothing_left(w);
 }

@@ -142,18 +142,15 @@ static void grant_well(struct world *w)
 	}
 }
 
-/* Mappings are refused for some seconds, by a result or by its port; all else goes on. */
+/* Mappings are refused for some seconds; all else goes on. */
 static void refuse_briefly(struct world *w, uint64_t length)
 {
-	static const int32_t results[] = {2, 3, 4, 4, -1};
+	static const int32_t results[] = {2, 3, 4, 4};
 	int32_t result = results[dice_roll(&w->dice, sizeof(results) / sizeof(results[0]))];
 
 	(void)length;
 	w->troubles.refusal_began = w->now;
-	w->troubles.brief_result = result;
-	if (result < 0)
-		w->gateways.refuses++;
-	for (unsigned i = 0; i < GATEWAYS && result >= 0; i++)
+	for (unsigned i = 0; i < GATEWAYS; i++)
 		for (unsigned opcode = MODEL_UDP; opcode <= MODEL_TCP; opcode++)
 			w->gateways.model[i].profile.forced_result[opcode] = result;
 }
@@ -161,10 +158,20 @@ static void refuse_briefly(struct world *w, uint64_t length)
 static void grant_again(struct world *w)
 {
 	w->troubles.refusal_ended = w->now;
-	if (w->troubles.brief_result < 0)
-		w->gateways.refuses--;
-	else
-		grant_well(w);
+	grant_well(w);
+}
+
+/* Its port is closed for some seconds. */
+static void close_briefly(struct world *w, uint64_t length)
+{
+	refuse(w, length);
+	w->troubles.refusal_began = w->now;
+}
+
+static void open_again(struct world *w)
+{
+	accept(w);
+	w->troubles.refusal_ended = w->now;
 }
 
 /* All mappings get other external ports when they are renewed, both protocols the same. */
@@ -389,6 +396,7 @@ static const struct trouble troubles[] = {
 	{"storm", storm, clear_up, false, 0},
 	{"results", refuse_by_result, grant_well, false, 0},
 	{"brief refusal", refuse_briefly, grant_again, false, MINUTE},
+	{"closed briefly", close_briefly, open_again, false, MINUTE},
 	{"bad grants", grant_badly, grant_well, false, 0},
 	{"other ports", move_ports, grant_well, true, 0},
 	{"short lifetimes", grant_shortly, grant_as_asked, true, 0},

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { SENDS = 9, FIRST_WAIT = 250, FIVE_SENDS = 7750, RETRY_GAP = 4000, WINDOW = 30000 };
+enum { SENDS = 9, FIRST_WAIT = 250, FIVE_SENDS = 7750, WINDOW = 30000 };
 
 /* When the step of the series is sent: 0, 250, 750, 1750, ... */
 static uint64_t series(unsigned step)
@@ -49,9 +49,10 @@ void watch_sent(struct watch *watch, const struct client *client, uint64_t now, 
 	uint64_t elapsed = now - watch->first;
 	bool again = same(watch, bytes, len);
 	/* A caller begins to wait for the address, and the next send was not near. */
-	bool hurried = again && len == 2 && client->external.callers &&
+	bool is_called = client->external.callers || watch->called_at == now;
+	bool hurried = again && len == 2 && is_called &&
 		       watch->first + series(watch->step + 1) + late >= now + FIRST_WAIT;
-	bool given_up = elapsed >= FIVE_SENDS || (again && elapsed >= RETRY_GAP) || hurried;
+	bool given_up = elapsed >= FIVE_SENDS || (again && watch->step >= 4) || hurried;
 
 	/* The same bytes may begin another series: the core says which it is. */
 	if (again && client->gateway.series.first_sent_at != now) {
@@ -234,25 +235,29 @@ static void look_at_record(struct watch *watch, const struct client *client,
 
 void watch_records(struct watch *watch, const struct client *client)
 {
-	const struct list *lists[2] = {&client->granted, &client->others};
+	const struct grant *grant = NULL;
 	uint64_t granted_at = 0;
-	size_t count = 0;
+	size_t count = 0, granted = 0;
 
-	for (unsigned i = 0; i < 2; i++)
-		for (const struct list *node = lists[i]->next; node != lists[i];
-		     node = node->next) {
-			const struct grant *grant =
-				container_of(node, const struct grant, list);
-			look_at_record(watch, client, grant);
-			WATCH(watch, grant->is_granted == (i == 0),
-			      "port %u: in the wrong list", grant->question.message.internal_port);
-			WATCH(watch, i || grant->granted_at >= granted_at,
-			      "port %u: granted before the one that is first in the list",
-			      grant->question.message.internal_port);
-			granted_at = grant->granted_at;
-			count++;
-		}
-	WATCH(watch, count == client->registry.count, "%zu records in lists, %zu in the registry",
+	while ((grant = registry_next(&client->registry, grant))) {
+		look_at_record(watch, client, grant);
+		WATCH(watch, grant->is_granted == list_has(&grant->list),
+		      "port %u: granted and not in the list, or the reverse",
+		      grant->question.message.internal_port);
+		granted += grant->is_granted;
+		count++;
+	}
+	for (struct list *node = client->granted.next; node != &client->granted;
+	     node = node->next) {
+		grant = container_of(node, struct grant, list);
+		WATCH(watch, grant->granted_at >= granted_at,
+		      "port %u: granted before the one that is first in the list",
+		      grant->question.message.internal_port);
+		granted_at = grant->granted_at;
+		granted--;
+	}
+	WATCH(watch, !granted, "%zu granted records too few in the list", granted);
+	WATCH(watch, count == client->registry.count, "%zu records found, %zu counted",
 	      count, client->registry.count);
 	WATCH(watch, client->holds || client->external.callers ||
 		      client->external.question.state != QUESTION_WAITING,

@@ -22,6 +22,7 @@ struct watch {
 	size_t len;
 	uint64_t first; /* ms, first send of its series */
 	unsigned step;  /* of the series, from 0 */
+	uint64_t called_at; /* ms, a caller began to wait for the address, if only for a moment */
 
 	uint64_t forgot_at; /* ms, as last seen */
 	uint64_t reboot_at; /* ms, the last reboot on this link; 0 = none */

@@ -40,7 +40,9 @@ struct key {
 	/* the request about it, as it was sent */
 	bool asked_to_create, answered;
 	uint64_t asked_from; /* ms, its first send that may still be answered */
-	uint64_t sent_at;    /* ms, its last send; 0 = none on this link */
+	uint64_t sent_at;    /* ms, its last send; 0 = none */
+	uint64_t deleted_at; /* ms, the last send of a deletion */
+	uint64_t sent_serial; /* of the last series, among the world's */
 
 	/* the last grant that it had reason to believe */
 	uint16_t external_port; /* 0 = none */
@@ -129,6 +131,7 @@ struct network {
 	struct link links[LINKS];
 	unsigned link;   /* NO_LINK */
 	unsigned socket; /* of the client: the last link it had */
+	uint64_t relinked_at; /* ms */
 	bool old_reachable;
 	unsigned hints; /* permille of lost packets that an ICMP hint comes back for */
 	struct event inbox[INBOX_MAX];
@@ -182,7 +185,6 @@ struct troubles {
 	uint64_t flood_began, flood_sent;
 	/* of the refusals that came to an end last */
 	uint64_t refusal_began, refusal_ended;
-	int32_t brief_result; /* -1: the port is closed */
 };
 
 struct counters {
