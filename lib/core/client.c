@@ -396,7 +396,7 @@ static void deletion_failed(struct client *client, struct grant *grant, int stat
 	bool is_last = grant->retries.count + 1 >= DELETION_TRIES;
 
 	end_closings(client, grant, status);
-	if (!grant->deletion_is_owed || is_last || grant_is_moving(grant))
+	if ((!grant->deletion_is_owed && !grant_is_moving(grant)) || is_last)
 		deletion_ended(client, grant, status, now);
 	else
 		grant_on_not_deleted(grant, status, is_unheard, now);

@@ -332,10 +332,10 @@ int gateway_put_away(struct gateway *gateway, instant now)
 	struct question *question = gateway->in_flight;
 	bool is_complete = series_end_at(gateway) <= now;
 
-	if (!gateway->series.is_heard) {
+	/* A question that passed the backoff does not prolong it, or the others never had a turn. */
+	if (!gateway->series.is_heard && gateway->backoff.until <= gateway->series.first_sent_at)
 		begin_backoff(gateway, question->last_sent);
-		gateway->silences++;
-	}
+	gateway->silences += !gateway->series.is_heard;
 	question_land(gateway);
 	if (question->hint)
 		return question->hint;

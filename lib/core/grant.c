@@ -297,8 +297,7 @@ void grant_on_deleted(struct grant *grant, int status, instant now)
 	let_go(grant, now);
 	/* It would not let go: it may have it still when the lease is released. */
 	grant->is_possible = is_moving && status != NATPMP_OK;
-	if (!is_moving)
-		grant->retries = (struct retries){0};
+	grant->retries = (struct retries){0};
 }
 
 void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, instant now)

@@ -238,7 +238,7 @@ void truth_at_gateway(struct world *w, const struct event *event)
 	struct key *key = truth_key(w, event->bytes[1], port_in(event->bytes));
 	/* Late or twice: the client has told the gateway otherwise meanwhile, or will not. */
 	if (lifetime_in(event->bytes) && (!key->wanted || event->made < key->wanted->opened ||
-					  event->made < key->deleted_at))
+					  event->made <= key->deleted_at))
 		key->leftover[event->link] = true;
 }
 
@@ -816,7 +816,8 @@ static uint64_t policy(struct world *w, const struct hold *hold)
 
 	if (hold->retried > w->troubles.calm_since && hold->retried > hold->down_since)
 		return 0;
-	if (is_short(w, hold) && status_class(status) == STATUS_NO)
+	if (is_short(w, hold) && status_class(status) == STATUS_NO &&
+	    status != NATPMP_E_PORTS_DIFFER)
 		return SHORT_GAP;
 	if (status == NATPMP_PENDING || is_silence(status))
 		return GAP;
