@@ -233,17 +233,17 @@ static void look_at_record(struct watch *watch, const struct client *client,
 	      "port %u: nobody wants it, and nothing is to become of it", key->internal_port);
 }
 
-void watch_records(struct watch *watch, const struct client *client)
+void watch_records(struct watch *watch, struct client *client)
 {
-	const struct list *lists[2] = {&client->granted, &client->others};
+	struct list *lists[2] = {&client->granted, &client->others};
 	uint64_t granted_at = 0;
 	size_t count = 0;
 
 	for (unsigned i = 0; i < 2; i++)
-		for (const struct list *node = lists[i]->next; node != lists[i];
+		for (struct list *node = lists[i]->next; node != lists[i];
 		     node = node->next) {
 			const struct grant *grant =
-				container_of(node, const struct grant, list);
+				container_of(node, struct grant, list);
 			look_at_record(watch, client, grant);
 			WATCH(watch, grant->is_granted == (i == 0),
 			      "port %u: in the wrong list", grant->question.message.internal_port);
