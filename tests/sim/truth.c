@@ -592,7 +592,7 @@ static void went_down(struct world *w, const struct hold *hold)
 		CHECK(w,
 		      w->troubles.disturbances || gives_other_ports(w) || w->gateways.squatters ||
 			      w->program.slot_count > 1 ||
-			      w->now < w->troubles.calm_since + HOUR,
+			      w->now < w->troubles.calm_since + 10 * SECOND,
 		      "port %u is down, for its two ports differ; they moved together",
 		      hold->core.internal_port);
 	if (status == NATPMP_E_PORTS_DIFFER || status == NATPMP_E_OTHER_PORT)
