@@ -959,8 +959,10 @@ void truth_hour(struct world *w)
 	struct counters *counters = &w->counters;
 	uint64_t sent = counters->sent - counters->hour_sent;
 	uint64_t answered = counters->answered + counters->refused - counters->hour_answered;
-	/* What was granted for a short time passes the backoff, up to twice a minute. */
-	uint64_t silent = 7 * (HOUR / GAP + 2) + 7 * w->program.grants + 6 * 120 * short_grants(w);
+	/* A mapping in force passes the backoff, at 3/4 of its lifetime, 7/8 and so on: at most a
+	 * dozen times before it is over. One of a short lifetime does so up to twice a minute. */
+	uint64_t silent = 7 * (HOUR / GAP + 2) + 7 * 12 * w->program.grants +
+			  6 * 120 * short_grants(w);
 
 	counters->hour_sent = counters->sent;
 	counters->hour_answered = counters->answered + counters->refused;
