@@ -816,8 +816,7 @@ static uint64_t policy(struct world *w, const struct hold *hold)
 
 	if (hold->retried > w->troubles.calm_since && hold->retried > hold->down_since)
 		return 0;
-	if (is_short(w, hold) && status_class(status) == STATUS_NO &&
-	    status != NATPMP_E_PORTS_DIFFER)
+	if (is_short(w, hold) && status != NATPMP_E_PORTS_DIFFER)
 		return SHORT_GAP;
 	if (status == NATPMP_PENDING || is_silence(status))
 		return GAP;
@@ -856,7 +855,13 @@ static void check_down(struct world *w, const struct hold *hold)
 		if (key->over > since && key->over < w->now) /* too short to be kept: flaps */
 			since = key->over;
 	}
-	uint64_t bound = policy(w, hold) + GAP + DELAY + WINDOW + FIVE_SENDS + truth_turns(w);
+	uint64_t bound = policy(w, hold) + DELAY + FIVE_SENDS + truth_turns(w);
+	/* No backoff holds up what was granted for a short time: it is back within seconds, each of
+	 * two protocols in its own time. */
+	if (is_short(w, hold))
+		bound += FIVE_SENDS + (hold->core.count - 1) * SHORT_GAP;
+	else
+		bound += GAP + WINDOW;
 	/* If it was believed to be dead, the first packet of it is news for all. */
 	if (is_silence(status) && troubles->was_given_up && troubles->heard_at) {
 		since = troubles->heard_at > since ? troubles->heard_at : since;
