@@ -147,6 +147,7 @@ static void submit_grant(struct client *client, struct grant *grant, instant now
 {
 	struct gateway *gateway = &client->gateway;
 
+	grant->question.is_brief = grant_is_urgent(grant, gateway);
 	gateway_submit(gateway, &grant->question,
 		       grant_lane(grant, gateway, is_blocking(client, grant)),
 		       grant_rank(grant, gateway, now));

@@ -230,9 +230,9 @@ static instant series_end_at(const struct gateway *gateway)
 
 static instant series_yields_at(const struct gateway *gateway)
 {
-	return gateway->series.sends
-		       ? later(series_patience_at(gateway), other_may_start_at(gateway))
-		       : NEVER;
+	instant other_at = gateway->in_flight->is_brief ? 0 : other_may_start_at(gateway);
+
+	return gateway->series.sends ? later(series_patience_at(gateway), other_at) : NEVER;
 }
 
 /* --- turns --- */

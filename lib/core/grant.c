@@ -109,6 +109,12 @@ static bool is_short_lived(const struct grant *grant)
 	return grant->external_port && grant->lifetime < SHORT_LIFETIME;
 }
 
+bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway)
+{
+	return is_asked_to_create(grant) && is_short_lived(grant) &&
+	       !grant_is_in_force(grant, gateway);
+}
+
 enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking)
 {
 	bool is_kept = is_asked_to_create(grant) && grant->external_port;

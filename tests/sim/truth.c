@@ -95,8 +95,8 @@ uint64_t truth_turns(const struct world *w)
 	 * the same port is asked seven times, and each time told to delete that again. */
 	unsigned each = gives_other_ports(w) ? 16 : 2;
 	return (each * w->program.grants + 4) * exchange +
-	       (troubles->ignored ? (GAP + FIVE_SENDS) * (troubles->ignored + 2) : 0) +
-	       (is_slow(w) ? each * 2 * SLOW_MAX : 0);
+	       (troubles->ignored ? (GAP + FIVE_SENDS) * (troubles->ignored + 3) : 0) +
+	       (is_slow(w) ? (each * 2 + 1) * SLOW_MAX : 0);
 }
 
 /* --- what is sent --- */
@@ -859,7 +859,7 @@ static void check_down(struct world *w, const struct hold *hold)
 	/* No backoff holds up what was granted for a short time: it is back within seconds, each of
 	 * two protocols in its own time. */
 	if (is_short(w, hold))
-		bound += FIVE_SENDS + (hold->core.count - 1) * SHORT_GAP;
+		bound += 2 * FIVE_SENDS + (hold->core.count - 1) * SHORT_GAP;
 	else
 		bound += GAP + WINDOW;
 	/* If it was believed to be dead, the first packet of it is news for all. */
