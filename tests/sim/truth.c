@@ -859,7 +859,7 @@ static void check_down(struct world *w, const struct hold *hold)
 	/* No backoff holds up what was granted for a short time: it is back within seconds, each of
 	 * two protocols in its own time. */
 	if (is_short(w, hold))
-		bound += 2 * FIVE_SENDS + (hold->core.count - 1) * SHORT_GAP;
+		bound += 2 * FIVE_SENDS + (hold->core.count - 1U) * SHORT_GAP;
 	else
 		bound += GAP + WINDOW;
 	/* If it was believed to be dead, the first packet of it is news for all. */
