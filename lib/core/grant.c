@@ -159,7 +159,9 @@ instant grant_rank(const struct grant *grant, const struct gateway *gateway, ins
 		(duration)RANK_PENALTY * (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
 	bool is_renewal = is_asked_to_create(grant) && grant_is_in_force(grant, gateway);
 
-	return penalty + (is_renewal ? grant->expires_at : now + RANK_MARGIN);
+	if (is_renewal)
+		return penalty + grant->expires_at;
+	return penalty + now + (is_asked_to_create(grant) ? RANK_MARGIN : RANK_MARGIN_DELETING);
 }
 
 /* --- events --- */

@@ -29,8 +29,8 @@ enum grant_state {
 };
 
 struct retries {
-	uint16_t count; /* failures in a row */
-	int16_t status; /* natpmp_status of the last one; NATPMP_OK: there is none */
+	uint16_t count;  /* failures in a row */
+	int16_t status;  /* natpmp_status of the last one; NATPMP_OK: there is none */
 	uint16_t result; /* the gateway's result code behind it; 0: it gave none */
 };
 
