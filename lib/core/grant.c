@@ -158,10 +158,11 @@ instant grant_rank(const struct grant *grant, const struct gateway *gateway, ins
 	duration penalty =
 		(duration)RANK_PENALTY * (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
 	bool is_renewal = is_asked_to_create(grant) && grant_is_in_force(grant, gateway);
+	bool is_new_deletion = !is_asked_to_create(grant) && !grant->question.last_sent;
 
 	if (is_renewal)
 		return penalty + grant->expires_at;
-	return penalty + now + (is_asked_to_create(grant) ? RANK_MARGIN : RANK_MARGIN_DELETING);
+	return penalty + now + (is_new_deletion ? RANK_MARGIN_DELETING : RANK_MARGIN);
 }
 
 /* --- events --- */
