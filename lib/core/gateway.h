@@ -23,6 +23,8 @@ enum {
 
 	RANK_MARGIN = 600000, /* ms; what is asked now ranks so much later, behind all mappings
 			       * that end sooner and are renewed */
+	RANK_MARGIN_DELETING =
+		300000, /* ms; the same of a deletion, which goes before what is new */
 };
 
 /* When may a question start? */

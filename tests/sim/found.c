@@ -147,7 +147,7 @@ START_TEST(the_half_that_fails_gives_the_reason)
 		client_sends_something(&s);
 		gateway_tells_address(&s, ADDRESS);
 	}
-	story_skip(&s);
+	s.sent_told = s.sent_count; /* the other half is tried again, too */
 	story_end(&s);
 }
 
@@ -170,7 +170,8 @@ START_TEST(refused_after_a_resend_is_deleted_all_the_same)
 	story_end(&s);
 }
 
-/* Held and released again while the deletion is in flight: once it is confirmed, nothing is left. */
+/* Held and released again while the deletion is in flight: that one is of the same mapping, so there
+ * is no other. */
 START_TEST(held_and_released_during_its_deletion)
 {
 	struct story s;
