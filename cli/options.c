@@ -503,8 +503,6 @@ void options_free(struct options *options)
 {
 	free(options->wanted);
 	options->wanted = NULL;
-	if (options->words)
-		free(options->words[0]);
 	free(options->words);
 	options->words = NULL;
 }

@@ -92,36 +92,35 @@ void record_end(struct record *record)
 
 typedef void each_line(const struct record_line *line, long pid, void *arg);
 
-static void unless_none(char *text)
+static void take_address(char address[NATPMP_ADDRESS_LEN], const char *word)
 {
-	if (!strcmp(text, "-"))
-		*text = '\0';
+	if (strcmp(word, "-") != 0)
+		snprintf(address, NATPMP_ADDRESS_LEN, "%s", word);
 }
 
-/* -1: not one of ours. */
-static int read_line(const char *text, struct record_line *line)
+/* What record_write() has written. False: it is not one of ours. */
+static bool read_line(char *text, struct record_line *line)
 {
+	enum { PROTOCOL, INTERNAL, HERE, EXTERNAL, THERE, GATEWAY, UP, SINCE, UNTIL, WORDS };
 	natpmp_mapping *mapping = &line->mapping;
-	long long since, until;
-	unsigned protocol, internal, external;
-	int up;
+	char *word[WORDS], *rest = text;
 
 	memset(line, 0, sizeof(*line));
-	if (sscanf(text, "%1u %5u %45s %5u %45s %45s %1d %20lld %20lld", &protocol, &internal,
-		   mapping->internal_address, &external, mapping->external_address, line->gateway,
-		   &up, &since, &until) != 9 ||
-	    !protocol_name((natpmp_protocol)protocol) || internal > 65535 || external > 65535)
-		return -1;
-	mapping->protocol = (natpmp_protocol)protocol;
-	mapping->internal_port = (uint16_t)internal;
-	mapping->external_port = (uint16_t)external;
-	unless_none(mapping->internal_address);
-	unless_none(mapping->external_address);
-	unless_none(line->gateway);
-	line->up = up;
-	line->since = (time_t)since;
-	line->until = (time_t)until;
-	return 0;
+	for (size_t i = 0; i < WORDS; i++) {
+		word[i] = strtok_r(i ? NULL : text, " \n", &rest);
+		if (!word[i])
+			return false;
+	}
+	mapping->protocol = (natpmp_protocol)strtoul(word[PROTOCOL], NULL, 10);
+	mapping->internal_port = (uint16_t)strtoul(word[INTERNAL], NULL, 10);
+	mapping->external_port = (uint16_t)strtoul(word[EXTERNAL], NULL, 10);
+	take_address(mapping->internal_address, word[HERE]);
+	take_address(mapping->external_address, word[THERE]);
+	take_address(line->gateway, word[GATEWAY]);
+	line->up = *word[UP] == '1';
+	line->since = (time_t)strtoll(word[SINCE], NULL, 10);
+	line->until = (time_t)strtoll(word[UNTIL], NULL, 10);
+	return protocol_name(mapping->protocol) != NULL;
 }
 
 static void read_file(int where, const char *name, each_line *each, void *arg)
@@ -142,7 +141,7 @@ static void read_file(int where, const char *name, each_line *each, void *arg)
 			unlinkat(where, name, 0);
 	} else {
 		while (fgets(text, sizeof(text), in)) {
-			if (read_line(text, &line) == 0)
+			if (read_line(text, &line))
 				each(&line, strtol(name, NULL, 10), arg);
 		}
 	}
