@@ -446,7 +446,7 @@ static enum next unknown_option(int c, char **argv)
 
 static enum next parse_all(struct parse *parse, int argc, char **argv)
 {
-	struct table_getopt known;
+	struct table_getopt known = {.letters = ""};
 	int c;
 
 	if (argc == 2 && !strcmp(argv[1], "--list-options"))

@@ -148,24 +148,36 @@ static void read_file(int where, const char *name, each_line *each, void *arg)
 	fclose(in);
 }
 
+static int is_of_process(const struct dirent *entry)
+{
+	return !entry->d_name[strspn(entry->d_name, "0123456789")];
+}
+
 /* -1: there is no directory to look into. */
 static int read_all(each_line *each, void *arg)
 {
-	char *path = directory();
-	DIR *found = path ? opendir(path) : NULL;
-	char own[24];
-	int status = path ? 0 : -1;
+	char *path = directory(), own[24];
+	struct dirent **entries;
+	int where, count;
 
+	if (!path)
+		return -1;
 	snprintf(own, sizeof(own), "%ld", (long)getpid());
-	for (struct dirent *entry; found && (entry = readdir(found));) {
-		if (!entry->d_name[strspn(entry->d_name, "0123456789")] &&
-		    strcmp(entry->d_name, own) != 0)
-			read_file(dirfd(found), entry->d_name, each, arg);
+	where = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	count = scandir(path, &entries, is_of_process, alphasort);
+	for (int i = 0; i < count; i++) {
+		const char *name = entries[i]->d_name;
+
+		if (strcmp(name, own) != 0)
+			read_file(where, name, each, arg);
+		free(entries[i]);
 	}
-	if (found)
-		closedir(found);
+	if (count >= 0)
+		free(entries);
+	if (where >= 0)
+		close(where);
 	free(path);
-	return status;
+	return 0;
 }
 
 struct warning {
