@@ -53,11 +53,11 @@ START_TEST(no_wake_up_is_lost_to_a_loop)
 	struct looper l;
 
 	start_loop(&l, ctx);
-	for (int i = 0; i < 200; i++) {
-		uint64_t began = now_ms();
+	uint64_t began = now_ms();
+	for (int i = 0; i < 200; i++)
 		ok(natpmp_map(ctx, &m));
-		ck_assert_uint_lt(now_ms() - began, 2000);
-	}
+	/* If they were woken up by chance, at the next retransmission, they would take 50 s. */
+	ck_assert_uint_lt(now_ms() - began, 5000);
 	stop_loop(&l);
 	natpmp_free(ctx);
 	responder_stop(r);
@@ -80,11 +80,10 @@ START_TEST(keeper_ends_beside_a_loop)
 	struct looper l;
 
 	start_loop(&l, ctx);
-	for (int i = 0; i < 50; i++) {
-		uint64_t began = now_ms();
+	uint64_t began = now_ms();
+	for (int i = 0; i < 50; i++)
 		ok(natpmp_with_mapping(ctx, &m, nothing, NULL));
-		ck_assert_uint_lt(now_ms() - began, 2000);
-	}
+	ck_assert_uint_lt(now_ms() - began, 5000);
 	stop_loop(&l);
 	natpmp_free(ctx);
 	responder_stop(r);
