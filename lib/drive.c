@@ -151,7 +151,9 @@ instant drive_next_deadline(natpmp_ctx *ctx)
 /* A loop that knows no time-outs is told by the descriptor. */
 static void arm_timer(natpmp_ctx *ctx)
 {
-	if (ctx->waiter.handle != NO_HANDLE && ctx->drive.needs_timer)
+	bool is_waited_for = ctx->drive.needs_timer && list_is_empty(&ctx->drive.waiting);
+
+	if (ctx->waiter.handle != NO_HANDLE && is_waited_for)
 		(void)waiter_arm(&ctx->waiter, drive_next_deadline(ctx));
 }
 
@@ -166,7 +168,8 @@ static void wake_driver(natpmp_ctx *ctx)
 	waiter_wake_thread(&ctx->waiter);
 }
 
-/* Those who sleep were told to look at some time. If that is too late by now, wake them up. */
+/* Those who sleep were told to look at some time. If that is too late by now, wake them up. A
+ * program's loop can sleep on as long as a thread waits, for that one drives. */
 static void wake_sleepers(natpmp_ctx *ctx)
 {
 	const struct drive *drive = &ctx->drive;
@@ -177,7 +180,7 @@ static void wake_sleepers(natpmp_ctx *ctx)
 	instant at = drive_next_deadline(ctx);
 	if (at < drive->driver_told)
 		wake_driver(ctx);
-	if (at < drive->loop_told)
+	if (at < drive->loop_told && list_is_empty(&drive->waiting))
 		waiter_wake(&ctx->waiter);
 }
 
