@@ -221,7 +221,7 @@ int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
 /* When the next try comes, ms from now. */
 static uint64_t retry_in(const struct lease *core, const struct link *link, instant now)
 {
-	instant at = core->moves.next_at;
+	instant at = core->move_at;
 
 	if (link->status < NATPMP_OK)
 		at = link->retry_at;
@@ -239,7 +239,7 @@ static uint64_t expires_in(const struct lease *core, instant now)
 	instant at = NEVER;
 
 	for (unsigned i = 0; i < core->count; i++)
-		at = earlier(at, core->grants[i]->expires_at);
+		at = earlier(at, core->grants[i]->expiry.at);
 	return at > now ? at - now : 0;
 }
 

@@ -200,7 +200,7 @@ static void ask_to_delete(struct client *client, struct grant *grant, instant no
 	/* To delete all would take along what is held by now. */
 	if (!grant->question.message.internal_port && client->holds)
 		deletion_ended(client, grant, NATPMP_E_HELD, now);
-	else if (grant->gateway_expires_at <= now && !is_blocking(client, grant))
+	else if (grant->expiry.gateway_at <= now && !is_blocking(client, grant))
 		deletion_ended(client, grant, NATPMP_OK, now); /* its lifetime did it */
 	else
 		submit_grant(client, grant, now);
@@ -251,7 +251,7 @@ static instant deletion_over_at(const struct client *client, const struct grant 
 	if (question->state == QUESTION_IDLE || question->message.kind != ASK_DELETE ||
 	    is_blocking(client, grant))
 		return NEVER;
-	return grant->gateway_expires_at;
+	return grant->expiry.gateway_at;
 }
 
 static void set_timer(struct client *client, struct grant *grant)
@@ -263,7 +263,7 @@ static void set_timer(struct client *client, struct grant *grant)
 	/* The second protocol waits for the first one, not for a time. */
 	if (lease && grant->question.state == QUESTION_IDLE && !grant_is_moving(grant) &&
 	    !lease_lets_ask(lease, grant, &client->gateway))
-		at = grant->is_granted ? grant->expires_at : NEVER;
+		at = grant->is_granted ? grant->expiry.at : NEVER;
 	if (lease && grant == lease->grants[0])
 		at = earlier(at, lease_next_deadline(lease));
 	if (at == NEVER)
@@ -804,7 +804,7 @@ static void on_grant_timer(struct client *client, struct grant *grant, instant n
 		gateway_withdraw(&client->gateway, &grant->question);
 		deletion_ended(client, grant, NATPMP_OK, now);
 	}
-	if (lease && grant->is_granted && grant->expires_at <= now) {
+	if (lease && grant->is_granted && grant->expiry.at <= now) {
 		int reach = client->gateway.reach;
 		int why = reach < NATPMP_OK ? reach : NATPMP_E_TIMEOUT;
 		grant_on_expired(grant, grant->retries.status ? grant->retries.status : why, now);

@@ -40,10 +40,7 @@ void gateway_free(struct gateway *gateway)
 
 bool gateway_reserve(struct gateway *gateway, size_t questions)
 {
-	for (unsigned i = 0; i < LANES; i++)
-		if (!heap_reserve(&gateway->lanes[i], questions))
-			return false;
-	return true;
+	return heap_reserve(&gateway->lanes[LANE_AFTER_BACKOFF], questions);
 }
 
 uint64_t gateway_random(struct gateway *gateway)
@@ -174,6 +171,9 @@ static void lane_enter(struct gateway *gateway, struct question *question, insta
 void gateway_submit(struct gateway *gateway, struct question *question, enum lane lane,
 		    instant rank)
 {
+	/* Out of memory: the one lane that has room for all. */
+	if (!heap_reserve(&gateway->lanes[lane], (size_t)gateway->lanes[lane].count + 2))
+		lane = LANE_AFTER_BACKOFF;
 	question->lane = (uint8_t)lane;
 	question->is_superseded = false;
 	question->is_starting = true;

@@ -102,7 +102,7 @@ struct gateway {
 
 void gateway_init(struct gateway *gateway, const struct dialect *dialect, uint64_t seed);
 void gateway_free(struct gateway *gateway);
-/* Make room for that many questions. False: out of memory. */
+/* Make sure that no question of so many is ever lost. False: out of memory. */
 bool gateway_reserve(struct gateway *gateway, size_t questions);
 
 /* --- questions --- */

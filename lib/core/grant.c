@@ -107,7 +107,7 @@ static bool waits_for_event(const struct grant *grant, const struct gateway *gat
 
 instant grant_next_deadline(const struct grant *grant, const struct gateway *gateway)
 {
-	instant at = grant->is_granted && grant->wanted_by ? grant->expires_at : NEVER;
+	instant at = grant->is_granted && grant->wanted_by ? grant->expiry.at : NEVER;
 
 	return waits_for_event(grant, gateway) ? at : earlier(at, grant->act_at);
 }
@@ -133,8 +133,8 @@ instant grant_gone_at(const struct grant *grant)
 			      !question->is_answered;
 
 	if (!may_be_granted)
-		return grant->gateway_expires_at;
-	return later(grant->gateway_expires_at,
+		return grant->expiry.gateway_at;
+	return later(grant->expiry.gateway_at,
 		     question->last_sent + (duration)message->lifetime * MS_PER_S);
 }
 
@@ -159,7 +159,7 @@ instant grant_rank(const struct grant *grant, const struct gateway *gateway, ins
 		(duration)RANK_PENALTY * (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
 	bool is_renewal = is_asked_to_create(grant) && grant_is_in_force(grant, gateway);
 
-	return penalty + (is_renewal ? grant->expires_at : now + RANK_MARGIN);
+	return penalty + (is_renewal ? grant->expiry.at : now + RANK_MARGIN);
 }
 
 /* --- events --- */
@@ -207,7 +207,7 @@ void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now)
 static instant next_renewal(const struct grant *grant, const struct gateway *gateway, instant now)
 {
 	duration lifetime = (duration)planned_lifetime(grant) * MS_PER_S;
-	instant began_at = grant->expires_at - lifetime;
+	instant began_at = grant->expiry.at - lifetime;
 
 	for (unsigned tries = 1; tries < 64; tries++) {
 		duration delay = gateway->dialect->renewal_delay(lifetime, tries);
@@ -217,7 +217,7 @@ static instant next_renewal(const struct grant *grant, const struct gateway *gat
 		if (began_at + delay >= now + gateway->dialect->renewal_gap)
 			return earlier(began_at + delay, now + RENEWAL_DELAY_MAX);
 	}
-	return later(grant->expires_at, now);
+	return later(grant->expiry.at, now);
 }
 
 void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant now)
@@ -226,9 +226,9 @@ void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant 
 
 	if (is_asked_to_create(grant))
 		grant->is_moving = false;
-	grant->gateway_expires_at = grant_gone_at(grant);
+	grant->expiry.gateway_at = grant_gone_at(grant);
 	grant->act_at =
-		is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now) : NEVER;
+		is_renewal && grant->expiry.at > now ? next_renewal(grant, gateway, now) : NEVER;
 }
 
 void grant_on_taken_back(struct grant *grant, instant now)
@@ -242,7 +242,7 @@ void grant_on_turned(struct grant *grant, enum message_kind kind)
 
 	if (question->message.kind == kind)
 		return;
-	grant->gateway_expires_at = grant_gone_at(grant);
+	grant->expiry.gateway_at = grant_gone_at(grant);
 	question->message.kind = (uint8_t)kind;
 	question->last_sent = 0; /* of the new one, nothing was sent */
 }
@@ -265,7 +265,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	grant->deletion_is_owed = false;
 	grant->suggested_port = response->external_port;
 	grant->is_possible = !grant->question.message.vpn;
-	grant->gateway_expires_at = now + (duration)response->lifetime * MS_PER_S;
+	grant->expiry.gateway_at = now + (duration)response->lifetime * MS_PER_S;
 	if (began_at + lifetime <= now) {
 		/* Until the next answer it is as it was. The question is not asked before its other
 		 * sends were answered, or those would be taken for the answer. */
@@ -275,7 +275,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	grant->is_granted = true;
 	grant->external_port = response->external_port;
 	grant->granted_at = gateway_note_grant(gateway, now);
-	grant->expires_at = began_at + lifetime;
+	grant->expiry.at = began_at + lifetime;
 	grant->act_at = earlier(began_at + gateway->dialect->renewal_delay(lifetime, 0),
 				now + RENEWAL_DELAY_MAX);
 	grant->retries = (struct retries){0};
@@ -297,9 +297,9 @@ static void note_failed_sends(struct grant *grant, int status, instant now)
 	duration lifetime = (duration)grant->question.message.lifetime * MS_PER_S;
 
 	if (!was_in_vain(grant, status))
-		grant->gateway_expires_at =
-			later(grant->gateway_expires_at, grant->question.last_sent + lifetime);
-	else if (grant->gateway_expires_at <= now)
+		grant->expiry.gateway_at =
+			later(grant->expiry.gateway_at, grant->question.last_sent + lifetime);
+	else if (grant->expiry.gateway_at <= now)
 		grant->is_possible = false;
 }
 
@@ -307,7 +307,7 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 		     bool is_unheard, instant now)
 {
 	duration delay = status_retry_delay(status, grant->retries.count, is_short_lived(grant));
-	bool is_in_force = grant_is_in_force(grant, gateway) && grant->expires_at > now;
+	bool is_in_force = grant_is_in_force(grant, gateway) && grant->expiry.at > now;
 
 	grant->question.hint = 0;
 	note_failed_sends(grant, status, now);
@@ -355,7 +355,7 @@ void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, inst
 void grant_on_farewell(struct grant *grant, instant now)
 {
 	grant->is_possible = grant->is_moving = grant->deletion_is_owed = false;
-	grant->gateway_expires_at = 0;
+	grant->expiry.gateway_at = 0;
 	grant->question.last_sent = 0;
 	if (!grant->is_granted) /* else it is doubted now */
 		grant->act_at = earlier(grant->act_at, now);

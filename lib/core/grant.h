@@ -29,9 +29,14 @@ enum grant_state {
 };
 
 struct retries {
-	uint16_t count; /* failures in a row */
-	int16_t status; /* natpmp_status of the last one; NATPMP_OK: there is none */
+	uint16_t count;  /* failures in a row */
+	int16_t status;  /* natpmp_status of the last one; NATPMP_OK: there is none */
 	uint16_t result; /* the gateway's result code behind it; 0: it gave none */
+};
+
+struct expiry {
+	instant at;         /* our view: counted from the first send that may be answered */
+	instant gateway_at; /* the gateway has let go of what it granted by then */
 };
 
 struct grant {
@@ -39,19 +44,18 @@ struct grant {
 	struct heap_node timer;   /* when grant_next_action() is to be looked at */
 	struct list list;         /* client.granted, oldest first */
 	struct grant *next_in_bucket;
-	struct lease *wanted_by;    /* NULL: it is to go */
-	bool is_granted;            /* the state is TRUSTED or DOUBTED: see grant_state() */
-	bool is_possible;           /* else: POSSIBLE, not NONE */
-	bool deletion_is_owed;      /* a hold was released, and the gateway has not confirmed */
-	bool is_moving;             /* see grant_is_moving() */
-	uint16_t external_port;     /* last assigned; 0: never granted */
-	uint16_t suggested_port;    /* external */
-	uint32_t lifetime;          /* s, as granted last, though more than was asked for */
-	instant granted_at;         /* when the grant came */
-	instant expires_at;         /* our view: counted from the first send that may be answered */
-	instant gateway_expires_at; /* the gateway has let go of what it granted by then */
-	instant act_at;             /* ask (again) then, if nothing is being asked; NEVER */
+	struct lease *wanted_by;   /* NULL: it is to go */
+	bool is_granted : 1;       /* the state is TRUSTED or DOUBTED: see grant_state() */
+	bool is_possible : 1;      /* else: POSSIBLE, not NONE */
+	bool deletion_is_owed : 1; /* a hold was released, and the gateway has not confirmed */
+	bool is_moving : 1;        /* see grant_is_moving() */
 	struct retries retries;
+	uint16_t external_port;  /* last assigned; 0: never granted */
+	uint16_t suggested_port; /* external */
+	uint32_t lifetime;       /* s, as granted last, though more than was asked for */
+	instant granted_at;      /* when the grant came */
+	struct expiry expiry;
+	instant act_at; /* ask (again) then, if nothing is being asked; NEVER */
 };
 
 enum grant_action {

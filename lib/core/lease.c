@@ -28,10 +28,10 @@ void lease_init(struct lease *lease, const struct wanted *wanted, instant now)
 		.is_exact = wanted->is_exact,
 		.is_awaited = wanted->is_awaited,
 		.status = NATPMP_PENDING,
-		.patience = wanted->patience,
+		.patience = (uint32_t)earlier(wanted->patience, UINT32_MAX),
 		.told.status = NATPMP_PENDING,
 		.verdict_at = wanted->patience == NEVER ? NEVER : now + wanted->patience,
-		.moves.next_at = NEVER,
+		.move_at = NEVER,
 	};
 }
 
@@ -166,7 +166,7 @@ uint16_t lease_suggestion(const struct lease *lease, const struct grant *grant,
 
 instant lease_next_deadline(const struct lease *lease)
 {
-	return earlier(lease->verdict_at, lease->moves.next_at);
+	return earlier(lease->verdict_at, lease->move_at);
 }
 
 /* --- one port for two --- */
@@ -185,7 +185,7 @@ static void end_round(struct lease *lease, instant now)
 		lease->moves.rounds++;
 	lease->moves.count = 0;
 	lease->moves.are_told = true;
-	lease->moves.next_at = now + delay;
+	lease->move_at = now + delay;
 }
 
 /* Give all back, for half of it is of no use, and ask again later. */
@@ -201,7 +201,7 @@ static void move_on(struct lease *lease, struct gateway *gateway, instant now)
 {
 	unsigned tries = lease->moves.count++;
 
-	lease->moves.next_at = NEVER;
+	lease->move_at = NEVER;
 	if (lease->status == NATPMP_OK)
 		lease->moves.are_told = true;
 	if (tries <= 1) {
@@ -221,19 +221,19 @@ static void plan_move(struct lease *lease, struct gateway *gateway, instant now)
 	duration delay =
 		lease->moves.count < 3 ? 0 : (duration)MS_PER_S << (lease->moves.count - 3);
 
-	if (lease->moves.next_at != NEVER)
+	if (lease->move_at != NEVER)
 		return;
 	if (!delay || lease->moves.count >= LEASE_MOVES_MAX)
 		move_on(lease, gateway, now);
 	else
-		lease->moves.next_at = now + delay;
+		lease->move_at = now + delay;
 }
 
 static void fit(struct lease *lease)
 {
 	lease->moves.count = lease->moves.rounds = 0;
 	lease->moves.are_told = false;
-	lease->moves.next_at = NEVER;
+	lease->move_at = NEVER;
 }
 
 void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *gateway,
@@ -335,8 +335,8 @@ static bool lease_on_verdict_due(struct lease *lease, const struct gateway *gate
 bool lease_on_time(struct lease *lease, struct gateway *gateway, const struct external *external,
 		   instant now)
 {
-	if (lease->moves.next_at <= now) {
-		lease->moves.next_at = NEVER;
+	if (lease->move_at <= now) {
+		lease->move_at = NEVER;
 		if (grants_are_in_force(lease, gateway) && !lease_ports_fit(lease) &&
 		    !lease->is_exact)
 			move_on(lease, gateway, now);
@@ -348,7 +348,7 @@ bool lease_on_time(struct lease *lease, struct gateway *gateway, const struct ex
 
 instant lease_asks_again_at(const struct lease *lease, instant now)
 {
-	return lease->is_exact && lease->moves.next_at != NEVER ? lease->moves.next_at : now;
+	return lease->is_exact && lease->move_at != NEVER ? lease->move_at : now;
 }
 
 void lease_on_told(struct lease *lease, const struct lease_view *view)

@@ -35,26 +35,26 @@ struct lease_view {
 
 /* The tries to find one external port for two grants. */
 struct moves {
-	uint8_t count;   /* in a row */
-	uint8_t rounds;  /* of such tries that failed */
-	bool are_told;   /* they are no secret any more */
-	instant next_at; /* the next one; NEVER */
+	uint8_t count;  /* in a row */
+	uint8_t rounds; /* of such tries that failed */
+	bool are_told;  /* they are no secret any more */
 };
 
 struct lease {
 	struct grant *grants[2]; /* UDP before TCP */
-	unsigned count;
-	uint32_t lifetime; /* s, to ask for */
-	uint16_t internal_port;
-	uint16_t suggested_port; /* external, as the program wishes it */
+	uint8_t count;
 	bool is_exact;
 	bool is_awaited;
 	bool asks_address; /* for the caller who is blocked */
 	struct moves moves;
-	int status;         /* NATPMP_PENDING, NATPMP_OK: up; else why it is down */
-	unsigned failures;  /* in a row */
-	duration patience;  /* of a question about it, before silence is a verdict; NEVER */
+	uint16_t internal_port;
+	uint16_t suggested_port; /* external, as the program wishes it */
+	uint32_t lifetime;       /* s, to ask for */
+	int status;              /* NATPMP_PENDING, NATPMP_OK: up; else why it is down */
+	unsigned failures;       /* in a row */
+	duration patience;       /* of a question about it, before silence is a verdict; NEVER */
 	instant verdict_at; /* silence becomes a verdict; NEVER: there was one, or it never does */
+	instant move_at;    /* the next try to find one external port; NEVER */
 	struct lease_view told; /* by the last event */
 	struct list changed;    /* client.changed */
 };

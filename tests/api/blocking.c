@@ -31,6 +31,18 @@ START_TEST(N26_map_comes_out_as_granted)
 	responder_stop(r);
 }
 
+START_TEST(N27_lifetime_0_asks_for_7200)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+	natpmp_mapping m = wanted(NATPMP_UDP, 40000, 0);
+
+	ok(natpmp_map(ctx, &m));
+	ck_assert_uint_eq(m.lifetime, 7200); /* granted as asked */
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
 START_TEST(N33_map_both)
 {
 	struct responder *r = responder_start();
@@ -566,14 +578,15 @@ START_TEST(log_tells_what_happens)
 
 int main(void)
 {
-	return RUN_TESTS(
-		"api-blocking", N26_map_comes_out_as_granted, N33_map_both, N33_ports_differ,
-		N33_half_of_both_is_deleted, N36_unmap, N38_unmap_all, N24_external_address,
-		N54_map_without_an_address, N19_map_fails_with_the_result, N7_first_four_sends,
-		deadline_is_kept, N20_lost_packets_are_sent_again, N9_closed_port_is_told_at_once,
-		H3_open_again, N13_answers_from_another_address, N14_answers_from_another_port,
-		N21_answer_of_1200_bytes, N2_source_address, N56_no_second_gateway, N5_slow_answers,
-		held_mappings_are_not_mapped_or_unmapped, H7_contexts_share_nothing, link_and_probe,
-		N54_abandoned_question_keeps_nobody_waiting, no_such_interface, H13_signal_storm,
-		log_tells_what_happens);
+	return RUN_TESTS("api-blocking", N26_map_comes_out_as_granted, N27_lifetime_0_asks_for_7200,
+			 N33_map_both, N33_ports_differ, N33_half_of_both_is_deleted, N36_unmap,
+			 N38_unmap_all, N24_external_address, N54_map_without_an_address,
+			 N19_map_fails_with_the_result, N7_first_four_sends, deadline_is_kept,
+			 N20_lost_packets_are_sent_again, N9_closed_port_is_told_at_once,
+			 H3_open_again, N13_answers_from_another_address,
+			 N14_answers_from_another_port, N21_answer_of_1200_bytes, N2_source_address,
+			 N56_no_second_gateway, N5_slow_answers,
+			 held_mappings_are_not_mapped_or_unmapped, H7_contexts_share_nothing,
+			 link_and_probe, N54_abandoned_question_keeps_nobody_waiting,
+			 no_such_interface, H13_signal_storm, log_tells_what_happens);
 }

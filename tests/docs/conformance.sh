@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Every test that docs/conformance.md names exists and, if it is a function of libcheck, ran and
-# passed: the suites wrote so to $LOGS/*.log. Every requirement N1 to N57 and H1 to H13 has a row,
+# passed: the suites wrote so to $LOGS/*.log. Every requirement N1 to N64 and H1 to H18 has a row,
 # and every function that is named after one (N45_...) is in that.
 set -eu
 cd "$(dirname "$0")"
@@ -15,7 +15,7 @@ ctest --test-dir "$BUILD" -N | sed -n 's/^ *Test *#[0-9]*: \([^ ]*\).*/\1/p' >"$
 cat "$LOGS"/*.log | sed -n 's/^.*:[0-9]*:P:[^:]*:\([^:]*\):.*/\1/p' >>"$tmp/tests"
 
 grep -E '^\| [NH][0-9]+ ' "$table" >"$tmp/rows"
-for id in $(seq -f N%g 1 57) $(seq -f H%g 1 13); do
+for id in $(seq -f N%g 1 64) $(seq -f H%g 1 18); do
 	[ "$(grep -c "^| $id |" "$tmp/rows")" -eq 1 ] || fail "$id has no row, or several"
 done
 while read -r row; do

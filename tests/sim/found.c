@@ -3,9 +3,6 @@
 #include "story.h"
 #include "suite.h"
 
-#define OTHER_OWN   IP(192, 168, 1, 11)
-#define CORE_NOW(s) (10000000 + (s)->now) /* stories begin then, for the core */
-
 enum { MANY = 3000, DEAF_PORT = 80 };
 
 /* --- one wake-up --- */
@@ -14,22 +11,22 @@ enum { MANY = 3000, DEAF_PORT = 80 };
 START_TEST(grant_and_restart_in_one_wake_up)
 {
 	struct story s;
-	uint8_t bytes[WIRE_ANSWER_MAX];
+	uint8_t bytes[RESPONSE_MAX];
 	size_t len;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
-	len = from_hex("00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20", gateway_clock(&s), bytes,
-		       sizeof(bytes));
-	leases_input(&s.leases, CORE_NOW(&s), bytes, len);
-	reboots(&s);
-	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	client_asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	len = from_hex("00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20", gateway_clock_shows(&s),
+		       bytes, sizeof(bytes));
+	client_on_packet(&s.client, story_now(&s), story_now(&s), bytes, len);
+	gateway_reboots(&s);
+	gateway_announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
 
-	struct sent again = sends_something(&s);
+	struct sent again = client_sends_something(&s);
 	while (again.len == 2) { /* the address may be asked for as well */
-		tells_address(&s, ADDRESS);
-		again = sends_something(&s);
+		gateway_tells_address(&s, ADDRESS);
+		again = client_sends_something(&s);
 	}
 	ck_assert_uint_le(again.at, HOUR + 5 * SECOND);
 	ck_assert_uint_eq(again.bytes[5], 80);
@@ -44,12 +41,12 @@ START_TEST(late_answer_without_a_gateway)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
-	leases_relink(&s.leases, CORE_NOW(&s), NATPMP_E_NO_GATEWAY, 0);
-	says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20");
-	goes_down(&s, HOUR, web, NATPMP_E_NO_GATEWAY);
-	quiet_until(&s, 3 * HOUR);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	client_asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	link_is_lost(&s);
+	gateway_says(&s, "00 82 00 00 ## ## ## ## 00 50 00 50 00 00 1c 20");
+	lease_goes_down(&s, HOUR, web, NATPMP_E_NO_GATEWAY);
+	nothing_happens_until(&s, 3 * HOUR);
 	story_end(&s);
 }
 
@@ -59,17 +56,17 @@ START_TEST(address_is_forgotten_on_another_link)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	leases_relink(&s.leases, CORE_NOW(&s), NATPMP_OK, OTHER_OWN);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
-	asks_address(&s, 0);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	client_on_link(&s.client, story_now(&s), NATPMP_OK, OTHER_GATEWAY, OTHER_OWN);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
 	for (int i = 0; i < 4; i++)
-		sends_something(&s); /* and again, unanswered */
-	struct event up = comes_up(&s, 7750, web, 80);
+		client_sends_something(&s); /* and again, unanswered */
+	struct event up = lease_comes_up(&s, 7750, web, 80);
 	ck_assert_uint_eq(up.now.external_address, 0);
 	ck_assert_uint_eq(up.now.internal_address, OTHER_OWN);
-	sends_something(&s);
+	client_sends_something(&s);
 	story_end(&s);
 }
 
@@ -79,18 +76,18 @@ START_TEST(events_tell_nothing_but_the_truth)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *one = is_up(&s, NATPMP_TCP, 80, 7200);
-	struct lease *two = is_up(&s, NATPMP_TCP, 81, 7200);
-	leases_relink(&s.leases, CORE_NOW(&s), NATPMP_OK, OTHER_OWN);
-	struct sent first = sends_something(&s);
-	grants(&s, (uint16_t)(first.bytes[5] + 1000), 7200);
-	asks_address(&s, 0);
-	tells_address(&s, ADDRESS);
-	comes_up(&s, 0, first.bytes[5] == 80 ? one : two, first.bytes[5] + 1000);
-	struct sent second = sends_something(&s);
+	struct lease *one = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	struct lease *two = lease_is_up(&s, NATPMP_TCP, 81, 7200);
+	client_on_link(&s.client, story_now(&s), NATPMP_OK, OTHER_GATEWAY, OTHER_OWN);
+	struct sent first = client_sends_something(&s);
+	gateway_grants(&s, (uint16_t)(first.bytes[5] + 1000), 7200);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	lease_comes_up(&s, 0, first.bytes[5] == 80 ? one : two, first.bytes[5] + 1000);
+	struct sent second = client_sends_something(&s);
 	ck_assert_uint_eq(s.event_count, s.event_told);
-	grants(&s, (uint16_t)(second.bytes[5] + 1000), 7200);
-	comes_up(&s, 0, second.bytes[5] == 80 ? one : two, second.bytes[5] + 1000);
+	gateway_grants(&s, (uint16_t)(second.bytes[5] + 1000), 7200);
+	lease_comes_up(&s, 0, second.bytes[5] == 80 ? one : two, second.bytes[5] + 1000);
 	story_end(&s);
 }
 
@@ -102,27 +99,27 @@ START_TEST(second_half_follows_the_first)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = is_up(&s, NATPMP_TCP_UDP, 6881, 7200);
-	runs_until(&s, MINUTE);
-	reboots(&s);
-	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
-	struct sent again = sends_something(&s);
+	struct lease *both = lease_is_up(&s, NATPMP_TCP_UDP, 6881, 7200);
+	clock_runs_until(&s, MINUTE);
+	gateway_reboots(&s);
+	gateway_announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	struct sent again = client_sends_something(&s);
 	ck_assert_uint_eq(again.bytes[1], NATPMP_UDP);
-	grants(&s, 7000, 7200);
-	again = sends_something(&s);
+	gateway_grants(&s, 7000, 7200);
+	again = client_sends_something(&s);
 	if (again.len == 2) {
-		tells_address(&s, ADDRESS);
-		again = sends_something(&s);
+		gateway_tells_address(&s, ADDRESS);
+		again = client_sends_something(&s);
 	}
 	ck_assert_uint_eq(again.bytes[1], NATPMP_TCP);
 	ck_assert_int_eq(again.bytes[6] << 8 | again.bytes[7], 7000);
-	grants(&s, 7000, 7200);
+	gateway_grants(&s, 7000, 7200);
 	if (s.sent_count > s.sent_told) {
-		sends_something(&s);
-		tells_address(&s, ADDRESS);
+		client_sends_something(&s);
+		gateway_tells_address(&s, ADDRESS);
 	}
-	comes_up(&s, again.at, both, 7000);
-	quiet_until(&s, HOUR);
+	lease_comes_up(&s, again.at, both, 7000);
+	nothing_happens_until(&s, HOUR);
 	story_end(&s);
 }
 
@@ -132,25 +129,25 @@ START_TEST(the_half_that_fails_gives_the_reason)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *both = holds(&s, NATPMP_TCP_UDP, 6881, 0, 120);
-	asks(&s, 0, NATPMP_UDP, 6881, 6881, 120);
-	grants(&s, 6881, 120);
-	asks_address(&s, 0);
-	tells_address(&s, ADDRESS);
-	asks(&s, 0, NATPMP_TCP, 6881, 6881, 120);
-	refuses(&s, 2);
-	goes_down(&s, 0, both, NATPMP_E_NOT_AUTHORIZED);
-	asks(&s, 30 * SECOND, NATPMP_TCP, 6881, 6881, 120);
-	refuses(&s, 2);
-	asks(&s, MINUTE, NATPMP_UDP, 6881, 6881, 120);
-	bounces(&s, NATPMP_E_REFUSED); /* in force, so no news */
-	asks(&s, MINUTE + SECOND, NATPMP_UDP, 6881, 6881, 120);
-	grants(&s, 6881, 120);
+	struct lease *both = program_holds(&s, NATPMP_TCP_UDP, 6881, 0, 120);
+	client_asks(&s, 0, NATPMP_UDP, 6881, 6881, 120);
+	gateway_grants(&s, 6881, 120);
+	client_asks_address(&s, 0);
+	gateway_tells_address(&s, ADDRESS);
+	client_asks(&s, 0, NATPMP_TCP, 6881, 6881, 120);
+	gateway_refuses(&s, 2);
+	lease_goes_down(&s, 0, both, NATPMP_E_NOT_AUTHORIZED);
+	client_asks(&s, 30 * SECOND, NATPMP_TCP, 6881, 6881, 120);
+	gateway_refuses(&s, 2);
+	client_asks(&s, MINUTE, NATPMP_UDP, 6881, 6881, 120);
+	request_bounces(&s, NATPMP_E_REFUSED); /* in force, so no news */
+	client_asks(&s, MINUTE + SECOND, NATPMP_UDP, 6881, 6881, 120);
+	gateway_grants(&s, 6881, 120);
 	if (s.sent_count > s.sent_told) {
-		sends_something(&s);
-		tells_address(&s, ADDRESS);
+		client_sends_something(&s);
+		gateway_tells_address(&s, ADDRESS);
 	}
-	quiet_until(&s, 80 * SECOND);
+	nothing_happens_until(&s, 80 * SECOND);
 	story_end(&s);
 }
 
@@ -162,14 +159,14 @@ START_TEST(refused_after_a_resend_is_deleted_all_the_same)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	asks(&s, 250, NATPMP_TCP, 80, 80, 7200);
-	refuses(&s, 4);
-	goes_down(&s, 250, web, NATPMP_E_NO_RESOURCES);
-	releases(&s, web);
-	deletes(&s, 250, NATPMP_TCP, 80);
-	confirms(&s);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	client_asks(&s, 250, NATPMP_TCP, 80, 80, 7200);
+	gateway_refuses(&s, 4);
+	lease_goes_down(&s, 250, web, NATPMP_E_NO_RESOURCES);
+	program_releases(&s, web);
+	client_deletes(&s, 250, NATPMP_TCP, 80);
+	gateway_confirms(&s);
 	story_end(&s);
 }
 
@@ -180,14 +177,14 @@ START_TEST(held_and_released_during_its_deletion)
 	struct story s;
 
 	story_begin(&s);
-	releases(&s, is_up(&s, NATPMP_TCP, 80, 7200));
-	deletes(&s, 0, NATPMP_TCP, 80);
-	releases(&s, holds(&s, NATPMP_TCP, 80, 0, 7200));
-	confirms(&s);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	confirms(&s);
-	quiet_until(&s, HOUR);
-	ck_assert_uint_eq(s.reaped, 2);
+	program_releases(&s, lease_is_up(&s, NATPMP_TCP, 80, 7200));
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	program_releases(&s, program_holds(&s, NATPMP_TCP, 80, 0, 7200));
+	gateway_confirms(&s);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	gateway_confirms(&s);
+	nothing_happens_until(&s, HOUR);
+	ck_assert(mapping_is_closed(&s, NATPMP_TCP_UDP, 80));
 	story_end(&s);
 }
 
@@ -197,15 +194,14 @@ START_TEST(deletion_goes_ahead_of_a_crowd)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
 	for (int i = 0; i < MANY; i++)
-		holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 1000, 1000, 7200);
-	releases(&s, web);
-	grants(&s, 1000, 7200);
-	deletes(&s, 0, NATPMP_TCP, 80);
-	s.event_told = s.event_count;
-	s.sent_told = s.sent_count;
+		program_holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 1000, 1000, 7200);
+	program_releases(&s, web);
+	gateway_grants(&s, 1000, 7200);
+	client_deletes(&s, 0, NATPMP_TCP, 80);
+	story_skip(&s);
 	story_end(&s);
 }
 
@@ -214,7 +210,7 @@ START_TEST(deletion_goes_ahead_of_a_crowd)
 static void answer_others(struct story *s, const struct sent *sent)
 {
 	if (sent->len == 2 || sent->bytes[5] != DEAF_PORT)
-		obliging(s, sent);
+		gateway_obliges(s, sent);
 }
 
 /* After hours of silence all have failed often, and one has not: it takes its turn as they do. */
@@ -225,14 +221,14 @@ START_TEST(those_who_failed_take_turns)
 
 	story_begin(&s);
 	for (uint16_t i = 0; i < 20; i++)
-		leases[i] = holds(&s, NATPMP_TCP, (uint16_t)(100 + i), 0, 7200);
-	runs_until(&s, 6 * HOUR);
-	holds(&s, NATPMP_TCP, DEAF_PORT, 0, 7200);
-	runs_until(&s, 6 * HOUR + 10 * SECOND);
+		leases[i] = program_holds(&s, NATPMP_TCP, (uint16_t)(100 + i), 0, 7200);
+	clock_runs_until(&s, 6 * HOUR);
+	program_holds(&s, NATPMP_TCP, DEAF_PORT, 0, 7200);
+	clock_runs_until(&s, 6 * HOUR + 10 * SECOND);
 	s.gateway = answer_others;
-	runs_until(&s, 6 * HOUR + 150 * SECOND);
+	clock_runs_until(&s, 6 * HOUR + 150 * SECOND);
 	for (size_t i = 0; i < 20; i++)
-		ck_assert_int_eq(leases[i]->view.status, NATPMP_OK);
+		ck_assert_int_eq(leases[i]->told.status, NATPMP_OK);
 	s.event_told = s.event_count;
 	story_end(&s);
 }
@@ -244,19 +240,18 @@ START_TEST(silence_is_told_to_who_comes_later)
 
 	story_begin(&s);
 	for (uint16_t i = 0; i < 100; i++)
-		holds(&s, NATPMP_TCP, (uint16_t)(100 + i), 0, 7200);
-	runs_until(&s, HOUR);
+		program_holds(&s, NATPMP_TCP, (uint16_t)(100 + i), 0, 7200);
+	clock_runs_until(&s, HOUR);
 	s.event_told = s.event_count;
 	struct lease *leases[3];
 	for (uint16_t i = 0; i < 3; i++) {
-		leases[i] = holds(&s, NATPMP_TCP, (uint16_t)(1 + i), 0, 7200);
-		runs_until(&s, HOUR + SECOND);
+		leases[i] = program_holds(&s, NATPMP_TCP, (uint16_t)(1 + i), 0, 7200);
+		clock_runs_until(&s, HOUR + SECOND);
 	}
-	runs_until(&s, HOUR + 3 * 7750);
+	clock_runs_until(&s, HOUR + 3 * 7750);
 	for (size_t i = 0; i < 3; i++)
-		ck_assert_int_eq(leases[i]->view.status, NATPMP_E_TIMEOUT);
-	s.event_told = s.event_count;
-	s.sent_told = s.sent_count;
+		ck_assert_int_eq(leases[i]->told.status, NATPMP_E_TIMEOUT);
+	story_skip(&s);
 	story_end(&s);
 }
 
@@ -266,16 +261,16 @@ START_TEST(silence_is_no_reason_for_who_has_one)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = holds(&s, NATPMP_TCP, 80, 0, 7200);
-	asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	refuses(&s, 4);
-	goes_down(&s, 0, web, NATPMP_E_NO_RESOURCES);
-	runs_until(&s, SECOND);
-	struct lease *other = holds(&s, NATPMP_TCP, 81, 0, 7200);
-	asks(&s, SECOND, NATPMP_TCP, 81, 81, 7200);
-	repeats(&s, 5);
-	goes_down(&s, 8750, other, NATPMP_E_TIMEOUT);
-	ck_assert_int_eq(web->view.status, NATPMP_E_NO_RESOURCES);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_refuses(&s, 4);
+	lease_goes_down(&s, 0, web, NATPMP_E_NO_RESOURCES);
+	clock_runs_until(&s, SECOND);
+	struct lease *other = program_holds(&s, NATPMP_TCP, 81, 0, 7200);
+	client_asks(&s, SECOND, NATPMP_TCP, 81, 81, 7200);
+	client_repeats(&s, 5);
+	lease_goes_down(&s, 8750, other, NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(web->told.status, NATPMP_E_NO_RESOURCES);
 	story_end(&s);
 }
 
@@ -285,16 +280,16 @@ START_TEST(announcement_begins_the_series_anew)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 7200);
-	asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
-	repeats(&s, 8);
-	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	client_asks(&s, HOUR, NATPMP_TCP, 80, 80, 7200);
+	client_repeats(&s, 8);
+	gateway_announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
 	uint64_t back = HOUR + 63750;
-	asks(&s, back, NATPMP_TCP, 80, 80, 7200);
-	asks(&s, back + 250, NATPMP_TCP, 80, 80, 7200);
-	grants(&s, 80, 7200);
+	client_asks(&s, back, NATPMP_TCP, 80, 80, 7200);
+	client_asks(&s, back + 250, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
 	s.sent_told = s.sent_count;
-	ck_assert_int_eq(web->view.status, NATPMP_OK);
+	ck_assert_int_eq(web->told.status, NATPMP_OK);
 	story_end(&s);
 }
 
@@ -304,16 +299,16 @@ START_TEST(bad_answer_is_no_verdict_on_the_gateway)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 300);
-	asks(&s, 150 * SECOND, NATPMP_TCP, 80, 80, 300);
-	says(&s, "00 82 00 00 ## ## ## ## 00 50 00 00 00 00 00 00");
-	reboots(&s);
-	says(&s, "00 81 00 03 ## ## ## ## 00 50 00 00 00 00 00 00");
-	repeats(&s, 8);
-	asks(&s, 225 * SECOND, NATPMP_TCP, 80, 80, 300); /* 3/4 of its time */
-	repeats(&s, 4);
-	goes_down(&s, 225 * SECOND + 7750, web, NATPMP_E_TIMEOUT);
-	asks(&s, 225 * SECOND + 7750, NATPMP_TCP, 80, 80, 300);
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 300);
+	client_asks(&s, 150 * SECOND, NATPMP_TCP, 80, 80, 300);
+	gateway_says(&s, "00 82 00 00 ## ## ## ## 00 50 00 00 00 00 00 00");
+	gateway_reboots(&s);
+	gateway_says(&s, "00 81 00 03 ## ## ## ## 00 50 00 00 00 00 00 00");
+	client_repeats(&s, 8);
+	client_asks(&s, 225 * SECOND, NATPMP_TCP, 80, 80, 300); /* 3/4 of its time */
+	client_repeats(&s, 4);
+	lease_goes_down(&s, 225 * SECOND + 7750, web, NATPMP_E_TIMEOUT);
+	client_asks(&s, 225 * SECOND + 7750, NATPMP_TCP, 80, 80, 300);
 	story_end(&s);
 }
 
@@ -323,26 +318,25 @@ START_TEST(renewal_in_the_queue_and_a_restart)
 	struct story s;
 
 	story_begin(&s);
-	struct lease *web = is_up(&s, NATPMP_TCP, 80, 24 * HOUR / SECOND);
-	runs_until(&s, 12 * HOUR - SECOND);
-	holds(&s, NATPMP_UDP, 53, 0, 7200);
-	asks(&s, 12 * HOUR - SECOND, NATPMP_UDP, 53, 53, 7200);
-	repeats(&s, 2);
-	runs_until(&s, 12 * HOUR);
-	ck_assert_int_eq(web->half[0].request.state, REQUEST_QUEUED);
-	reboots(&s);
-	announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
-	asks(&s, 12 * HOUR + 750, NATPMP_UDP, 53, 53, 7200);
-	asks(&s, 12 * HOUR + 2750, NATPMP_UDP, 53, 53, 7200);
-	runs_until(&s, 12 * HOUR + 6 * SECOND); /* after the delay */
+	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 24 * HOUR / SECOND);
+	clock_runs_until(&s, 12 * HOUR - SECOND);
+	program_holds(&s, NATPMP_UDP, 53, 0, 7200);
+	client_asks(&s, 12 * HOUR - SECOND, NATPMP_UDP, 53, 53, 7200);
+	client_repeats(&s, 2);
+	clock_runs_until(&s, 12 * HOUR);
+	ck_assert_int_eq(web->grants[0]->question.state, QUESTION_WAITING);
+	gateway_reboots(&s);
+	gateway_announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
+	client_asks(&s, 12 * HOUR + 750, NATPMP_UDP, 53, 53, 7200);
+	client_asks(&s, 12 * HOUR + 2750, NATPMP_UDP, 53, 53, 7200);
+	clock_runs_until(&s, 12 * HOUR + 6 * SECOND); /* after the delay */
 	s.at_once = true;
 	for (uint16_t i = 0; i < 400; i++)
-		holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
-	grants(&s, 53, 7200);
-	is_obliging(&s, 250, 12 * HOUR + 10 * SECOND);
-	ck_assert(lease_trusted(&s.leases, &web->half[0]));
-	s.event_told = s.event_count;
-	s.sent_told = s.sent_count;
+		program_holds(&s, NATPMP_TCP, (uint16_t)(1000 + i), 0, 7200);
+	gateway_grants(&s, 53, 7200);
+	gateway_obliges_until(&s, 250, 12 * HOUR + 10 * SECOND);
+	ck_assert(lease_holds_good(&s, web));
+	story_skip(&s);
 	story_end(&s);
 }
 
@@ -353,14 +347,14 @@ START_TEST(flood_of_pcp_announcements)
 	struct story s;
 
 	story_begin(&s);
-	is_up(&s, NATPMP_TCP, 80, 7200);
-	runs_until(&s, MINUTE);
-	s.gateway = obliging;
+	lease_is_up(&s, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&s, MINUTE);
+	s.gateway = gateway_obliges;
 	for (int i = 0; i < 1000; i++) {
-		announces(
+		gateway_announces(
 			&s,
 			"02 80 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00");
-		runs_until(&s, s.now + 10);
+		clock_runs_until(&s, s.now + 10);
 	}
 	ck_assert_uint_le(s.sent_count, 2 + 11); /* ten seconds: one in each at most */
 	story_end(&s);

@@ -306,7 +306,7 @@ START_TEST(N64_both_are_renewed_while_they_differ)
 	for (unsigned i = 0; i < 60; i++) {
 		clock_runs_until(s, s->now + 10 * SECOND);
 		for (unsigned half = 0; half < 2; half++)
-			ck_assert_uint_gt(both->grants[half]->expires_at, story_now(s));
+			ck_assert_uint_gt(both->grants[half]->expiry.at, story_now(s));
 	}
 	ck_assert_int_eq(both->told.status, NATPMP_E_PORTS_DIFFER);
 	story_skip(s);
