@@ -505,8 +505,9 @@ static void put_away(struct client *client, bool is_yielding, instant now)
 {
 	struct gateway *gateway = &client->gateway;
 	struct question *question = gateway->in_flight;
+	bool was_in_vain = gateway->series.was_in_vain;
 	int status = gateway_put_away(gateway, now);
-	bool is_unheard = gateway->reach != NATPMP_OK;
+	bool is_unheard = gateway->reach != NATPMP_OK || was_in_vain;
 
 	if (is_unheard)
 		lose_doubted(client, now);

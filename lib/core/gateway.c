@@ -429,13 +429,16 @@ struct response gateway_read(const struct gateway *gateway, const uint8_t *bytes
 					asked ? &asked->message : NULL);
 }
 
-/* The gateway was thought to be away and is heard: a question that has had its five sends goes
- * back to its lane, to begin anew. */
+/* The gateway was thought to be away and is heard: a question that has had its five sends, all in
+ * vain, is to begin anew. It goes back to its lane if its turn is over already. */
 static void begin_anew(struct gateway *gateway, instant now)
 {
 	struct question *question = gateway->in_flight;
 
-	if (!question || !gateway->series.sends || now < series_patience_at(gateway))
+	if (!question || gateway->series.sends < gateway->dialect->patience)
+		return;
+	gateway->series.was_in_vain = true;
+	if (now < series_patience_at(gateway))
 		return;
 	question_land(gateway);
 	lane_enter(gateway, question, question->turn.key);

@@ -499,6 +499,7 @@ void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes)
 	CHECK(w, port_in(bytes) && !(bytes[6] | bytes[7]) && !lifetime_in(bytes) && key->asked,
 	      "a strange farewell to port %u", port_in(bytes));
 	key->leftover[link] = true;
+	key->answered = true; /* what was sent there has no answer any more */
 }
 
 void truth_relinked(struct world *w, unsigned before, bool farewell)

@@ -52,7 +52,9 @@ void watch_sent(struct watch *watch, const struct client *client, uint64_t now, 
 	bool is_called = client->external.callers || watch->called_at == now;
 	bool hurried = again && (len == 12 || is_called) &&
 		       watch->first + series(watch->step + 1) + late >= now + FIRST_WAIT;
-	bool given_up = elapsed >= FIVE_SENDS || (again && watch->step >= 4) || hurried;
+	/* A deletion is over when the lifetime of the mapping is. */
+	bool given_up = elapsed >= FIVE_SENDS || (again && watch->step >= 4) || hurried ||
+			(watch->len == 12 && is_deletion(watch));
 
 	/* The same bytes may begin another series: the core says which it is. */
 	if (again && client->gateway.series.first_sent_at != now) {
