@@ -31,6 +31,7 @@ failed=''
 
 "$sim" --digest --keep-going --count "$weeks" >"$work/weeks.txt" 2>"$work/sim.err" || failed=' sim'
 for program in "$build"/tests/unit/unit-* "$build"/tests/sim/sim-found; do
+	[ -x "$program" ] || continue
 	suite=${program##*/}
 	rm -f "$work/suite"
 	STORY_DIGEST="$work/suite" "$program" >/dev/null 2>&1 || failed="$failed $suite"

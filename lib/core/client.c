@@ -134,6 +134,7 @@ static void submit_grant(struct client *client, struct grant *grant, instant now
 {
 	struct gateway *gateway = &client->gateway;
 
+	grant->question.is_brief = grant_is_urgent(grant, gateway);
 	gateway_submit(gateway, &grant->question,
 		       grant_lane(grant, gateway, is_blocking(client, grant)),
 		       grant_rank(grant, gateway, now));
@@ -412,7 +413,7 @@ static void deletion_failed(struct client *client, struct grant *grant, int stat
 	bool is_last = grant->retries.count + 1 >= DELETION_TRIES;
 
 	end_closings(client, grant, status);
-	if (!grant->deletion_is_owed || is_last || grant_is_moving(grant))
+	if ((!grant->deletion_is_owed && !grant_is_moving(grant)) || is_last)
 		deletion_ended(client, grant, status, now);
 	else
 		grant_on_not_deleted(grant, status, is_unheard, now);

@@ -260,9 +260,9 @@ static bool series_is_complete(const struct gateway *gateway, instant now)
 
 static instant series_yields_at(const struct gateway *gateway)
 {
-	return gateway->series.sends
-		       ? later(series_patience_at(gateway), other_may_start_at(gateway))
-		       : NEVER;
+	instant other_at = gateway->in_flight->is_brief ? 0 : other_may_start_at(gateway);
+
+	return gateway->series.sends ? later(series_patience_at(gateway), other_at) : NEVER;
 }
 
 /* --- turns --- */
@@ -365,7 +365,8 @@ int gateway_put_away(struct gateway *gateway, instant now)
 	bool is_complete = series_is_complete(gateway, now);
 
 	note_silence(gateway, now);
-	if (backoff_follows(gateway))
+	/* A question that passed the backoff does not prolong it, or the others never had a turn. */
+	if (backoff_follows(gateway) && gateway->backoff.until <= gateway->series.first_sent_at)
 		begin_backoff(gateway, question->last_sent);
 	if (!gateway->series.is_heard)
 		gateway->silences++;

@@ -50,6 +50,7 @@ struct question {
 	bool is_answered;    /* since it was sent last */
 	bool is_superseded;  /* its owner has something else to ask: it need not be answered */
 	bool is_starting;    /* to be sent for the first time since it was submitted */
+	bool is_brief;       /* its turn ends after five sends, even if no other question waits */
 	uint8_t zero_grants; /* "granted" with port or lifetime 0, since it was submitted */
 	int16_t hint;        /* natpmp_status: what was heard short of an answer; 0: nothing */
 	struct heap_node turn;

@@ -138,6 +138,12 @@ instant grant_gone_at(const struct grant *grant)
 		     question->last_sent + (duration)message->lifetime * MS_PER_S);
 }
 
+bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway)
+{
+	return is_asked_to_create(grant) && is_short_lived(grant) &&
+	       !grant_is_in_force(grant, gateway);
+}
+
 enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking)
 {
 	bool is_kept = is_asked_to_create(grant) && grant->external_port;
@@ -338,8 +344,7 @@ void grant_on_deleted(struct grant *grant, int status, instant now)
 	let_go(grant, now);
 	/* It would not let go: it may have it still when the lease is released. */
 	grant->is_possible = is_moving && status != NATPMP_OK;
-	if (!is_moving)
-		grant->retries = (struct retries){0};
+	grant->retries = (struct retries){0};
 }
 
 void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, instant now)

@@ -81,6 +81,9 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 instant grant_gone_at(const struct grant *grant);
 /* When that may change by itself; NEVER. */
 instant grant_next_deadline(const struct grant *grant, const struct gateway *gateway);
+/* It was lost, and had a short lifetime: it is asked for in short turns, half a minute apart at
+ * most, for the last sends of a whole series are farther apart. */
+bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway);
 /* The lane and the rank of the question about it. is_blocking: a caller is blocked by it. */
 enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking);
 instant grant_rank(const struct grant *grant, const struct gateway *gateway, instant now);

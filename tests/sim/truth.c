@@ -95,8 +95,8 @@ uint64_t truth_turns(const struct world *w)
 	 * the same port is asked seven times, and each time told to delete that again. */
 	unsigned each = gives_other_ports(w) ? 16 : 2;
 	return (each * w->program.grants + 4) * exchange +
-	       (troubles->ignored ? (GAP + FIVE_SENDS) * (troubles->ignored + 2) : 0) +
-	       (is_slow(w) ? each * 2 * SLOW_MAX : 0);
+	       (troubles->ignored ? (GAP + FIVE_SENDS) * (troubles->ignored + 3) : 0) +
+	       (is_slow(w) ? (each * 2 + 1) * SLOW_MAX : 0);
 }
 
 /* --- what is sent --- */
@@ -238,7 +238,7 @@ void truth_at_gateway(struct world *w, const struct event *event)
 	struct key *key = truth_key(w, event->bytes[1], port_in(event->bytes));
 	/* Late or twice: the client has told the gateway otherwise meanwhile, or will not. */
 	if (lifetime_in(event->bytes) && (!key->wanted || event->made < key->wanted->opened ||
-					  event->made < key->deleted_at))
+					  event->made <= key->deleted_at))
 		key->leftover[event->link] = true;
 }
 
@@ -592,7 +592,7 @@ static void went_down(struct world *w, const struct hold *hold)
 		CHECK(w,
 		      w->troubles.disturbances || gives_other_ports(w) || w->gateways.squatters ||
 			      w->program.slot_count > 1 ||
-			      w->now < w->troubles.calm_since + HOUR,
+			      w->now < w->troubles.calm_since + 10 * SECOND,
 		      "port %u is down, for its two ports differ; they moved together",
 		      hold->core.internal_port);
 	if (status == NATPMP_E_PORTS_DIFFER || status == NATPMP_E_OTHER_PORT)
@@ -816,7 +816,7 @@ static uint64_t policy(struct world *w, const struct hold *hold)
 
 	if (hold->retried > w->troubles.calm_since && hold->retried > hold->down_since)
 		return 0;
-	if (is_short(w, hold) && status_class(status) == STATUS_NO)
+	if (is_short(w, hold) && status != NATPMP_E_PORTS_DIFFER)
 		return SHORT_GAP;
 	if (status == NATPMP_PENDING || is_silence(status))
 		return GAP;
@@ -855,7 +855,13 @@ static void check_down(struct world *w, const struct hold *hold)
 		if (key->over > since && key->over < w->now) /* too short to be kept: flaps */
 			since = key->over;
 	}
-	uint64_t bound = policy(w, hold) + GAP + DELAY + WINDOW + FIVE_SENDS + truth_turns(w);
+	uint64_t bound = policy(w, hold) + DELAY + FIVE_SENDS + truth_turns(w);
+	/* No backoff holds up what was granted for a short time: it is back within seconds, each of
+	 * two protocols in its own time. */
+	if (is_short(w, hold))
+		bound += 2 * FIVE_SENDS + (hold->core.count - 1U) * SHORT_GAP;
+	else
+		bound += GAP + WINDOW;
 	/* If it was believed to be dead, the first packet of it is news for all. */
 	if (is_silence(status) && troubles->was_given_up && troubles->heard_at) {
 		since = troubles->heard_at > since ? troubles->heard_at : since;
@@ -958,8 +964,10 @@ void truth_hour(struct world *w)
 	struct counters *counters = &w->counters;
 	uint64_t sent = counters->sent - counters->hour_sent;
 	uint64_t answered = counters->answered + counters->refused - counters->hour_answered;
-	/* What was granted for a short time passes the backoff, up to twice a minute. */
-	uint64_t silent = 7 * (HOUR / GAP + 2) + 7 * w->program.grants + 6 * 120 * short_grants(w);
+	/* A mapping in force passes the backoff, at 3/4 of its lifetime, 7/8 and so on: at most a
+	 * dozen times before it is over. One of a short lifetime does so up to twice a minute. */
+	uint64_t silent = 7 * (HOUR / GAP + 2) + 7 * 12 * w->program.grants +
+			  6 * 120 * short_grants(w);
 
 	counters->hour_sent = counters->sent;
 	counters->hour_answered = counters->answered + counters->refused;

@@ -233,7 +233,7 @@ static void look_at_record(struct watch *watch, const struct client *client,
 	      "port %u: nobody wants it, and nothing is to become of it", key->internal_port);
 }
 
-void watch_records(struct watch *watch, const struct client *client)
+void watch_records(struct watch *watch, struct client *client)
 {
 	const struct grant *grant = NULL;
 	uint64_t granted_at = 0;

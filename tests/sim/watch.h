@@ -53,6 +53,6 @@ void watch_event(struct watch *watch, const struct lease *lease, struct lease_vi
 /* client_output() said 0 and all events are told. */
 void watch_settled(struct watch *watch, const struct client *client, uint64_t now);
 /* What always holds of the records: see client.c. Steps through all of them. */
-void watch_records(struct watch *watch, const struct client *client);
+void watch_records(struct watch *watch, struct client *client);
 
 #endif
