@@ -19,6 +19,7 @@
  */
 #include "core/gateway.h"
 
+#include <assert.h>
 #include <string.h>
 
 void gateway_init(struct gateway *gateway, const struct dialect *dialect, uint64_t seed)
@@ -300,6 +301,7 @@ static void take_turn(struct gateway *gateway, instant now)
 {
 	struct question *question = lanes_first(gateway, now);
 
+	assert(question); /* gateway_next_step() said so */
 	if (question->lane == LANE_AFTER_RECOVERY && gateway->backoff.until > now)
 		gateway->backoff.pass_at = now + BACKOFF_PASS;
 	heap_remove(&gateway->lanes[question->lane], &question->turn);
