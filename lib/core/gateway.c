@@ -367,7 +367,8 @@ int gateway_put_away(struct gateway *gateway, instant now)
 	bool is_complete = series_is_complete(gateway, now);
 
 	note_silence(gateway, now);
-	/* A question that passed the backoff does not prolong it, or the others never had a turn. */
+	/* A question that passed the backoff does not prolong it, or the others never had a turn.
+	 */
 	if (backoff_follows(gateway) && gateway->backoff.until <= gateway->series.first_sent_at)
 		begin_backoff(gateway, question->last_sent);
 	if (!gateway->series.is_heard)
