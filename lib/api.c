@@ -68,7 +68,7 @@ static int init_context(natpmp_ctx *ctx, const natpmp_options *options)
 {
 	int status;
 
-	ctx->waiter = (struct waiter){NO_HANDLE, NO_HANDLE, NO_HANDLE, NO_HANDLE, NEVER};
+	ctx->waiter = (struct waiter){NO_HANDLE, NO_HANDLE, NO_HANDLE, NO_HANDLE, NO_HANDLE, NEVER};
 	link_init(&ctx->link);
 	drive_init(&ctx->drive);
 	list_init(&ctx->unmaps);

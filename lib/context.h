@@ -56,6 +56,7 @@ struct waiting {
 struct drive {
 	struct list waiting;
 	bool is_driven;      /* a thread sleeps until something comes, and processes it then */
+	bool is_woken;       /* that thread was told to look now */
 	instant driver_told; /* when that thread will look by itself */
 	instant loop_told;   /* when a program's loop will, by natpmp_timeout(); 0: it was not told */
 	bool has_loop;       /* a program drives, too, by natpmp_process() */

@@ -151,11 +151,25 @@ instant drive_next_deadline(natpmp_ctx *ctx)
 /* A loop that knows no time-outs is told by the descriptor. */
 static void arm_timer(natpmp_ctx *ctx)
 {
-	if (ctx->waiter.handle != NO_HANDLE && ctx->drive.needs_timer)
+	bool is_waited_for = ctx->drive.needs_timer && list_is_empty(&ctx->drive.waiting);
+
+	if (ctx->waiter.handle != NO_HANDLE && is_waited_for)
 		(void)waiter_arm(&ctx->waiter, drive_next_deadline(ctx));
 }
 
-/* Those who sleep were told to look at some time. If that is too late by now, wake them up. */
+/* Let the thread that drives look now. */
+static void wake_driver(natpmp_ctx *ctx)
+{
+	struct drive *drive = &ctx->drive;
+
+	if (!drive->is_driven || drive->is_woken || ctx->waiter.handle == NO_HANDLE)
+		return;
+	drive->is_woken = true;
+	waiter_wake_thread(&ctx->waiter);
+}
+
+/* Those who sleep were told to look at some time. If that is too late by now, wake them up. A
+ * program's loop can sleep on as long as a thread waits, for that one drives. */
 static void wake_sleepers(natpmp_ctx *ctx)
 {
 	const struct drive *drive = &ctx->drive;
@@ -164,7 +178,9 @@ static void wake_sleepers(natpmp_ctx *ctx)
 	if (!may_be_late || ctx->waiter.handle == NO_HANDLE)
 		return;
 	instant at = drive_next_deadline(ctx);
-	if ((drive->is_driven && at < drive->driver_told) || at < drive->loop_told)
+	if (at < drive->driver_told)
+		wake_driver(ctx);
+	if (at < drive->loop_told && list_is_empty(&drive->waiting))
 		waiter_wake(&ctx->waiter);
 }
 
@@ -219,8 +235,8 @@ static void wake_waiting(natpmp_ctx *ctx)
 			pthread_cond_signal(&waiting->over);
 		is_any_over |= waiting->is_over;
 	}
-	if (is_any_over && ctx->drive.is_driven && ctx->waiter.handle != NO_HANDLE)
-		waiter_wake(&ctx->waiter);
+	if (is_any_over)
+		wake_driver(ctx);
 }
 
 void drive_wake(natpmp_ctx *ctx)
@@ -292,8 +308,9 @@ static bool sleep_unlocked(natpmp_ctx *ctx, instant at)
 	const struct link *link = &ctx->link;
 	bool has_waiter = ctx->waiter.handle != NO_HANDLE;
 	const os_handle handles[WAIT_MAX] = {
-		has_waiter ? ctx->waiter.handle : link->request.handle, link->routes.handle};
-	size_t count = !has_waiter && link->routes.handle != NO_HANDLE ? 2 : 1;
+		has_waiter ? ctx->waiter.handle : link->request.handle,
+		has_waiter ? ctx->waiter.thread_wakes : link->routes.handle};
+	size_t count = handles[1] != NO_HANDLE ? 2 : 1;
 	duration ms = time_until(at);
 
 	if (!has_waiter)
@@ -304,6 +321,9 @@ static bool sleep_unlocked(natpmp_ctx *ctx, instant at)
 	bool came = waiter_sleep(handles, count, ms);
 	pthread_mutex_lock(&ctx->mutex);
 	ctx->drive.is_driven = false;
+	if (ctx->drive.is_woken)
+		waiter_rest_thread(&ctx->waiter);
+	ctx->drive.is_woken = false;
 	return came || has_waiter;
 }
 

@@ -92,6 +92,17 @@ static struct unmap *next_ended_unmap(natpmp_ctx *ctx)
 
 /* --- the gateway --- */
 
+/* The gateway answers. It may say that it has no address; that it was silent about that once does
+ * not count, for it was heard since. */
+static int status_of_answers(const natpmp_ctx *ctx)
+{
+	const struct external *external = &ctx->client.external;
+
+	if (!external->is_settled)
+		return ctx->watch.told.status;
+	return status_class(external->status) == STATUS_NO ? external->status : NATPMP_OK;
+}
+
 static void read_gateway(natpmp_ctx *ctx, natpmp_gateway *now)
 {
 	const struct client *client = &ctx->client;
@@ -106,8 +117,7 @@ static void read_gateway(natpmp_ctx *ctx, natpmp_gateway *now)
 		route_interface(&link->route, now->link.interface);
 	}
 	if (now->status == NATPMP_OK) {
-		now->status = client->external.is_settled ? client->external.status
-							  : ctx->watch.told.status;
+		now->status = status_of_answers(ctx);
 		address_print(client->external.address, now->external_address);
 	}
 }

@@ -13,10 +13,13 @@ enum {
 };
 
 /* One handle that is readable while one of several is, after waiter_wake(), and after the machine
- * has slept: then the time-outs of all who wait are wrong. */
+ * has slept: then the time-outs of all who wait are wrong. A program's loop and a thread of ours
+ * may wait by it at the same time; what wakes up the thread is the thread's alone, for the loop
+ * would take note of it first. */
 struct waiter {
 	os_handle handle; /* NO_HANDLE: not open */
 	os_handle wakes;
+	os_handle thread_wakes; /* the thread waits for it besides handle */
 	os_handle resumes;
 	os_handle timer;   /* NO_HANDLE: waiter_arm() was not called */
 	uint64_t armed_at; /* ms of clock_ms(); UINT64_MAX: not armed */
@@ -30,6 +33,9 @@ enum os_status waiter_add(struct waiter *waiter, os_handle handle);
 void waiter_remove(struct waiter *waiter, os_handle handle);
 /* Make it readable. Any thread. */
 void waiter_wake(struct waiter *waiter);
+/* Make thread_wakes readable, until waiter_rest_thread(). */
+void waiter_wake_thread(struct waiter *waiter);
+void waiter_rest_thread(struct waiter *waiter);
 /* Make it readable at that time of clock_ms(); UINT64_MAX: at no time. For loops that know no
  * time-outs. OS_OK or OS_FAILED. */
 enum os_status waiter_arm(struct waiter *waiter, uint64_t at);

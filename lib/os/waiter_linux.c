@@ -34,8 +34,10 @@ enum os_status waiter_open(struct waiter *waiter)
 	waiter->armed_at = UINT64_MAX;
 	waiter->handle = epoll_create1(EPOLL_CLOEXEC);
 	waiter->wakes = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	waiter->thread_wakes = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	waiter->resumes = open_resume_timer();
-	if (waiter->handle >= 0 && waiter->wakes >= 0 && waiter->resumes >= 0 &&
+	if (waiter->handle >= 0 && waiter->wakes >= 0 && waiter->thread_wakes >= 0 &&
+	    waiter->resumes >= 0 &&
 	    waiter_add(waiter, waiter->wakes) == OS_OK &&
 	    waiter_add(waiter, waiter->resumes) == OS_OK)
 		return OS_OK;
@@ -56,6 +58,7 @@ void waiter_close(struct waiter *waiter)
 
 	close_handle(&waiter->timer);
 	close_handle(&waiter->resumes);
+	close_handle(&waiter->thread_wakes);
 	close_handle(&waiter->wakes);
 	close_handle(&waiter->handle);
 	errno = saved;
@@ -76,6 +79,18 @@ void waiter_remove(struct waiter *waiter, os_handle handle)
 void waiter_wake(struct waiter *waiter)
 {
 	(void)!eventfd_write(waiter->wakes, 1);
+}
+
+void waiter_wake_thread(struct waiter *waiter)
+{
+	(void)!eventfd_write(waiter->thread_wakes, 1);
+}
+
+void waiter_rest_thread(struct waiter *waiter)
+{
+	eventfd_t count;
+
+	(void)!eventfd_read(waiter->thread_wakes, &count);
 }
 
 enum os_status waiter_arm(struct waiter *waiter, uint64_t at)

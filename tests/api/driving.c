@@ -15,6 +15,7 @@
 
 struct looper {
 	natpmp_ctx *ctx;
+	int times; /* that it processes in a row */
 	pthread_t thread;
 	atomic_bool stop;
 };
@@ -25,15 +26,17 @@ static void *loop(void *arg)
 	struct pollfd fd = {.fd = natpmp_fd(l->ctx), .events = POLLIN};
 
 	while (!atomic_load(&l->stop)) {
-		poll(&fd, 1, 20);
-		natpmp_process(l->ctx);
+		poll(&fd, 1, l->times > 1 ? 1 : 20);
+		for (int i = 0; i < l->times; i++)
+			natpmp_process(l->ctx);
 	}
 	return NULL;
 }
 
-static void start_loop(struct looper *l, natpmp_ctx *ctx)
+static void start_loop(struct looper *l, natpmp_ctx *ctx, int times)
 {
 	l->ctx = ctx;
+	l->times = times;
 	atomic_init(&l->stop, false);
 	ck_assert_int_eq(pthread_create(&l->thread, NULL, loop, l), 0);
 }
@@ -44,23 +47,34 @@ static void stop_loop(struct looper *l)
 	pthread_join(l->thread, NULL);
 }
 
-/* A loop may take the answer that a blocking call sleeps for: the call ends all the same. */
-START_TEST(no_wake_up_is_lost_to_a_loop)
+/* A loop may take the answer that a blocking call sleeps for: the call ends all the same, also if
+ * the loop processes once more before the call can see that it was woken up. */
+static void map_beside_a_loop(int times)
 {
 	struct responder *r = responder_start();
 	natpmp_ctx *ctx = client(responder_port(r), 3000);
 	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
 	struct looper l;
 
-	start_loop(&l, ctx);
-	for (int i = 0; i < 200; i++) {
-		uint64_t began = now_ms();
+	start_loop(&l, ctx, times);
+	uint64_t began = now_ms();
+	for (int i = 0; i < 100; i++)
 		ok(natpmp_map(ctx, &m));
-		ck_assert_uint_lt(now_ms() - began, 2000);
-	}
+	/* If they were woken up by the next retransmission, they would take 25 s. */
+	ck_assert_uint_lt(now_ms() - began, 5000);
 	stop_loop(&l);
 	natpmp_free(ctx);
 	responder_stop(r);
+}
+
+START_TEST(no_wake_up_is_lost_to_a_loop)
+{
+	map_beside_a_loop(1);
+}
+
+START_TEST(no_wake_up_is_lost_to_a_restless_loop)
+{
+	map_beside_a_loop(3);
 }
 
 static int nothing(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
@@ -79,12 +93,11 @@ START_TEST(keeper_ends_beside_a_loop)
 	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
 	struct looper l;
 
-	start_loop(&l, ctx);
-	for (int i = 0; i < 50; i++) {
-		uint64_t began = now_ms();
+	start_loop(&l, ctx, 1);
+	uint64_t began = now_ms();
+	for (int i = 0; i < 50; i++)
 		ok(natpmp_with_mapping(ctx, &m, nothing, NULL));
-		ck_assert_uint_lt(now_ms() - began, 2000);
-	}
+	ck_assert_uint_lt(now_ms() - began, 5000);
 	stop_loop(&l);
 	natpmp_free(ctx);
 	responder_stop(r);
@@ -328,12 +341,13 @@ enum { HELD = 200, STALL = 4000, DELAY = 500 /* ms */ };
  * on holding after that, and ends without letting go of anything. */
 static int hold_and_stall(uint16_t port)
 {
-	natpmp_ctx *ctx = client(port, 0);
+	static natpmp_ctx *ctx; /* no leak, though nobody frees it */
 	struct events none = {0};
 	natpmp_lease *leases[HELD], *last;
 	natpmp_mapping m = wanted(NATPMP_TCP, 999, 7200);
 	natpmp_state state;
 
+	ctx = client(port, 0);
 	for (int i = 0; i < HELD; i++)
 		leases[i] = hold_up(ctx, NATPMP_TCP, (uint16_t)(1000 + i), NULL);
 	raise(SIGSTOP); /* the gateway becomes slow */
@@ -389,7 +403,8 @@ int main(void)
 
 	if (status)
 		return status;
-	return RUN_TESTS("api-driving", no_wake_up_is_lost_to_a_loop, keeper_ends_beside_a_loop,
+	return RUN_TESTS("api-driving", no_wake_up_is_lost_to_a_loop,
+			 no_wake_up_is_lost_to_a_restless_loop, keeper_ends_beside_a_loop,
 			 process_returns_whatever_callbacks_do,
 			 cancelled_thread_ends_its_call_first, probes_of_two_threads,
 			 scope_runs_without_the_address, H5_calls_find_the_network_when_it_is_back,

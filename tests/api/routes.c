@@ -64,10 +64,10 @@ static void start_gateways(struct gateways *g)
 
 static void stop_gateways(struct gateways *g)
 {
+	run("ip link del near"); /* before the other network goes, which takes it along */
 	responder_stop(g->first);
 	responder_stop(g->second);
 	close(g->there);
-	run("ip link del near");
 }
 
 static void be_silent(struct responder *r)
