@@ -1149,10 +1149,10 @@ int client_excuse(const struct client *client, const struct closing *closing)
 	if (gateway->link_status < NATPMP_OK)
 		return gateway->link_status;
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
-		const struct grant *grant = closing->left & bit
-						    ? registry_find(&client->registry, bit,
-								    closing->internal_port)
-						    : NULL;
+		const struct grant *grant =
+			closing->left & bit
+				? registry_find(&client->registry, bit, closing->internal_port)
+				: NULL;
 		if (grant && grant->question.hint)
 			return grant->question.hint;
 	}

@@ -19,6 +19,7 @@
  */
 #include "core/gateway.h"
 
+#include <assert.h>
 #include <string.h>
 
 void gateway_init(struct gateway *gateway, const struct dialect *dialect, uint64_t seed)
@@ -300,6 +301,7 @@ static void take_turn(struct gateway *gateway, instant now)
 {
 	struct question *question = lanes_first(gateway, now);
 
+	assert(question); /* gateway_next_step() said so */
 	if (question->lane == LANE_AFTER_RECOVERY && gateway->backoff.until > now)
 		gateway->backoff.pass_at = now + BACKOFF_PASS;
 	heap_remove(&gateway->lanes[question->lane], &question->turn);
@@ -365,7 +367,8 @@ int gateway_put_away(struct gateway *gateway, instant now)
 	bool is_complete = series_is_complete(gateway, now);
 
 	note_silence(gateway, now);
-	/* A question that passed the backoff does not prolong it, or the others never had a turn. */
+	/* A question that passed the backoff does not prolong it, or the others never had a turn.
+	 */
 	if (backoff_follows(gateway) && gateway->backoff.until <= gateway->series.first_sent_at)
 		begin_backoff(gateway, question->last_sent);
 	if (!gateway->series.is_heard)

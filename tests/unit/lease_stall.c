@@ -29,6 +29,13 @@ START_TEST(H16_an_answer_waited_for_3_s)
 	begin_with_many(&s, leases, 100);
 	struct sent renewal = client_sends_something(&s);
 	ck_assert_uint_eq(renewal.at, at);
+	gateway_obliges(&s, &renewal); /* its clock was seen a moment ago */
+	renewal = client_sends_something(&s);
+	if (renewal.len == 2) {
+		gateway_tells_address(&s, ADDRESS);
+		renewal = client_sends_something(&s);
+	}
+	instant forgot_at = s.client.gateway.reboot.forgot_at;
 	program_stalls_until(&s, at + 3 * SECOND);
 	s.clock_at_0 -= 3; /* the answer shows the clock as it was when it was sent */
 	uint16_t first = sent_internal_port(&renewal);
@@ -37,6 +44,7 @@ START_TEST(H16_an_answer_waited_for_3_s)
 	size_t before = s.sent_count;
 	s.gateway = gateway_obliges;
 	clock_runs_until(&s, at + 10 * SECOND);
+	ck_assert_uint_eq(s.client.gateway.reboot.forgot_at, forgot_at);
 	ck_assert_uint_eq(s.event_count, s.event_told);
 	/* the renewals that are due, and the address: nothing that a restart would make due */
 	size_t asked[MANY] = {0};
