@@ -199,15 +199,17 @@ START_TEST(descriptor_of_a_loop_that_knows_timeouts)
 	natpmp_lease *lease;
 
 	ck_assert_int_eq(natpmp_timeout(ctx), -1);
-	responder_be(r, &(struct manner){.lose = 1});
+	responder_be(r, &(struct manner){.silent = true});
 	ok(natpmp_hold(ctx, &m, note_event, &events, &lease)); /* as if from another thread */
 	ck_assert_int_eq(poll(&p, 1, 100), 1);                 /* so that it asks again */
-	ok(natpmp_process(ctx));
+	for (int i = 0; i < 3 && poll(&p, 1, 0) == 1; i++)
+		ok(natpmp_process(ctx));
 	int timeout = natpmp_timeout(ctx);
-	ck_assert_int_gt(timeout, 0);
-	ck_assert_int_le(timeout, 250);
-	ck_assert_int_eq(poll(&p, 1, 300), 0); /* the retransmission is due by now */
+	ck_assert_int_ge(timeout, 0);
+	ck_assert_int_le(timeout, 1000);
+	ck_assert_int_eq(poll(&p, 1, timeout + 50), 0); /* the retransmission is due by now */
 	ck_assert_int_eq(natpmp_timeout(ctx), 0);
+	responder_be(r, &(struct manner){0});
 	ck_assert(drive(ctx, &events, 1, SOON));
 	natpmp_free(ctx);
 	responder_stop(r);
