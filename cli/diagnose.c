@@ -171,7 +171,7 @@ static struct verdict of_status(int status, const struct findings *found, struct
 {
 	const struct failure *failure = failure_find(status);
 	struct verdict verdict = {failure->exit_status, failure->code, "", ""};
-	struct explanation explanation;
+	struct explanation explanation = {.message = NULL};
 	char place[OUTPUT_WHERE_LEN];
 
 	output_explain(output, status, &explanation, place);

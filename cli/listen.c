@@ -2,22 +2,36 @@
 #include "listen.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { TCP_LISTEN = 0x0a, UDP_UNCONNECTED = 0x07 }; /* the "st" of proc(5) */
 
+/* "0: 0100007F:1F90 00000000:0000 0A ...": the number of the line, this end, the other, state. */
+static bool is_of(char *line, unsigned long state, unsigned long port)
+{
+	char *rest = line, *word[4] = {NULL}, *colon;
+
+	for (size_t i = 0; i < 4; i++) {
+		word[i] = strtok_r(i ? NULL : line, " ", &rest);
+		if (!word[i])
+			return false;
+	}
+	colon = strchr(word[1], ':');
+	return colon && strtoul(colon + 1, NULL, 16) == port && strtoul(word[3], NULL, 16) == state;
+}
+
 /* -1: there is no such file. */
-static int look_into(const char *file, unsigned state, unsigned port)
+static int look_into(const char *file, unsigned long state, unsigned long port)
 {
 	FILE *in = fopen(file, "re");
-	unsigned its_port, its_state;
 	char line[400];
 	int found = 0;
 
 	if (!in)
 		return -1;
 	while (!found && fgets(line, sizeof(line), in))
-		found = sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*s %x", &its_port, &its_state) == 2 &&
-			its_port == port && its_state == state;
+		found = is_of(line, state, port);
 	fclose(in);
 	return found;
 }

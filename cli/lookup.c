@@ -15,22 +15,20 @@
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"                           \
 	"%+,-./:=@_"
 
-/* The words of a command line without quotes, variables or operators; NULL: it is not so plain. */
+/* The words of a command line without quotes, variables or operators, in one piece of memory; NULL:
+ * it is not so plain. */
 static char **split(const char *line)
 {
-	char **words = NULL, *copy, *rest;
-	size_t count = 0;
+	size_t count = 0, most = strlen(line) / 2 + 2;
+	char **words, *rest;
 
 	line += strspn(line, BLANKS);
 	if (line[strspn(line, PLAIN BLANKS)] || memchr(line, '=', strcspn(line, BLANKS)))
 		return NULL;
-	copy = rest = strdup(line);
-	words = calloc(strlen(line) / 2 + 2, sizeof(*words));
-	if (!copy || !words) {
-		free(copy);
-		free(words);
+	words = calloc(1, most * sizeof(*words) + strlen(line) + 1);
+	if (!words)
 		return NULL;
-	}
+	rest = strcpy((char *)(words + most), line);
 	for (char *word; (word = strsep(&rest, BLANKS));) {
 		if (*word)
 			words[count++] = word;
@@ -74,17 +72,19 @@ static int search(const char *name)
 	return error;
 }
 
-/* A word of the shell itself: exit, exec, read. The name is plain, so it needs no quotes. */
+/* A word of the shell itself: exit, exec, read. True also if it cannot be asked. */
 static bool shell_knows(const char *name)
 {
-	char *line;
-	int status = -1;
+	pid_t pid = fork();
+	int status;
 
-	if (asprintf(&line, "command -v -- %s >/dev/null 2>&1", name) >= 0) {
-		status = system(line);
-		free(line);
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", "command -v -- \"$0\" >/dev/null 2>&1", name,
+		      (char *)NULL);
+		_exit(0);
 	}
-	return status == -1 || (WIFEXITED(status) && !WEXITSTATUS(status));
+	return pid < 0 || waitpid(pid, &status, 0) != pid ||
+	       (WIFEXITED(status) && !WEXITSTATUS(status));
 }
 
 int lookup_refuse(const char *what, int error)

@@ -446,7 +446,7 @@ static enum next unknown_option(int c, char **argv)
 
 static enum next parse_all(struct parse *parse, int argc, char **argv)
 {
-	struct table_getopt known;
+	struct table_getopt known = {.letters = ""};
 	int c;
 
 	if (argc == 2 && !strcmp(argv[1], "--list-options"))
@@ -503,8 +503,6 @@ void options_free(struct options *options)
 {
 	free(options->wanted);
 	options->wanted = NULL;
-	if (options->words)
-		free(options->words[0]);
 	free(options->words);
 	options->words = NULL;
 }

@@ -341,7 +341,7 @@ int output_failure(struct output *output, const char *what, const natpmp_mapping
 		   int status)
 {
 	const char *error = status == NATPMP_E_SYSTEM && errno ? strerror(errno) : NULL;
-	struct explanation explanation;
+	struct explanation explanation = {.message = NULL};
 	char place[OUTPUT_WHERE_LEN];
 
 	output_explain(output, status, &explanation, place);
@@ -353,7 +353,7 @@ int output_failure(struct output *output, const char *what, const natpmp_mapping
 
 void output_down(struct output *output, const char *what, int status)
 {
-	struct explanation explanation;
+	struct explanation explanation = {.message = NULL};
 	char place[OUTPUT_WHERE_LEN];
 
 	output_explain(output, status, &explanation, place);

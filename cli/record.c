@@ -92,36 +92,35 @@ void record_end(struct record *record)
 
 typedef void each_line(const struct record_line *line, long pid, void *arg);
 
-static void unless_none(char *text)
+static void take_address(char address[NATPMP_ADDRESS_LEN], const char *word)
 {
-	if (!strcmp(text, "-"))
-		*text = '\0';
+	if (strcmp(word, "-") != 0)
+		snprintf(address, NATPMP_ADDRESS_LEN, "%s", word);
 }
 
-/* -1: not one of ours. */
-static int read_line(const char *text, struct record_line *line)
+/* What record_write() has written. False: it is not one of ours. */
+static bool read_line(char *text, struct record_line *line)
 {
+	enum { PROTOCOL, INTERNAL, HERE, EXTERNAL, THERE, GATEWAY, UP, SINCE, UNTIL, WORDS };
 	natpmp_mapping *mapping = &line->mapping;
-	long long since, until;
-	unsigned protocol, internal, external;
-	int up;
+	char *word[WORDS], *rest = text;
 
 	memset(line, 0, sizeof(*line));
-	if (sscanf(text, "%1u %5u %45s %5u %45s %45s %1d %20lld %20lld", &protocol, &internal,
-		   mapping->internal_address, &external, mapping->external_address, line->gateway,
-		   &up, &since, &until) != 9 ||
-	    !protocol_name((natpmp_protocol)protocol) || internal > 65535 || external > 65535)
-		return -1;
-	mapping->protocol = (natpmp_protocol)protocol;
-	mapping->internal_port = (uint16_t)internal;
-	mapping->external_port = (uint16_t)external;
-	unless_none(mapping->internal_address);
-	unless_none(mapping->external_address);
-	unless_none(line->gateway);
-	line->up = up;
-	line->since = (time_t)since;
-	line->until = (time_t)until;
-	return 0;
+	for (size_t i = 0; i < WORDS; i++) {
+		word[i] = strtok_r(i ? NULL : text, " \n", &rest);
+		if (!word[i])
+			return false;
+	}
+	mapping->protocol = (natpmp_protocol)strtoul(word[PROTOCOL], NULL, 10);
+	mapping->internal_port = (uint16_t)strtoul(word[INTERNAL], NULL, 10);
+	mapping->external_port = (uint16_t)strtoul(word[EXTERNAL], NULL, 10);
+	take_address(mapping->internal_address, word[HERE]);
+	take_address(mapping->external_address, word[THERE]);
+	take_address(line->gateway, word[GATEWAY]);
+	line->up = *word[UP] == '1';
+	line->since = (time_t)strtoll(word[SINCE], NULL, 10);
+	line->until = (time_t)strtoll(word[UNTIL], NULL, 10);
+	return protocol_name(mapping->protocol) != NULL;
 }
 
 static void read_file(int where, const char *name, each_line *each, void *arg)
@@ -142,31 +141,43 @@ static void read_file(int where, const char *name, each_line *each, void *arg)
 			unlinkat(where, name, 0);
 	} else {
 		while (fgets(text, sizeof(text), in)) {
-			if (read_line(text, &line) == 0)
+			if (read_line(text, &line))
 				each(&line, strtol(name, NULL, 10), arg);
 		}
 	}
 	fclose(in);
 }
 
+static int is_of_process(const struct dirent *entry)
+{
+	return !entry->d_name[strspn(entry->d_name, "0123456789")];
+}
+
 /* -1: there is no directory to look into. */
 static int read_all(each_line *each, void *arg)
 {
-	char *path = directory();
-	DIR *found = path ? opendir(path) : NULL;
-	char own[24];
-	int status = path ? 0 : -1;
+	char *path = directory(), own[24];
+	struct dirent **entries;
+	int where, count;
 
+	if (!path)
+		return -1;
 	snprintf(own, sizeof(own), "%ld", (long)getpid());
-	for (struct dirent *entry; found && (entry = readdir(found));) {
-		if (!entry->d_name[strspn(entry->d_name, "0123456789")] &&
-		    strcmp(entry->d_name, own) != 0)
-			read_file(dirfd(found), entry->d_name, each, arg);
+	where = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	count = scandir(path, &entries, is_of_process, alphasort);
+	for (int i = 0; i < count; i++) {
+		const char *name = entries[i]->d_name;
+
+		if (strcmp(name, own) != 0)
+			read_file(where, name, each, arg);
+		free(entries[i]);
 	}
-	if (found)
-		closedir(found);
+	if (count >= 0)
+		free(entries);
+	if (where >= 0)
+		close(where);
 	free(path);
-	return status;
+	return 0;
 }
 
 struct warning {

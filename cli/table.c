@@ -114,7 +114,6 @@ void table_fill(struct table_getopt *getopt)
 	char *c = getopt->letters, *text = getopt->abbreviations;
 	struct option *option = getopt->names;
 
-	memset(getopt, 0, sizeof(*getopt));
 	c = stpcpy(c, "+:"); /* what follows the command's name is the command's */
 	for (const struct table_row *row = option_table; row < option_table + TABLE_ROWS; row++) {
 		if (!row->c)

@@ -54,6 +54,7 @@ struct table_getopt {
 	struct option names[64];
 	char abbreviations[256];
 };
+/* getopt is all zero. */
 void table_fill(struct table_getopt *getopt);
 
 /* To be freed; NULL: no memory. What --help shows, and for the completions a line for each option:

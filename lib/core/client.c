@@ -770,12 +770,28 @@ static void recover(struct client *client, instant now)
 	}
 }
 
+/* The lease that is down and asked for now has another reason to be. */
+static void tell_silence(struct client *client, instant now)
+{
+	struct question *question = client->gateway.in_flight;
+	struct grant *grant;
+
+	if (!question || question->message.kind != ASK_CREATE || !gateway_is_away(&client->gateway))
+		return;
+	grant = grant_of_question(question);
+	if (grant->is_granted || !grant->retries.status)
+		return;
+	grant->retries.status = (int16_t)client->gateway.reach;
+	settle(client, grant, now);
+}
+
 static void see_reach(struct client *client, instant now)
 {
 	if (client->reach == client->gateway.reach)
 		return;
 	client->reach = client->gateway.reach;
 	lose_doubted(client, now);
+	tell_silence(client, now);
 }
 
 /* Nothing was heard for long, and nothing is being asked, while something is held: ask how the

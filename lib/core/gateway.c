@@ -386,7 +386,7 @@ static void open_window(struct gateway *gateway, instant now)
 		.forgot_at = later(now, granted_at + 1),
 		.granted_at = granted_at,
 		.recovery_at = now + gateway_random(gateway) % (RECOVERY_DELAY_MAX + 1),
-		.window_until = now + SUSPICION_WINDOW,
+		.window_until = later(now, granted_at + 1) + SUSPICION_WINDOW,
 	};
 }
 

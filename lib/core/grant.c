@@ -315,9 +315,12 @@ static void note_failed_sends(struct grant *grant, int status, instant now)
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
 		     bool is_unheard, instant now)
 {
-	duration delay = status_retry_delay(status, grant->retries.count, is_short_lived(grant));
 	bool is_in_force = grant_is_in_force(grant, gateway) && grant->expiry.at > now;
 
+	/* Another kind of failure begins with its first delay. */
+	if (status_class(status) != status_class(grant->retries.status))
+		grant->retries.count = 0;
+	duration delay = status_retry_delay(status, grant->retries.count, is_short_lived(grant));
 	grant->question.hint = 0;
 	note_failed_sends(grant, status, now);
 	if (!is_in_force)

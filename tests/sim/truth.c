@@ -115,8 +115,10 @@ static void check_deletion(struct world *w, const uint8_t *bytes)
 	CHECK(w, key->asked, "deletes port %u, which is not ours", port);
 	/* One of two protocols on different ports, or on another port than the one wanted. */
 	bool may_move = hold && (hold->core.count == 2 || hold->core.is_exact);
+	/* A deletion in flight comes to its end before the port is asked for again. */
+	bool was_asked_for = key->asked_to_create && key->sent_serial > (hold ? hold->serial : 0);
 	if (hold && !may_move)
-		CHECK(w, w->program.series < hold->serial, "deletes port %u, which is held", port);
+		CHECK(w, !was_asked_for, "deletes port %u, which is held", port);
 }
 
 static void check_creation(struct world *w, const uint8_t *bytes)
@@ -156,7 +158,7 @@ static bool must_be_delayed(struct world *w, const uint8_t *bytes, size_t len)
 	const struct client *client = &w->client;
 
 	if (!is_map(bytes, len))
-		return client->gateway.in_flight->lane != LANE_AT_ONCE;
+		return client->gateway.in_flight->lane == LANE_AFTER_BOTH;
 	const struct key *key = truth_key(w, bytes[1], port_in(bytes));
 	const struct hold *hold = key->wanted;
 	return lifetime_in(bytes) && hold && !hold->core.is_awaited &&
@@ -355,18 +357,29 @@ static void hear_grant(struct world *w, const struct event *event, const struct 
 	uint32_t asked = key->wanted->core.lifetime;
 	uint32_t lifetime = response->lifetime < asked ? response->lifetime : asked;
 
+	/* A send that is older than a whole series is not answered any more. */
+	uint64_t oldest = w->now > SERIES ? w->now - SERIES : 0;
+	uint64_t from = key->asked_from > oldest ? key->asked_from : oldest;
+
 	key->answered = w->known.heard = true;
 	key->external_port = response->external_port;
-	if (key->asked_from + lifetime * SECOND <= w->now) {
+	if (from + lifetime * SECOND <= w->now) {
 		/* Maybe over already: it is asked again, and what was before is uncertain. */
 		key->shown = key->shown ? key->shown : w->now;
 		return;
 	}
 	key->lifetime = lifetime;
 	key->granted = w->now;
-	key->over = key->asked_from + lifetime * SECOND;
+	key->over = from + lifetime * SECOND;
 	key->shown = 0;
 	key->link = event->link;
+}
+
+/* The gateway's port is closed: nothing will come of the request that met that. */
+void truth_refused(struct world *w, const struct message *asked)
+{
+	if (asked->kind == ASK_CREATE || asked->kind == ASK_DELETE)
+		truth_key(w, asked->protocol, asked->internal_port)->answered = true;
 }
 
 /* Not at once again what was answered with no: ten times in 40 s at most; what was granted for a

@@ -217,6 +217,18 @@ static uint64_t at_earliest(const struct world *w)
 	return w->program.asleep_until == w->now ? w->program.looked_at : w->now;
 }
 
+static void refuse(struct world *w, const uint8_t *bytes, size_t len)
+{
+	const struct question *asked = w->client.gateway.in_flight;
+	struct message message = {0};
+
+	if (asked)
+		message = asked->message;
+	client_on_bounce(&w->client, w->now, bytes, len, NATPMP_E_REFUSED);
+	if (asked && w->client.gateway.in_flight != asked)
+		truth_refused(w, &message);
+}
+
 static void receive(struct world *w, struct event *event)
 {
 	uint8_t bytes[RESPONSE_MAX] = {0};
@@ -250,7 +262,7 @@ static void receive(struct world *w, struct event *event)
 	case ICMP_REFUSED:
 		watch_refused(&w->watch, exact, event->len);
 		w->known.heard = false;
-		client_on_bounce(&w->client, w->now, exact, event->len, NATPMP_E_REFUSED);
+		refuse(w, exact, event->len);
 		w->counters.refused++;
 		break;
 	case ICMP_HINT:

@@ -282,6 +282,8 @@ void truth_received(struct world *w, const struct event *event, uint64_t at_earl
 void truth_relinked(struct world *w, unsigned before, bool farewell);
 /* A gateway restarted; lost: its table and its clock. */
 void truth_restarted(struct world *w, bool lost);
+/* The client is told that a request met a closed port. */
+void truth_refused(struct world *w, const struct message *asked);
 /* A disturbance begins or ends. */
 void truth_disturbed(struct world *w);
 void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes);
