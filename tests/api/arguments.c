@@ -140,6 +140,7 @@ START_TEST(N39_only_tcp_and_udp)
 		ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_INVALID);
 		ck_assert_int_eq(natpmp_unmap(ctx, &m), NATPMP_E_INVALID);
 		ck_assert_int_eq(natpmp_unmap_all(ctx, m.protocol), NATPMP_E_INVALID);
+		ck_assert_int_eq(natpmp_start_unmap(ctx, &m, NULL, NULL), NATPMP_E_INVALID);
 		ck_assert_int_eq(natpmp_hold(ctx, &m, no_event, NULL, &lease), NATPMP_E_INVALID);
 		ck_assert_ptr_null(lease);
 		ck_assert_int_eq(natpmp_with_mapping(ctx, &m, no_body, NULL), NATPMP_E_INVALID);
@@ -178,6 +179,11 @@ START_TEST(null_arguments)
 	ck_assert_int_lt(natpmp_fd(NULL), 0);
 	ck_assert_int_eq(natpmp_timeout(NULL), -1);
 	ck_assert_int_eq(natpmp_lease_state(NULL, &state), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_start_unmap(NULL, &m, NULL, NULL), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_start_unmap(ctx, NULL, NULL, NULL), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_watch(NULL, NULL, NULL), NATPMP_E_INVALID);
+	ok(natpmp_watch(ctx, NULL, NULL)); /* nobody watched */
+	ck_assert_int_eq(natpmp_retry(NULL), NATPMP_E_INVALID);
 	ck_assert_int_eq(natpmp_get_link(NULL, &link), NATPMP_E_INVALID);
 	ck_assert_int_eq(natpmp_get_link(ctx, NULL), NATPMP_E_INVALID);
 	ck_assert_int_eq(natpmp_get_probe(NULL, &probe), NATPMP_E_INVALID);
@@ -200,7 +206,44 @@ START_TEST(N38_unmap_refuses_internal_port_0)
 	natpmp_mapping m = wanted(NATPMP_TCP, 0, 0);
 
 	ck_assert_int_eq(natpmp_unmap(ctx, &m), NATPMP_E_INVALID);
+	ck_assert_int_eq(natpmp_start_unmap(ctx, &m, NULL, NULL), NATPMP_E_INVALID);
 	ck_assert_uint_eq(responder_heard(r), 0);
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
+/* One flag at most, and none that is not known; "any port" takes no port's name. */
+START_TEST(flags_are_checked)
+{
+	static const struct {
+		uint32_t flags;
+		uint16_t external_port;
+	} bad[] = {
+		{NATPMP_ANY_PORT | NATPMP_EXACT_PORT, 0},
+		{NATPMP_ANY_PORT, 80},
+		{4, 0},
+		{NATPMP_EXACT_PORT | 8, 80},
+		{UINT32_MAX, 0},
+	};
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), SOON);
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+		natpmp_lease *lease;
+
+		m.flags = bad[i].flags;
+		m.external_port = bad[i].external_port;
+		ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_INVALID);
+		ck_assert_int_eq(natpmp_hold(ctx, &m, NULL, NULL, &lease), NATPMP_E_INVALID);
+		ck_assert_int_eq(natpmp_with_mapping(ctx, &m, no_body, NULL), NATPMP_E_INVALID);
+	}
+	ck_assert_uint_eq(responder_heard(r), 0);
+
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60); /* exactly the internal port's number */
+	m.flags = NATPMP_EXACT_PORT;
+	ok(natpmp_map(ctx, &m));
+	ck_assert_uint_eq(m.external_port, 80);
 	natpmp_free(ctx);
 	responder_stop(r);
 }
@@ -316,7 +359,7 @@ int main(void)
 {
 	return RUN_TESTS("api-arguments", new_checks_its_options, reserved_is_zero,
 			 new_checks_addresses, new_copies_its_options, N39_only_tcp_and_udp,
-			 null_arguments, N38_unmap_refuses_internal_port_0,
+			 null_arguments, N38_unmap_refuses_internal_port_0, flags_are_checked,
 			 N25_internal_port_0_picks_one,
 			 vpn_ports_leave_no_choice_of_the_internal_port, every_status_has_a_text,
 			 N55_classify, version_is_the_headers);

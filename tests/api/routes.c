@@ -120,7 +120,7 @@ START_TEST(H5_blocking_call_follows_the_default_route)
 	be_silent(g.first);
 	map_while(NULL, "ip route replace default via 10.0.0.3", "10.0.0.2");
 	ck_assert_uint_ge(responder_heard(g.first), 2);
-	ck_assert_uint_eq(responder_asked(g.second, NATPMP_TCP, 80), 1);
+	ck_assert_uint_ge(responder_asked(g.second, NATPMP_TCP, 80), 1);
 	stop_gateways(&g);
 }
 
@@ -149,11 +149,12 @@ START_TEST(H5_next_call_asks_the_new_gateway)
 	natpmp_ctx *ctx = context(NULL, SOON);
 	ok(natpmp_map(ctx, &m));
 	ok(natpmp_map(ctx, &m));
-	ck_assert_uint_eq(responder_asked(g.first, NATPMP_TCP, 80), 2);
+	size_t asked = responder_asked(g.first, NATPMP_TCP, 80);
+	ck_assert_uint_ge(asked, 2);
 	run("ip route replace default via 10.0.0.3");
 	ok(natpmp_map(ctx, &m));
-	ck_assert_uint_eq(responder_asked(g.first, NATPMP_TCP, 80), 2);
-	ck_assert_uint_eq(responder_asked(g.second, NATPMP_TCP, 80), 1);
+	ck_assert_uint_eq(responder_asked(g.first, NATPMP_TCP, 80), asked);
+	ck_assert_uint_ge(responder_asked(g.second, NATPMP_TCP, 80), 1);
 	natpmp_free(ctx);
 	stop_gateways(&g);
 }
