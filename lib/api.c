@@ -14,10 +14,10 @@
 #include "os/random.h"
 
 enum {
-	REQUEST_PORT = 5351,       /* RFC 6886 section 3.1 */
-	DEADLINE = 7750,           /* ms, five sends */
-	PCP_PATIENCE = 1750,       /* ms, three sends */
-	FAREWELLS_PER_MS = 200,    /* sent without waiting, at the end */
+	REQUEST_PORT = 5351,    /* RFC 6886 section 3.1 */
+	DEADLINE = 7750,        /* ms, five sends */
+	PCP_PATIENCE = 1750,    /* ms, three sends */
+	FAREWELLS_PER_MS = 200, /* sent without waiting, at the end */
 };
 
 /* --- contexts --- */

@@ -58,15 +58,15 @@ struct drive {
 	bool is_driven;      /* a thread sleeps until something comes, and processes it then */
 	bool is_woken;       /* that thread was told to look now */
 	instant driver_told; /* when that thread will look by itself */
-	instant loop_told;   /* when a program's loop will, by natpmp_timeout(); 0: it was not told */
-	bool has_loop;       /* a program drives, too, by natpmp_process() */
+	instant loop_told; /* when a program's loop will, by natpmp_timeout(); 0: it was not told */
+	bool has_loop;     /* a program drives, too, by natpmp_process() */
 	bool knows_timeouts; /* ... and calls natpmp_timeout() */
 	bool needs_timer;    /* ... or waits by natpmp_fd() alone */
 	bool in_callback;    /* seen with the lock held: by this thread */
 	instant empty_at;    /* when the request socket was seen to be empty */
 	instant groups_empty_at;
-	instant sent_at;     /* output was made last */
-	unsigned unlooked;   /* calls that did not look at routes and announcements */
+	instant sent_at;   /* output was made last */
+	unsigned unlooked; /* calls that did not look at routes and announcements */
 };
 
 /* What natpmp_watch() tells of. */
@@ -77,9 +77,9 @@ struct gateway_watch {
 };
 
 struct natpmp_ctx {
-	unsigned generation; /* of the process that made it */
+	unsigned generation;   /* of the process that made it */
 	pthread_mutex_t mutex; /* recursive: callbacks call back */
-	duration deadline;   /* of a blocking call */
+	duration deadline;     /* of a blocking call */
 	natpmp_log_fn *log;
 	void *log_arg;
 
@@ -88,7 +88,7 @@ struct natpmp_ctx {
 	struct drive drive;
 	struct waiter waiter; /* open once a program or a thread waits by it */
 	struct gateway_watch watch;
-	struct list unmaps;   /* of natpmp_start_unmap() */
+	struct list unmaps;              /* of natpmp_start_unmap() */
 	uint64_t sent_us, round_trip_us; /* until the latest answer about the address */
 };
 
@@ -111,8 +111,8 @@ void context_leave(natpmp_ctx *ctx, int cancel);
 bool context_accepts(const natpmp_ctx *ctx, const natpmp_mapping *wanted);
 /* Hold a mapping, with a port picked if need be; patience and is_awaited as struct wanted has them.
  * On error *lease is NULL. */
-int context_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, duration patience,
-		 bool is_awaited, natpmp_lease **lease);
+int context_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, duration patience, bool is_awaited,
+		 natpmp_lease **lease);
 /* Let go of it and wait until it is closed, CLOSE_MS at most. The lease is freed. */
 void context_close(natpmp_lease *lease);
 /* Let go of it without closing it. The lease is freed. */

@@ -16,10 +16,10 @@
 #include "os/clock.h"
 
 enum {
-	SHORT_SLEEP = 250,    /* ms */
-	BATCHES_MAX = 8,      /* batches read at a time, so that a flood starves nobody */
+	SHORT_SLEEP = 250,       /* ms */
+	BATCHES_MAX = 8,         /* batches read at a time, so that a flood starves nobody */
 	OUTPUT_DELAY_MAX = 1000, /* ms; a flood does not keep us from sending for longer */
-	UNLOOKED_MAX = 16,    /* calls, before routes and announcements are looked at anyway */
+	UNLOOKED_MAX = 16,       /* calls, before routes and announcements are looked at anyway */
 };
 
 void drive_init(struct drive *drive)
@@ -63,8 +63,7 @@ static void take_datagram(natpmp_ctx *ctx, const struct datagram *datagram, inst
 		break;
 	case UDP_UNREACHABLE:
 		context_log_bytes(ctx, "unreachable", datagram->bytes, datagram->len);
-		client_on_bounce(client, now, datagram->bytes, datagram->len,
-				 NATPMP_E_UNREACHABLE);
+		client_on_bounce(client, now, datagram->bytes, datagram->len, NATPMP_E_UNREACHABLE);
 		break;
 	case UDP_BLOCKED:
 		context_log_bytes(ctx, "blocked by this host", datagram->bytes, datagram->len);
@@ -307,9 +306,9 @@ static bool sleep_unlocked(natpmp_ctx *ctx, instant at)
 {
 	const struct link *link = &ctx->link;
 	bool has_waiter = ctx->waiter.handle != NO_HANDLE;
-	const os_handle handles[WAIT_MAX] = {
-		has_waiter ? ctx->waiter.handle : link->request.handle,
-		has_waiter ? ctx->waiter.thread_wakes : link->routes.handle};
+	const os_handle handles[WAIT_MAX] = {has_waiter ? ctx->waiter.handle : link->request.handle,
+					     has_waiter ? ctx->waiter.thread_wakes
+							: link->routes.handle};
 	size_t count = handles[1] != NO_HANDLE ? 2 : 1;
 	duration ms = time_until(at);
 

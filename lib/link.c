@@ -161,8 +161,8 @@ static enum os_status find_blindly(const struct link *link, uint32_t destination
 				   struct route *route)
 {
 	struct udp probe;
-	enum os_status status = udp_open(&probe, destination, link->port, link->named_source,
-					 interface_of(link));
+	enum os_status status =
+		udp_open(&probe, destination, link->port, link->named_source, interface_of(link));
 
 	if (status == OS_OK)
 		route->source = probe.own;
@@ -241,8 +241,8 @@ static int open_request(natpmp_ctx *ctx, const struct route *route, uint32_t gat
 
 static bool is_same_link(const struct link *link, const struct route *route, uint32_t gateway)
 {
-	bool is_same_interface = link->route.index == route->index || !link->route.index ||
-				 !route->index;
+	bool is_same_interface =
+		link->route.index == route->index || !link->route.index || !route->index;
 
 	return link->request.handle != NO_HANDLE && link->route.gateway == gateway &&
 	       is_same_interface && (link->route.source == route->source || !route->source);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * The program's wishes, the link and the time; what packets do is in answers.c, and what follows
+ * from it for a grant in settle.c.
+ *
  * A grant's record is in the registry for as long as somebody cares: a lease that wants it, a
  * deletion that is owed, or a caller that waits for its deletion. Whatever happens to a grant ends
- * in settle(), which does what grant_next_action() says, sets the timer of the grant, and lets its
- * lease judge whether it is up.
+ * in client_settle().
  *
  * What always holds:
  *   - one record for each (protocol, internal port), wanted by one lease at most;
@@ -16,7 +18,9 @@
 
 #include <stdlib.h>
 
+#include "core/answers.h"
 #include "core/natpmp.h"
+#include "core/settle.h"
 
 bool client_init(struct client *client, uint64_t seed, bool is_vpn)
 {
@@ -33,38 +37,6 @@ bool client_init(struct client *client, uint64_t seed, bool is_vpn)
 	return gateway_reserve(&client->gateway, 2); /* the questions that are of no grant */
 }
 
-/* --- records --- */
-
-static struct grant *grant_of_list(struct list *node)
-{
-	return container_of(node, struct grant, list);
-}
-
-/* Somebody cares how the gateway is. */
-static bool is_kept(const struct client *client)
-{
-	return client->holds || client->is_watched;
-}
-
-static bool is_of_grant(const struct question *question)
-{
-	return question->message.kind == ASK_CREATE || question->message.kind == ASK_DELETE;
-}
-
-static struct grant *grant_of_question(struct question *question)
-{
-	return container_of(question, struct grant, question);
-}
-
-static void forget_grant(struct client *client, struct grant *grant)
-{
-	gateway_withdraw(&client->gateway, &grant->question);
-	heap_remove(&client->timers, &grant->timer);
-	registry_remove(&client->registry, grant);
-	list_remove(&grant->list);
-	free(grant);
-}
-
 void client_free(struct client *client)
 {
 	struct grant *next;
@@ -78,599 +50,6 @@ void client_free(struct client *client)
 	gateway_free(&client->gateway);
 }
 
-/* The record of that key, made if there is none. NULL: out of memory. */
-static struct grant *make_grant(struct client *client, unsigned protocol, uint16_t internal_port)
-{
-	struct grant *grant = registry_find(&client->registry, protocol, internal_port);
-	size_t count = client->registry.count + 1;
-
-	if (grant)
-		return grant;
-	if (!registry_reserve(&client->registry) || !heap_reserve(&client->timers, count) ||
-	    !gateway_reserve(&client->gateway, count + 2))
-		return NULL;
-	grant = calloc(1, sizeof(*grant));
-	if (!grant)
-		return NULL;
-	grant->question.message.protocol = (uint8_t)protocol;
-	grant->question.message.internal_port = internal_port;
-	grant->act_at = NEVER;
-	registry_add(&client->registry, grant);
-	return grant;
-}
-
-static bool is_first_doubted(const struct client *client)
-{
-	return !list_is_empty(&client->granted) &&
-	       grant_state(grant_of_list(client->granted.next), &client->gateway) == GRANT_DOUBTED;
-}
-
-/* --- asking --- */
-
-static bool somebody_waits_for_deletion(const struct client *client, const struct message *key)
-{
-	for (struct list *node = client->closings.next; node != &client->closings;
-	     node = node->next) {
-		const struct closing *closing = container_of(node, struct closing, list);
-		if (closing->internal_port == key->internal_port && closing->left & key->protocol)
-			return true;
-	}
-	return false;
-}
-
-static bool is_awaited(const struct grant *grant)
-{
-	return grant->wanted_by && grant->wanted_by->is_awaited;
-}
-
-static bool is_blocking(const struct client *client, const struct grant *grant)
-{
-	if (grant->question.message.kind == ASK_DELETE)
-		return somebody_waits_for_deletion(client, &grant->question.message);
-	return is_awaited(grant);
-}
-
-static void submit_grant(struct client *client, struct grant *grant, instant now)
-{
-	struct gateway *gateway = &client->gateway;
-
-	grant->question.is_brief = grant_is_urgent(grant, gateway);
-	gateway_submit(gateway, &grant->question,
-		       grant_lane(grant, gateway, is_blocking(client, grant)),
-		       grant_rank(grant, gateway, now));
-	grant_on_asked(grant, gateway, now);
-}
-
-static void ask_to_create(struct client *client, struct grant *grant, instant now)
-{
-	struct message *message = &grant->question.message;
-	bool is_new = !grant->external_port && !grant->retries.count;
-
-	grant_on_turned(grant, ASK_CREATE);
-	message->vpn = client->is_vpn;
-	message->suggested_port = lease_suggestion(grant->wanted_by, grant, &client->gateway);
-	message->lifetime = grant->wanted_by->lifetime;
-	if (is_new)
-		gateway_cut_backoff(&client->gateway);
-	submit_grant(client, grant, now);
-}
-
-static void end_closings(struct client *client, const struct grant *grant, int status)
-{
-	const struct message *key = &grant->question.message;
-
-	for (struct list *node = client->closings.next; node != &client->closings;
-	     node = node->next) {
-		struct closing *closing = container_of(node, struct closing, list);
-		if (closing->internal_port != key->internal_port ||
-		    !(closing->left & key->protocol))
-			continue;
-		closing->left &= (uint8_t)~key->protocol;
-		if (!closing->status)
-			closing->status = status;
-	}
-}
-
-static void note_leftover(struct client *client, const struct grant *grant, int status, instant now)
-{
-	struct leftover *leftover = &client->leftover;
-
-	if (!grant->deletion_is_owed || grant_gone_at(grant) <= now)
-		return;
-	if (leftover->until <= now)
-		leftover->status = status;
-	leftover->until = later(leftover->until, grant_gone_at(grant));
-}
-
-/* The deletion has come to an end, one way or the other. */
-static void deletion_ended(struct client *client, struct grant *grant, int status, instant now)
-{
-	bool is_moving = grant_is_moving(grant);
-
-	if (status && !is_moving)
-		note_leftover(client, grant, status, now);
-	end_closings(client, grant, status);
-	grant_on_deleted(grant, status, now);
-	if (is_moving && grant->wanted_by)
-		grant->act_at = lease_asks_again_at(grant->wanted_by, now);
-}
-
-static void ask_to_delete(struct client *client, struct grant *grant, instant now)
-{
-	grant_on_turned(grant, ASK_DELETE);
-	/* To delete all would take along what is held by now. */
-	if (!grant->question.message.internal_port && client->holds)
-		deletion_ended(client, grant, NATPMP_E_HELD, now);
-	else if (grant->expiry.gateway_at <= now && !is_blocking(client, grant))
-		deletion_ended(client, grant, NATPMP_OK, now); /* its lifetime did it */
-	else
-		submit_grant(client, grant, now);
-}
-
-/* --- settling --- */
-
-/* Do what is next for the grant. False: that was to forget it. */
-static bool act_on_grant(struct client *client, struct grant *grant, instant now)
-{
-	const struct gateway *gateway = &client->gateway;
-
-	for (;;) {
-		switch (grant_next_action(grant, gateway, is_awaited(grant), now)) {
-		case GRANT_ASK:
-			if (lease_lets_ask(grant->wanted_by, grant, gateway))
-				ask_to_create(client, grant, now);
-			return true;
-		case GRANT_DELETE:
-			ask_to_delete(client, grant, now);
-			if (grant->question.state == QUESTION_IDLE)
-				break; /* there was no need to */
-			return true;
-		case GRANT_TAKE_BACK:
-			gateway_withdraw(&client->gateway, &grant->question);
-			grant_on_taken_back(grant, now);
-			break;
-		case GRANT_HURRY:
-			if (gateway->reboot.recovery_at == NEVER)
-				gateway_restart_series(&client->gateway, &grant->question, now);
-			grant_on_asked(grant, gateway, now);
-			return true;
-		case GRANT_FORGET:
-			end_closings(client, grant, NATPMP_OK);
-			forget_grant(client, grant);
-			return false;
-		case GRANT_WAIT:
-			return true;
-		}
-	}
-}
-
-/* When a deletion that nobody waits for need not be asked for any more; NEVER. */
-static instant deletion_over_at(const struct client *client, const struct grant *grant)
-{
-	const struct question *question = &grant->question;
-
-	if (question->state == QUESTION_IDLE || question->message.kind != ASK_DELETE ||
-	    is_blocking(client, grant))
-		return NEVER;
-	return grant->expiry.gateway_at;
-}
-
-static void set_timer(struct client *client, struct grant *grant)
-{
-	struct lease *lease = grant->wanted_by;
-	instant at = earlier(grant_next_deadline(grant, &client->gateway),
-			     deletion_over_at(client, grant));
-
-	/* The second protocol waits for the first one, not for a time. */
-	if (lease && grant->question.state == QUESTION_IDLE && !grant_is_moving(grant) &&
-	    !lease_lets_ask(lease, grant, &client->gateway))
-		at = grant->is_granted ? grant->expiry.at : NEVER;
-	if (lease && grant == lease->grants[0])
-		at = earlier(at, lease_next_deadline(lease));
-	if (at == NEVER)
-		heap_remove(&client->timers, &grant->timer);
-	else
-		heap_set(&client->timers, &grant->timer, at, 0);
-}
-
-static void note_news(struct client *client, struct lease *lease)
-{
-	struct lease_view view;
-
-	if (list_has(&lease->changed))
-		return;
-	view = lease_view(lease, &client->gateway, &client->external);
-	if (lease_has_news(lease, &view))
-		list_append(&client->changed, &lease->changed);
-}
-
-/* The caller who was blocked by the lease does not wait for the address any more. */
-static void stop_asking_for(struct client *client, struct lease *lease)
-{
-	if (lease->asks_address) {
-		lease->asks_address = false;
-		client_stop_asking_address(client);
-	}
-}
-
-static void settle(struct client *client, struct grant *grant, instant now)
-{
-	struct lease *lease = grant->wanted_by;
-
-	/* A verdict comes first: nobody is blocked after it. */
-	if (lease && lease_judge(lease, &client->gateway, &client->external, now))
-		note_news(client, lease);
-	if (lease && lease->status != NATPMP_PENDING)
-		stop_asking_for(client, lease);
-	if (!act_on_grant(client, grant, now))
-		return;
-	if (!grant->is_granted)
-		list_remove(&grant->list);
-	set_timer(client, grant);
-}
-
-static void settle_lease(struct client *client, struct lease *lease, instant now)
-{
-	for (unsigned i = 0; i < lease->count; i++)
-		settle(client, lease->grants[i], now);
-}
-
-/* Settle both grants of a lease, or the one that no lease wants. */
-static void settle_all_of(struct client *client, struct grant *grant, instant now)
-{
-	if (grant->wanted_by)
-		settle_lease(client, grant->wanted_by, now);
-	else
-		settle(client, grant, now);
-}
-
-/* --- the external address --- */
-
-static void address_changed(struct client *client, instant now)
-{
-	struct list *next;
-
-	for (struct list *node = client->granted.next; node != &client->granted; node = next) {
-		struct grant *grant = grant_of_list(node);
-		next = node->next;
-		if (grant->wanted_by)
-			settle(client, grant, now);
-	}
-}
-
-/* The gateway has an external address again: try what failed for the lack of one. */
-static void retry_network_failures(struct client *client, instant now)
-{
-	struct grant *next;
-
-	for (struct grant *grant = registry_next(&client->registry, NULL); grant; grant = next) {
-		next = registry_next(&client->registry, grant);
-		if (!grant->wanted_by || grant->is_granted ||
-		    grant->retries.status != NATPMP_E_NETWORK_FAILURE || grant->act_at == NEVER)
-			continue;
-		grant->act_at = now;
-		settle(client, grant, now);
-	}
-}
-
-static void address_answered(struct client *client, const struct response *response, instant now)
-{
-	uint32_t before = client->external.address;
-
-	if (external_on_response(&client->external, response, is_kept(client), now))
-		address_changed(client, now);
-	if (!before && client->external.address)
-		retry_network_failures(client, now);
-}
-
-/* A caller who is blocked is told the address as it is when all else is done; others take one
- * that is not stale. */
-static void refresh_address(struct client *client, struct lease *lease, instant now)
-{
-	struct external *external = &client->external;
-
-	if (lease->is_awaited && !lease_is_in_force(lease, &client->gateway))
-		return;
-	if (lease->is_awaited) {
-		external->is_settled = false;
-		external->callers += !lease->asks_address;
-		lease->asks_address = true;
-	}
-	if (external_is_stale(external, now))
-		external_ask(external, &client->gateway, lease->is_awaited, now);
-}
-
-/* --- what became of a question --- */
-
-static void grant_granted(struct client *client, struct grant *grant,
-			  const struct response *response, instant now)
-{
-	struct lease *lease = grant->wanted_by;
-	bool was_up = lease && lease->status == NATPMP_OK;
-
-	if (grant_on_granted(grant, &client->gateway, response, now)) {
-		list_append(&client->granted, &grant->list);
-		if (lease) {
-			lease_on_granted(lease, grant, &client->gateway, was_up, now);
-			refresh_address(client, lease, now);
-		}
-	}
-	settle_all_of(client, grant, now);
-}
-
-static void grant_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
-			 instant now)
-{
-	grant_on_failed(grant, &client->gateway, status, is_unheard, now);
-	if (grant->wanted_by)
-		lease_on_failed(grant->wanted_by);
-	settle_all_of(client, grant, now);
-}
-
-static void deletion_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
-			    instant now)
-{
-	bool is_last = grant->retries.count + 1 >= DELETION_TRIES;
-
-	end_closings(client, grant, status);
-	if ((!grant->deletion_is_owed && !grant_is_moving(grant)) || is_last)
-		deletion_ended(client, grant, status, now);
-	else
-		grant_on_not_deleted(grant, status, is_unheard, now);
-	settle_all_of(client, grant, now);
-}
-
-static void submit_pcp(struct client *client, instant now)
-{
-	gateway_submit(&client->gateway, &client->pcp.question, LANE_AT_ONCE, now + RANK_MARGIN);
-}
-
-static void pcp_ended(struct client *client, int status)
-{
-	client->pcp.question.hint = 0;
-	client->pcp.status = status;
-	client->pcp.answers++;
-}
-
-/* The question had its turn in vain. If a caller is blocked by it, it is asked again at once. */
-static bool goes_on(struct client *client, struct question *question, instant now)
-{
-	struct grant *grant = NULL;
-	instant rank = now + RANK_MARGIN;
-
-	switch (question->message.kind) {
-	case ASK_ADDRESS:
-		if (client->external.callers)
-			gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
-		return client->external.callers;
-	case ASK_PCP:
-		if (client->pcp.callers)
-			gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
-		return client->pcp.callers;
-	case ASK_CREATE:
-		grant = grant_of_question(question);
-		if (!is_blocking(client, grant))
-			return false;
-		submit_grant(client, grant, now);
-		return true;
-	default:
-		grant = grant_of_question(question);
-		if (!is_blocking(client, grant))
-			return false;
-		grant->act_at = now;
-		settle(client, grant, now);
-		return true;
-	}
-}
-
-static void question_failed(struct client *client, struct question *question, int status,
-			    bool is_unheard, instant now)
-{
-	struct grant *grant = NULL;
-
-	switch (question->message.kind) {
-	case ASK_ADDRESS:
-		if (external_on_failed(&client->external, status, is_kept(client), now))
-			address_changed(client, now);
-		/* Nothing else would find out when it is back; its backoff is delay enough. */
-		if (client->is_watched && !client->holds && gateway_is_away(&client->gateway))
-			client->external.retry_at = now;
-		return;
-	case ASK_PCP:
-		pcp_ended(client, status);
-		return;
-	case ASK_CREATE:
-		grant = grant_of_question(question);
-		grant->retries.result = 0;
-		grant_failed(client, grant, status, is_unheard, now);
-		return;
-	case ASK_DELETE:
-		grant = grant_of_question(question);
-		deletion_failed(client, grant, status, is_unheard, now);
-		return;
-	}
-}
-
-/* The gateway does not answer: what is only believed to be up is down. */
-static void lose_doubted(struct client *client, instant now)
-{
-	while (gateway_is_away(&client->gateway) && is_first_doubted(client)) {
-		struct grant *grant = grant_of_list(client->granted.next);
-		grant_on_lost(grant, client->gateway.reach, now);
-		settle(client, grant, now);
-	}
-}
-
-static void put_away(struct client *client, bool is_yielding, instant now)
-{
-	struct gateway *gateway = &client->gateway;
-	struct question *question = gateway->in_flight;
-	bool was_in_vain = gateway->series.was_in_vain;
-	int status = gateway_put_away(gateway, now);
-	bool is_unheard = gateway->reach != NATPMP_OK || was_in_vain;
-
-	if (is_unheard)
-		lose_doubted(client, now);
-	if (is_yielding && goes_on(client, question, now))
-		return;
-	/* A hold never concludes that there is no service: it goes on asking. */
-	if (status == NATPMP_E_NO_SERVICE && question->lane != LANE_AT_ONCE)
-		status = NATPMP_E_TIMEOUT;
-	question_failed(client, question, status, is_unheard, now);
-}
-
-/* --- packets --- */
-
-/* Does the response answer this question? "Granted" with a port or a lifetime of zero may be the
- * late confirmation of a deletion; once more, and it is what the gateway grants. */
-static bool grant_matches(struct grant *grant, const struct response *response, instant now)
-{
-	struct question *question = &grant->question;
-
-	if (!question_is_outstanding(question, now))
-		return false;
-	if (response->status != NATPMP_OK)
-		return question->state != QUESTION_IDLE || !grant->is_granted;
-	if (question->message.kind == ASK_DELETE)
-		return response->lifetime == 0;
-	if (response->lifetime && response->external_port)
-		return true;
-	if (question->zero_grants++)
-		question->hint = NATPMP_E_BAD_ANSWER;
-	return false;
-}
-
-static struct grant *find_grant(const struct client *client, const struct response *response)
-{
-	uint16_t port = response->internal_port;
-
-	/* There the question names port 0, and the answer that or the external port. */
-	if (client->is_vpn && (port == response->external_port || !port)) {
-		struct grant *grant = registry_find(&client->registry, response->protocol, 0);
-		if (grant)
-			return grant;
-	}
-	return registry_find(&client->registry, response->protocol, port);
-}
-
-/* Which question does the response answer? NULL: none of ours. */
-static struct question *match_question(struct client *client, const struct response *response,
-				       instant now)
-{
-	struct question *in_flight = client->gateway.in_flight;
-	struct grant *grant;
-
-	switch (response->kind) {
-	case RESPONSE_ADDRESS:
-		return question_is_outstanding(&client->external.question, now)
-			       ? &client->external.question
-			       : NULL;
-	case RESPONSE_MAPPING:
-		grant = find_grant(client, response);
-		return grant && grant_matches(grant, response, now) ? &grant->question : NULL;
-	case RESPONSE_UNNAMED:
-		return in_flight && in_flight->message.kind >= ASK_CREATE &&
-				       in_flight->message.protocol == response->protocol
-			       ? in_flight
-			       : NULL;
-	case RESPONSE_BAD_VERSION:
-		/* It names no question. After PCP's it is the answer to a repetition of that, from
-		 * a gateway that speaks version 0. */
-		return in_flight && (in_flight->message.kind == ASK_PCP ||
-				     !client->gateway.pcp_was_asked)
-			       ? in_flight
-			       : NULL;
-	case RESPONSE_PCP_ONLY: /* after PCP's question: late, and to one of version 0 */
-		return in_flight && in_flight->message.kind != ASK_PCP ? in_flight : NULL;
-	case RESPONSE_PCP_ANNOUNCED:
-		return in_flight && in_flight->message.kind == ASK_PCP ? in_flight : NULL;
-	case RESPONSE_JUNK:
-		break;
-	}
-	return NULL;
-}
-
-static void question_answered(struct client *client, struct question *question,
-			      const struct response *response, instant now)
-{
-	switch (question->message.kind) {
-	case ASK_ADDRESS:
-		address_answered(client, response, now);
-		break;
-	case ASK_PCP:
-		pcp_ended(client, response->status);
-		break;
-	case ASK_CREATE:
-		grant_of_question(question)->retries.result = response->result;
-		if (response->status == NATPMP_OK)
-			grant_granted(client, grant_of_question(question), response, now);
-		else
-			grant_failed(client, grant_of_question(question), response->status, false,
-				     now);
-		break;
-	case ASK_DELETE:
-		deletion_ended(client, grant_of_question(question), response->status, now);
-		settle_all_of(client, grant_of_question(question), now);
-		break;
-	}
-}
-
-/* Nobody asked for it. */
-static void hint_received(struct client *client, const struct response *response, instant now)
-{
-	bool has_news = response->kind == RESPONSE_PCP_ANNOUNCED ||
-			(response->kind == RESPONSE_ADDRESS && response->status == NATPMP_OK &&
-			 response->address != client->external.address);
-
-	if (has_news && is_kept(client))
-		external_on_hint(&client->external, now);
-}
-
-static void response_received(struct client *client, const struct response *response,
-			      struct question *question, instant at_earliest, instant now)
-{
-	struct question *asked = client->gateway.in_flight;
-
-	gateway_on_response(&client->gateway, at_earliest, now, response, question);
-	/* It went back to its lane, and may not be the right one any more. */
-	if (asked && asked->state == QUESTION_WAITING && is_of_grant(asked))
-		settle(client, grant_of_question(asked), now);
-	if (question)
-		question_answered(client, question, response, now);
-	else
-		hint_received(client, response, now);
-}
-
-void client_on_packet(struct client *client, instant at_earliest, instant now, const uint8_t *bytes,
-		      size_t len)
-{
-	struct response response = gateway_read(&client->gateway, bytes, len);
-
-	response_received(client, &response, match_question(client, &response, now), at_earliest,
-			  now);
-}
-
-void client_on_announcement(struct client *client, instant at_earliest, instant now,
-			    const uint8_t *bytes, size_t len)
-{
-	struct response response = gateway_read(&client->gateway, bytes, len);
-
-	/* Only these two are announcements; a map response has no business there. */
-	if (response.kind == RESPONSE_ADDRESS || response.kind == RESPONSE_PCP_ANNOUNCED)
-		response_received(client, &response, NULL, at_earliest, now);
-}
-
-void client_on_bounce(struct client *client, instant now, const uint8_t *bytes, size_t len,
-		      int status)
-{
-	struct question *question = gateway_on_bounce(&client->gateway, now, bytes, len, status);
-
-	if (!question)
-		return;
-	lose_doubted(client, now);
-	question_failed(client, question, status, false, now);
-}
-
 /* --- the link --- */
 
 static void lose_link(struct client *client, int status, instant now)
@@ -682,7 +61,7 @@ static void lose_link(struct client *client, int status, instant now)
 		if (!grant->wanted_by)
 			continue;
 		grant_on_lost(grant, status, now);
-		settle(client, grant, now);
+		client_settle(client, grant, now);
 	}
 }
 
@@ -697,7 +76,7 @@ static void try_link(struct client *client, instant now)
 			continue; /* it waits for the recovery */
 		grant->retries.count = 0;
 		grant->act_at = earlier(grant->act_at, now);
-		settle(client, grant, now);
+		client_settle(client, grant, now);
 	}
 }
 
@@ -742,8 +121,9 @@ void client_farewell(struct client *client, instant now, client_send_fn *send, v
 		deletion.kind = ASK_DELETE;
 		send(arg, bytes, gateway->dialect->encode(&deletion, gateway->own_address, bytes));
 		grant->deletion_is_owed = true;
-		note_leftover(client, grant,
-			      gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT, now);
+		client_note_leftover(client, grant,
+				     gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT,
+				     now);
 		grant_on_farewell(grant, now);
 	}
 	client->gateway_id = 0;
@@ -758,7 +138,7 @@ static void recover(struct client *client, instant now)
 	gateway_recover(&client->gateway);
 	client->external.is_doubted = true; /* the first that is granted asks */
 	for (struct list *node = client->granted.next; node != &client->granted; node = next) {
-		struct grant *grant = grant_of_list(node);
+		struct grant *grant = list_grant(node);
 		next = node->next;
 		if (grant_state(grant, &client->gateway) != GRANT_DOUBTED)
 			break;
@@ -767,7 +147,7 @@ static void recover(struct client *client, instant now)
 			gateway_withdraw(&client->gateway, &grant->question);
 			grant_on_taken_back(grant, now);
 		}
-		settle(client, grant, now);
+		client_settle(client, grant, now);
 	}
 }
 
@@ -779,11 +159,11 @@ static void tell_silence(struct client *client, instant now)
 
 	if (!question || question->message.kind != ASK_CREATE || !gateway_is_away(&client->gateway))
 		return;
-	grant = grant_of_question(question);
+	grant = question_grant(question);
 	if (grant->is_granted || !grant->retries.status)
 		return;
 	grant->retries.status = (int16_t)client->gateway.reach;
-	settle(client, grant, now);
+	client_settle(client, grant, now);
 }
 
 static void see_reach(struct client *client, instant now)
@@ -791,7 +171,7 @@ static void see_reach(struct client *client, instant now)
 	if (client->reach == client->gateway.reach)
 		return;
 	client->reach = client->gateway.reach;
-	lose_doubted(client, now);
+	client_lose_doubted(client, now);
 	tell_silence(client, now);
 }
 
@@ -801,7 +181,8 @@ static instant look_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
 
-	if (!is_kept(client) || gateway->link_status != NATPMP_OK || !gateway_is_idle(gateway))
+	if (!client_is_kept(client) || gateway->link_status != NATPMP_OK ||
+	    !gateway_is_idle(gateway))
 		return NEVER;
 	return later(gateway->answered_at, client->external.asked_at) + SILENCE_MAX;
 }
@@ -809,7 +190,7 @@ static instant look_at(const struct client *client)
 static void on_external_time(struct client *client, instant now)
 {
 	if (external_on_time(&client->external, now))
-		address_changed(client, now);
+		client_address_changed(client, now);
 	if (client->external.retry_at <= now || look_at(client) <= now)
 		external_ask(&client->external, &client->gateway, false, now);
 }
@@ -818,9 +199,9 @@ static void on_grant_timer(struct client *client, struct grant *grant, instant n
 {
 	struct lease *lease = grant->wanted_by;
 
-	if (deletion_over_at(client, grant) <= now) {
+	if (client_deletion_over_at(client, grant) <= now) {
 		gateway_withdraw(&client->gateway, &grant->question);
-		deletion_ended(client, grant, NATPMP_OK, now);
+		client_end_deletion(client, grant, NATPMP_OK, now);
 	}
 	if (lease && grant->is_granted && grant->expiry.at <= now) {
 		int reach = client->gateway.reach;
@@ -829,8 +210,8 @@ static void on_grant_timer(struct client *client, struct grant *grant, instant n
 	}
 	if (lease && grant == lease->grants[0] &&
 	    lease_on_time(lease, &client->gateway, &client->external, now))
-		note_news(client, lease);
-	settle_all_of(client, grant, now);
+		client_note_news(client, lease);
+	client_settle_with_lease(client, grant, now);
 }
 
 static void run_timers(struct client *client, instant now)
@@ -850,9 +231,9 @@ static void request_sent(struct question *question)
 {
 	struct grant *grant;
 
-	if (!is_of_grant(question))
+	if (!question_is_of_grant(question))
 		return;
-	grant = grant_of_question(question);
+	grant = question_grant(question);
 	grant_on_sent(grant);
 	if (!grant->is_granted)
 		list_remove(&grant->list);
@@ -873,10 +254,10 @@ size_t client_output(struct client *client, instant now, uint8_t bytes[REQUEST_M
 			request_sent(gateway->in_flight);
 			return len;
 		case GATEWAY_YIELD:
-			put_away(client, true, now);
+			client_put_away(client, true, now);
 			break;
 		case GATEWAY_GIVE_UP:
-			put_away(client, false, now);
+			client_put_away(client, false, now);
 			break;
 		}
 	}
@@ -945,11 +326,11 @@ static bool make_grants(struct client *client, struct lease *lease, unsigned pro
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
 		if (!(protocol & bit))
 			continue;
-		struct grant *grant = make_grant(client, bit, lease->internal_port);
+		struct grant *grant = client_make_grant(client, bit, lease->internal_port);
 		if (!grant) {
 			for (unsigned i = 0; i < lease->count; i++)
 				if (!lease->grants[i]->is_granted && !lease->grants[i]->is_possible)
-					forget_grant(client, lease->grants[i]);
+					client_forget_grant(client, lease->grants[i]);
 			return false;
 		}
 		lease->grants[lease->count++] = grant;
@@ -977,7 +358,7 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 		if (link_status < NATPMP_OK)
 			grant->retries.status = (int16_t)link_status;
 	}
-	settle_lease(client, lease, now);
+	client_settle_lease(client, lease, now);
 	return NATPMP_OK;
 }
 
@@ -985,12 +366,12 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 static void end_lease(struct client *client, struct lease *lease, instant now)
 {
 	client->holds--;
-	stop_asking_for(client, lease);
+	client_stop_asking_for(client, lease);
 	list_remove(&lease->changed);
-	if (!is_kept(client))
+	if (!client_is_kept(client))
 		external_stop(&client->external, &client->gateway);
 	for (unsigned i = 0; i < lease->count; i++)
-		settle(client, lease->grants[i], now);
+		client_settle(client, lease->grants[i], now);
 }
 
 void client_release(struct client *client, struct lease *lease, instant now)
@@ -1041,7 +422,7 @@ void client_retry(struct client *client, struct lease *lease, instant now)
 			continue;
 		grant->retries.count = 0;
 		grant->act_at = earlier(grant->act_at, now);
-		settle(client, grant, now);
+		client_settle(client, grant, now);
 	}
 }
 
@@ -1055,7 +436,7 @@ int client_close(struct client *client, struct closing *closing, natpmp_protocol
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
 		if (!(protocol & bit))
 			continue;
-		struct grant *grant = make_grant(client, bit, internal_port);
+		struct grant *grant = client_make_grant(client, bit, internal_port);
 		if (!grant) {
 			client_stop_closing(client, closing, now);
 			return NATPMP_E_NO_MEMORY;
@@ -1066,7 +447,7 @@ int client_close(struct client *client, struct closing *closing, natpmp_protocol
 		if (grant->question.state == QUESTION_WAITING)
 			gateway_withdraw(&client->gateway, &grant->question);
 		grant->act_at = now;
-		settle(client, grant, now);
+		client_settle(client, grant, now);
 	}
 	return NATPMP_OK;
 }
@@ -1079,10 +460,10 @@ void client_stop_closing(struct client *client, struct closing *closing, instant
 									  closing->internal_port)
 							  : NULL;
 		if (!grant || grant->wanted_by || grant->deletion_is_owed ||
-		    somebody_waits_for_deletion(client, &grant->question.message))
+		    client_is_deletion_awaited(client, &grant->question.message))
 			continue;
 		grant_on_left(grant, now);
-		settle(client, grant, now);
+		client_settle(client, grant, now);
 	}
 }
 
@@ -1115,9 +496,14 @@ void client_stop_asking_address(struct client *client)
 	external_stop_waiting(external);
 	if (!external->address && (client->is_watched || !list_is_empty(&client->granted)))
 		return; /* they want to know it, too */
-	if (is_kept(client) && !external->callers)
+	if (client_is_kept(client) && !external->callers)
 		external->is_doubted = true; /* the next that is granted asks again */
 	external_stop(external, &client->gateway);
+}
+
+static void submit_pcp(struct client *client, instant now)
+{
+	gateway_submit(&client->gateway, &client->pcp.question, LANE_AT_ONCE, now + RANK_MARGIN);
 }
 
 void client_ask_pcp(struct client *client, instant now)
@@ -1138,7 +524,7 @@ void client_watch(struct client *client, bool is_watched, instant now)
 	client->is_watched = is_watched;
 	if (is_watched)
 		external_ask(&client->external, &client->gateway, false, now);
-	else if (!is_kept(client))
+	else if (!client_is_kept(client))
 		external_stop(&client->external, &client->gateway);
 }
 

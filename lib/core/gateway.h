@@ -62,9 +62,9 @@ struct question {
 struct series {
 	unsigned sends; /* 0: the first is due */
 	instant first_sent_at, next_send_at;
-	bool is_heard; /* the gateway, since the first send */
+	bool is_heard;    /* the gateway, since the first send */
 	bool was_in_vain; /* all five were sent to a gateway that was away */
-	bool has_gaps; /* sends were missed, nobody looked at the clock */
+	bool has_gaps;    /* sends were missed, nobody looked at the clock */
 };
 
 /* The gateway is not to be asked for a while. */

@@ -24,7 +24,7 @@ enum os_status {
 	OS_NOT_OURS,     /* the source address is not this host's */
 	OS_DENIED,       /* the system does not let this program ask */
 	OS_NO_MEMORY,
-	OS_FAILED        /* anything else; errno has the system's number, for people to read */
+	OS_FAILED /* anything else; errno has the system's number, for people to read */
 };
 
 #endif

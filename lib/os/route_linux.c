@@ -19,7 +19,7 @@
 #include "os/clock.h"
 
 enum {
-	NEWS_MAX = 64,  /* datagrams read at a time */
+	NEWS_MAX = 64, /* datagrams read at a time */
 	BYTES_MAX = 4096,
 };
 
@@ -53,8 +53,8 @@ enum os_status routes_open(struct routes *routes)
 {
 	struct sockaddr_nl here = {
 		.nl_family = AF_NETLINK,
-		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
-			     RTMGRP_IPV4_RULE,
+		.nl_groups =
+			RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE,
 	};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
 

@@ -118,9 +118,9 @@ bool udp_send(struct udp *udp, const uint8_t *bytes, size_t len)
 static enum udp_kind kind_of_error(const struct udp *udp, const struct sock_extended_err *error,
 				   uint32_t offender)
 {
-	bool is_closed = error->ee_type == ICMP_DEST_UNREACH &&
-			 (error->ee_code == ICMP_PORT_UNREACH ||
-			  error->ee_code == ICMP_PROT_UNREACH);
+	bool is_closed =
+		error->ee_type == ICMP_DEST_UNREACH &&
+		(error->ee_code == ICMP_PORT_UNREACH || error->ee_code == ICMP_PROT_UNREACH);
 
 	/* The port is closed only if the peer itself says so; a firewall may say the same. */
 	if (error->ee_origin != SO_EE_ORIGIN_ICMP)

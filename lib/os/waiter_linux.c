@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An epoll descriptor, an eventfd for waking up, and a timer that is never to go off: set on the wall
- * clock with TFD_TIMER_CANCEL_ON_SET, it becomes readable when that clock jumps, as it does when
- * the machine resumes. Otherwise a time-out would wait on as if it had not slept.
+ * An epoll descriptor, an eventfd for waking up, and a timer that is never to go off: set on the
+ * wall clock with TFD_TIMER_CANCEL_ON_SET, it becomes readable when that clock jumps, as it does
+ * when the machine resumes. Otherwise a time-out would wait on as if it had not slept.
  */
 #include "os/waiter.h"
 
@@ -37,8 +37,7 @@ enum os_status waiter_open(struct waiter *waiter)
 	waiter->thread_wakes = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	waiter->resumes = open_resume_timer();
 	if (waiter->handle >= 0 && waiter->wakes >= 0 && waiter->thread_wakes >= 0 &&
-	    waiter->resumes >= 0 &&
-	    waiter_add(waiter, waiter->wakes) == OS_OK &&
+	    waiter->resumes >= 0 && waiter_add(waiter, waiter->wakes) == OS_OK &&
 	    waiter_add(waiter, waiter->resumes) == OS_OK)
 		return OS_OK;
 	waiter_close(waiter);

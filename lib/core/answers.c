@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A packet is read by the dialect, matched with the question that it answers, shown to the gateway
+ * (clock, backoff), and then becomes an event of that question's owner: a grant, the external
+ * address, the question about PCP. A packet that answers nothing of ours is a hint at most.
+ *
+ * An answer completes the mapping that it names for as long as one of its sends may be answered,
+ * whatever is in flight by now: some gateways take seconds to find a free port.
+ */
+#include "core/answers.h"
+
+#include "core/settle.h"
+
+/* --- the external address --- */
+
+void client_address_changed(struct client *client, instant now)
+{
+	struct list *next;
+
+	for (struct list *node = client->granted.next; node != &client->granted; node = next) {
+		struct grant *grant = list_grant(node);
+		next = node->next;
+		if (grant->wanted_by)
+			client_settle(client, grant, now);
+	}
+}
+
+/* The gateway has an external address again: try what failed for the lack of one. */
+static void retry_network_failures(struct client *client, instant now)
+{
+	struct grant *next;
+
+	for (struct grant *grant = registry_next(&client->registry, NULL); grant; grant = next) {
+		next = registry_next(&client->registry, grant);
+		if (!grant->wanted_by || grant->is_granted ||
+		    grant->retries.status != NATPMP_E_NETWORK_FAILURE || grant->act_at == NEVER)
+			continue;
+		grant->act_at = now;
+		client_settle(client, grant, now);
+	}
+}
+
+static void address_answered(struct client *client, const struct response *response, instant now)
+{
+	uint32_t before = client->external.address;
+
+	if (external_on_response(&client->external, response, client_is_kept(client), now))
+		client_address_changed(client, now);
+	if (!before && client->external.address)
+		retry_network_failures(client, now);
+}
+
+/* A caller who is blocked is told the address as it is when all else is done; others take one
+ * that is not stale. */
+static void refresh_address(struct client *client, struct lease *lease, instant now)
+{
+	struct external *external = &client->external;
+
+	if (lease->is_awaited && !lease_is_in_force(lease, &client->gateway))
+		return;
+	if (lease->is_awaited) {
+		external->is_settled = false;
+		external->callers += !lease->asks_address;
+		lease->asks_address = true;
+	}
+	if (external_is_stale(external, now))
+		external_ask(external, &client->gateway, lease->is_awaited, now);
+}
+
+/* --- what became of a question --- */
+
+static void grant_granted(struct client *client, struct grant *grant,
+			  const struct response *response, instant now)
+{
+	struct lease *lease = grant->wanted_by;
+	bool was_up = lease && lease->status == NATPMP_OK;
+
+	if (grant_on_granted(grant, &client->gateway, response, now)) {
+		list_append(&client->granted, &grant->list);
+		if (lease) {
+			lease_on_granted(lease, grant, &client->gateway, was_up, now);
+			refresh_address(client, lease, now);
+		}
+	}
+	client_settle_with_lease(client, grant, now);
+}
+
+static void grant_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
+			 instant now)
+{
+	grant_on_failed(grant, &client->gateway, status, is_unheard, now);
+	if (grant->wanted_by)
+		lease_on_failed(grant->wanted_by);
+	client_settle_with_lease(client, grant, now);
+}
+
+static void deletion_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
+			    instant now)
+{
+	bool is_last = grant->retries.count + 1 >= DELETION_TRIES;
+
+	client_end_closings(client, grant, status);
+	if ((!grant->deletion_is_owed && !grant_is_moving(grant)) || is_last)
+		client_end_deletion(client, grant, status, now);
+	else
+		grant_on_not_deleted(grant, status, is_unheard, now);
+	client_settle_with_lease(client, grant, now);
+}
+
+static void pcp_ended(struct client *client, int status)
+{
+	client->pcp.question.hint = 0;
+	client->pcp.status = status;
+	client->pcp.answers++;
+}
+
+/* The question had its turn in vain. If a caller is blocked by it, it is asked again at once. */
+static bool goes_on(struct client *client, struct question *question, instant now)
+{
+	struct grant *grant = NULL;
+	instant rank = now + RANK_MARGIN;
+
+	switch (question->message.kind) {
+	case ASK_ADDRESS:
+		if (client->external.callers)
+			gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
+		return client->external.callers;
+	case ASK_PCP:
+		if (client->pcp.callers)
+			gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
+		return client->pcp.callers;
+	case ASK_CREATE:
+		grant = question_grant(question);
+		if (!client_is_blocked_by(client, grant))
+			return false;
+		gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
+		return true;
+	default: /* a deletion of all may not be allowed any more */
+		grant = question_grant(question);
+		if (!client_is_blocked_by(client, grant))
+			return false;
+		grant->act_at = now;
+		client_settle(client, grant, now);
+		return true;
+	}
+}
+
+static void question_failed(struct client *client, struct question *question, int status,
+			    bool is_unheard, instant now)
+{
+	struct grant *grant = NULL;
+
+	switch (question->message.kind) {
+	case ASK_ADDRESS:
+		if (external_on_failed(&client->external, status, client_is_kept(client), now))
+			client_address_changed(client, now);
+		/* Nothing else would find out when it is back; its backoff is delay enough. */
+		if (client->is_watched && !client->holds && gateway_is_away(&client->gateway))
+			client->external.retry_at = now;
+		return;
+	case ASK_PCP:
+		pcp_ended(client, status);
+		return;
+	case ASK_CREATE:
+		grant = question_grant(question);
+		grant->retries.result = 0;
+		grant_failed(client, grant, status, is_unheard, now);
+		return;
+	case ASK_DELETE:
+		grant = question_grant(question);
+		deletion_failed(client, grant, status, is_unheard, now);
+		return;
+	}
+}
+
+/* The gateway does not answer: what is only believed to be up is down. */
+void client_lose_doubted(struct client *client, instant now)
+{
+	while (gateway_is_away(&client->gateway) && client_has_doubted(client)) {
+		struct grant *grant = list_grant(client->granted.next);
+		grant_on_lost(grant, client->gateway.reach, now);
+		client_settle(client, grant, now);
+	}
+}
+
+void client_put_away(struct client *client, bool is_yielding, instant now)
+{
+	struct gateway *gateway = &client->gateway;
+	struct question *question = gateway->in_flight;
+	bool was_in_vain = gateway->series.was_in_vain;
+	int status = gateway_put_away(gateway, now);
+	bool is_unheard = gateway->reach != NATPMP_OK || was_in_vain;
+
+	if (is_unheard)
+		client_lose_doubted(client, now);
+	if (is_yielding && goes_on(client, question, now))
+		return;
+	/* A hold never concludes that there is no service: it goes on asking. */
+	if (status == NATPMP_E_NO_SERVICE && question->lane != LANE_AT_ONCE)
+		status = NATPMP_E_TIMEOUT;
+	question_failed(client, question, status, is_unheard, now);
+}
+
+/* --- packets --- */
+
+/* Does the response answer this question? "Granted" with a port or a lifetime of zero may be the
+ * late confirmation of a deletion; once more, and it is what the gateway grants. */
+static bool grant_matches(struct grant *grant, const struct response *response, instant now)
+{
+	struct question *question = &grant->question;
+
+	if (!question_is_outstanding(question, now))
+		return false;
+	if (response->status != NATPMP_OK)
+		return question->state != QUESTION_IDLE || !grant->is_granted;
+	if (question->message.kind == ASK_DELETE)
+		return response->lifetime == 0;
+	if (response->lifetime && response->external_port)
+		return true;
+	if (question->zero_grants++)
+		question->hint = NATPMP_E_BAD_ANSWER;
+	return false;
+}
+
+static struct grant *find_grant(const struct client *client, const struct response *response)
+{
+	uint16_t port = response->internal_port;
+
+	/* There the question names port 0, and the answer that or the external port. */
+	if (client->is_vpn && (port == response->external_port || !port)) {
+		struct grant *grant = registry_find(&client->registry, response->protocol, 0);
+		if (grant)
+			return grant;
+	}
+	return registry_find(&client->registry, response->protocol, port);
+}
+
+/* Which question does the response answer? NULL: none of ours. */
+static struct question *match_question(struct client *client, const struct response *response,
+				       instant now)
+{
+	struct question *in_flight = client->gateway.in_flight;
+	struct grant *grant;
+
+	switch (response->kind) {
+	case RESPONSE_ADDRESS:
+		return question_is_outstanding(&client->external.question, now)
+			       ? &client->external.question
+			       : NULL;
+	case RESPONSE_MAPPING:
+		grant = find_grant(client, response);
+		return grant && grant_matches(grant, response, now) ? &grant->question : NULL;
+	case RESPONSE_UNNAMED:
+		return in_flight && in_flight->message.kind >= ASK_CREATE &&
+				       in_flight->message.protocol == response->protocol
+			       ? in_flight
+			       : NULL;
+	case RESPONSE_BAD_VERSION:
+		/* It names no question. After PCP's it is the answer to a repetition of that, from
+		 * a gateway that speaks version 0. */
+		return in_flight && (in_flight->message.kind == ASK_PCP ||
+				     !client->gateway.pcp_was_asked)
+			       ? in_flight
+			       : NULL;
+	case RESPONSE_PCP_ONLY: /* after PCP's question: late, and to one of version 0 */
+		return in_flight && in_flight->message.kind != ASK_PCP ? in_flight : NULL;
+	case RESPONSE_PCP_ANNOUNCED:
+		return in_flight && in_flight->message.kind == ASK_PCP ? in_flight : NULL;
+	case RESPONSE_JUNK:
+		break;
+	}
+	return NULL;
+}
+
+static void question_answered(struct client *client, struct question *question,
+			      const struct response *response, instant now)
+{
+	switch (question->message.kind) {
+	case ASK_ADDRESS:
+		address_answered(client, response, now);
+		break;
+	case ASK_PCP:
+		pcp_ended(client, response->status);
+		break;
+	case ASK_CREATE:
+		question_grant(question)->retries.result = response->result;
+		if (response->status == NATPMP_OK)
+			grant_granted(client, question_grant(question), response, now);
+		else
+			grant_failed(client, question_grant(question), response->status, false,
+				     now);
+		break;
+	case ASK_DELETE:
+		client_end_deletion(client, question_grant(question), response->status, now);
+		client_settle_with_lease(client, question_grant(question), now);
+		break;
+	}
+}
+
+/* Nobody asked for it. */
+static void hint_received(struct client *client, const struct response *response, instant now)
+{
+	bool has_news = response->kind == RESPONSE_PCP_ANNOUNCED ||
+			(response->kind == RESPONSE_ADDRESS && response->status == NATPMP_OK &&
+			 response->address != client->external.address);
+
+	if (has_news && client_is_kept(client))
+		external_on_hint(&client->external, now);
+}
+
+static void response_received(struct client *client, const struct response *response,
+			      struct question *question, instant at_earliest, instant now)
+{
+	struct question *asked = client->gateway.in_flight;
+
+	gateway_on_response(&client->gateway, at_earliest, now, response, question);
+	/* It went back to its lane, and may not be the right one any more. */
+	if (asked && asked->state == QUESTION_WAITING && question_is_of_grant(asked))
+		client_settle(client, question_grant(asked), now);
+	if (question)
+		question_answered(client, question, response, now);
+	else
+		hint_received(client, response, now);
+}
+
+void client_on_packet(struct client *client, instant at_earliest, instant now, const uint8_t *bytes,
+		      size_t len)
+{
+	struct response response = gateway_read(&client->gateway, bytes, len);
+
+	response_received(client, &response, match_question(client, &response, now), at_earliest,
+			  now);
+}
+
+void client_on_announcement(struct client *client, instant at_earliest, instant now,
+			    const uint8_t *bytes, size_t len)
+{
+	struct response response = gateway_read(&client->gateway, bytes, len);
+
+	/* Only these two are announcements; a map response has no business there. */
+	if (response.kind == RESPONSE_ADDRESS || response.kind == RESPONSE_PCP_ANNOUNCED)
+		response_received(client, &response, NULL, at_earliest, now);
+}
+
+void client_on_bounce(struct client *client, instant now, const uint8_t *bytes, size_t len,
+		      int status)
+{
+	struct question *question = gateway_on_bounce(&client->gateway, now, bytes, len, status);
+
+	if (!question)
+		return;
+	client_lose_doubted(client, now);
+	question_failed(client, question, status, false, now);
+}
