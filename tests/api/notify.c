@@ -329,6 +329,7 @@ START_TEST(watch_of_a_gateway_that_tells_no_address)
 
 	ok(natpmp_watch(ctx, see, &seen));
 	hold_up(ctx, NATPMP_TCP, 80, NULL);
+	drive_until_seen(ctx, &seen, EVENTS_MAX, 100);
 	responder_be(r, &(struct manner){.address_silent = true});
 	ck_assert_int_eq(natpmp_external_address(ctx, address), NATPMP_E_TIMEOUT);
 	hold_up(ctx, NATPMP_TCP, 81, NULL);
