@@ -13,6 +13,10 @@
 
 #include "client.h"
 
+/* A wake-up that was lost is made up for when the next retransmission is due, after 250 ms. A busy
+ * machine may be as late as that, but not again and again. */
+enum { LATE = 200 /* ms */, LATE_MAX = 2 };
+
 struct looper {
 	natpmp_ctx *ctx;
 	int times; /* that it processes in a row */
@@ -51,17 +55,19 @@ static void stop_loop(struct looper *l)
  * the loop processes once more before the call can see that it was woken up. */
 static void map_beside_a_loop(int times)
 {
+	int late = 0;
 	struct responder *r = responder_start();
 	natpmp_ctx *ctx = client(responder_port(r), 3000);
 	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
 	struct looper l;
 
 	start_loop(&l, ctx, times);
-	uint64_t began = now_ms();
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
+		uint64_t began = now_ms();
 		ok(natpmp_map(ctx, &m));
-	/* If they were woken up by the next retransmission, they would take 25 s. */
-	ck_assert_uint_lt(now_ms() - began, 5000);
+		late += now_ms() - began >= LATE;
+	}
+	ck_assert_int_le(late, LATE_MAX);
 	stop_loop(&l);
 	natpmp_free(ctx);
 	responder_stop(r);
@@ -93,11 +99,14 @@ START_TEST(keeper_ends_beside_a_loop)
 	natpmp_mapping m = wanted(NATPMP_TCP, 80, 600);
 	struct looper l;
 
+	int late = 0;
 	start_loop(&l, ctx, 1);
-	uint64_t began = now_ms();
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 50; i++) {
+		uint64_t began = now_ms();
 		ok(natpmp_with_mapping(ctx, &m, nothing, NULL));
-	ck_assert_uint_lt(now_ms() - began, 5000);
+		late += now_ms() - began >= LATE;
+	}
+	ck_assert_int_le(late, LATE_MAX);
 	stop_loop(&l);
 	natpmp_free(ctx);
 	responder_stop(r);

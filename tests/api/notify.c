@@ -319,6 +319,34 @@ START_TEST(watch_of_a_gateway_that_goes_away)
 	responder_stop(r);
 }
 
+/* It answers, though not about its address any more. */
+START_TEST(watch_of_a_gateway_that_tells_no_address)
+{
+	struct responder *r = responder_start();
+	natpmp_ctx *ctx = client(responder_port(r), 300);
+	char address[NATPMP_ADDRESS_LEN];
+	struct seen seen = {0};
+
+	ok(natpmp_watch(ctx, see, &seen));
+	hold_up(ctx, NATPMP_TCP, 80, NULL);
+	drive_until_seen(ctx, &seen, EVENTS_MAX, 100);
+	responder_be(r, &(struct manner){.address_silent = true});
+	ck_assert_int_eq(natpmp_external_address(ctx, address), NATPMP_E_TIMEOUT);
+	hold_up(ctx, NATPMP_TCP, 81, NULL);
+	drive_until_seen(ctx, &seen, EVENTS_MAX, 100);
+	ck_assert_int_eq(seen.last.status, NATPMP_OK);
+	ck_assert_str_eq(seen.last.external_address, "203.0.113.5");
+
+	/* A no is an answer, too. */
+	responder_be(r, &(struct manner){.address_result = 3});
+	ck_assert_int_eq(natpmp_external_address(ctx, address), NATPMP_E_NETWORK_FAILURE);
+	drive_until_seen(ctx, &seen, EVENTS_MAX, 100);
+	ck_assert_int_eq(seen.last.status, NATPMP_E_NETWORK_FAILURE);
+	ck_assert_str_eq(seen.last.external_address, "");
+	natpmp_free(ctx);
+	responder_stop(r);
+}
+
 /* Without a mapping, too: nobody is there at first. */
 START_TEST(watch_of_a_gateway_that_comes)
 {
@@ -374,5 +402,6 @@ int main(void)
 			 answer_starts_the_next_one, unmap_in_a_loop_of_what_is_held_then,
 			 free_while_unmapping_in_a_loop, watch_tells_of_the_gateway,
 			 watch_beside_a_hold, watch_of_a_gateway_that_goes_away,
-			 watch_of_a_gateway_that_comes, watch_ends_in_its_callback);
+			 watch_of_a_gateway_that_tells_no_address, watch_of_a_gateway_that_comes,
+			 watch_ends_in_its_callback);
 }
