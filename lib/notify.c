@@ -122,6 +122,15 @@ static void read_gateway(natpmp_ctx *ctx, natpmp_gateway *now)
 	}
 }
 
+static bool same_gateway(const natpmp_gateway *a, const natpmp_gateway *b)
+{
+	return a->status == b->status && a->link.gateway_port == b->link.gateway_port &&
+	       strcmp(a->link.gateway, b->link.gateway) == 0 &&
+	       strcmp(a->link.internal_address, b->link.internal_address) == 0 &&
+	       strcmp(a->link.interface, b->link.interface) == 0 &&
+	       strcmp(a->external_address, b->external_address) == 0;
+}
+
 static void tell_gateway(natpmp_ctx *ctx)
 {
 	natpmp_gateway now;
@@ -129,7 +138,7 @@ static void tell_gateway(natpmp_ctx *ctx)
 	if (!ctx->watch.on_change)
 		return;
 	read_gateway(ctx, &now);
-	if (memcmp(&now, &ctx->watch.told, sizeof(now)) == 0)
+	if (same_gateway(&now, &ctx->watch.told))
 		return;
 	ctx->watch.told = now;
 	ctx->watch.on_change(ctx, &now, ctx->watch.arg);
@@ -172,8 +181,7 @@ instant notify_next_deadline(const natpmp_ctx *ctx)
 	instant at = NEVER;
 
 	for (const struct list *node = ctx->unmaps.next; node != &ctx->unmaps; node = node->next) {
-		const struct unmap *unmap =
-			container_of((struct list *)(uintptr_t)node, struct unmap, list);
+		const struct unmap *unmap = const_container_of(node, struct unmap, list);
 		at = earlier(at, unmap_is_over(ctx, unmap) ? 0 : unmap->deadline);
 	}
 	return at;
@@ -182,9 +190,9 @@ instant notify_next_deadline(const natpmp_ctx *ctx)
 void notify_forget(natpmp_ctx *ctx)
 {
 	while (!list_is_empty(&ctx->unmaps)) {
-		struct unmap *unmap = container_of(ctx->unmaps.next, struct unmap, list);
+		struct list *first = list_take_first(&ctx->unmaps);
+		struct unmap *unmap = container_of(first, struct unmap, list);
 		list_remove(&unmap->closing.list);
-		list_remove(&unmap->list);
 		free(unmap);
 	}
 }

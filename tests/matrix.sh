@@ -59,7 +59,7 @@ row() {
 # musl-gcc knows no headers of the kernel, so these are linked where it looks.
 musl() {
 	packages="musl-tools linux-libc-dev" compiler=musl-gcc libcheck=musl
-	flags="-isystem $base/kernel -Wno-error=sign-conversion"
+	flags="-isystem $base/kernel"
 	mkdir -p "$base/kernel"
 	for part in linux asm-generic "$(gcc -print-multiarch)/asm"; do
 		ln -sfn "/usr/include/$part" "$base/kernel/${part##*/}"
@@ -68,7 +68,7 @@ musl() {
 # Debian's cross compiler and libraries: this machine runs that by itself.
 i386() {
 	packages="gcc-i686-linux-gnu libc6-dev-i386-cross" libcheck=i686
-	compiler=i686-linux-gnu-gcc flags=-Wno-error=conversion
+	compiler=i686-linux-gnu-gcc
 	libc=/usr/i686-linux-gnu/lib
 	settings="-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=i686
 		-DCMAKE_EXE_LINKER_FLAGS=-Wl,--dynamic-linker=$libc/ld-linux.so.2,-rpath,$libc"

@@ -21,7 +21,10 @@ import ctypes
 import os
 import threading
 
-__all__ = ["Client", "Error", "Mapping", "hold"]
+__all__ = ["ANY_PORT", "EXACT_PORT", "Client", "Error", "Mapping", "hold"]
+
+# Flags of a mapping: suggest no external port; or that external port or none.
+ANY_PORT, EXACT_PORT = 1, 2
 
 # ---------------------------------------------------------------------------------------------------
 # natpmpc.h. All that is known of how its structs are laid out is here; a test compares it with the
@@ -34,9 +37,10 @@ class _Mapping(ctypes.Structure):
         ("internal_port", ctypes.c_uint16),
         ("external_port", ctypes.c_uint16),
         ("lifetime", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
         ("internal_address", ctypes.c_char * 46),
         ("external_address", ctypes.c_char * 46),
-        ("reserved", ctypes.c_uint32 * 8),
+        ("reserved", ctypes.c_uint32 * 7),
     ]
 
 
@@ -45,7 +49,10 @@ class _State(ctypes.Structure):
         ("status", ctypes.c_int),
         ("mapping", _Mapping),
         ("failures", ctypes.c_uint),
-        ("reserved", ctypes.c_uint32 * 7),
+        ("result", ctypes.c_int),
+        ("expires_in", ctypes.c_uint64),
+        ("retry_in", ctypes.c_uint64),
+        ("reserved", ctypes.c_uint32 * 6),
     ]
 
 
@@ -65,6 +72,7 @@ class _Options(ctypes.Structure):
 
 
 _OK, _PENDING, _SYSTEM = 0, 1, -21
+_NEVER = 2**64 - 1
 _PROTOCOLS = {"udp": 1, "tcp": 2, "both": 3}
 
 _pointer, _int = ctypes.c_void_p, ctypes.c_int
@@ -123,12 +131,13 @@ def _port(number):
     return number
 
 
-def _wanted(internal_port, external_port, lifetime, protocol):
+def _wanted(internal_port, external_port, lifetime, protocol, flags=0):
     if protocol not in _PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}, not 'tcp', 'udp' or 'both'")
     if not 0 <= lifetime < 2**32:
         raise ValueError(f"{lifetime} is not a lifetime: seconds, 0 to {2**32 - 1}")
-    return _Mapping(_PROTOCOLS[protocol], _port(internal_port), _port(external_port), lifetime)
+    ports = _port(internal_port), _port(external_port)
+    return _Mapping(_PROTOCOLS[protocol], *ports, lifetime, flags)
 
 
 class Mapping:
@@ -148,6 +157,7 @@ class Mapping:
     internal_port = property(lambda self: self._now().internal_port)
     external_port = property(lambda self: self._now().external_port)
     lifetime = property(lambda self: self._now().lifetime)
+    flags = property(lambda self: self._now().flags)
     internal_address = property(lambda self: self._now().internal_address.decode())
     external_address = property(lambda self: self._now().external_address.decode())
 
@@ -170,9 +180,9 @@ class Client:
         given = [name for name in (gateway, interface, source) if name is not None]
         _check(_new(ctypes.byref(self._ctx), ctypes.byref(options)), ", ".join(given))
 
-    def map(self, internal_port, external_port=0, lifetime=0, protocol="tcp"):
+    def map(self, internal_port, external_port=0, lifetime=0, protocol="tcp", flags=0):
         """Open a mapping and leave it to its lifetime."""
-        raw = _wanted(internal_port, external_port, lifetime, protocol)
+        raw = _wanted(internal_port, external_port, lifetime, protocol, flags)
         _check(_map(self._ctx, ctypes.byref(raw)))
         return Mapping(raw)
 
@@ -205,10 +215,11 @@ class hold(Mapping):  # pylint: disable=invalid-name # used like open()
     Its properties are those of now, for as long as the block runs, and the last ones afterwards.
     """
 
-    def __init__(self, internal_port, external_port=0, lifetime=0, protocol="tcp", **options):
-        super().__init__(_wanted(internal_port, external_port, lifetime, protocol))
+    def __init__(self, internal_port, external_port=0, lifetime=0, protocol="tcp", flags=0,
+                 **options):
+        super().__init__(_wanted(internal_port, external_port, lifetime, protocol, flags))
         self._options = options
-        self._status = _PENDING
+        self._state = _State(status=_PENDING, retry_in=_NEVER)
         self._lease = None  # only while the block runs, and other threads may ask for it
         self._lock = threading.Lock()
 
@@ -217,19 +228,40 @@ class hold(Mapping):  # pylint: disable=invalid-name # used like open()
             if self._lease:
                 state = _State()
                 _check(_lease_state(self._lease, ctypes.byref(state)))
-                self._status, self._raw = state.status, state.mapping
+                self._state, self._raw = state, state.mapping
             return self._raw
 
     def _ended(self):
         self._now()
         with self._lock:
-            self._lease, self._status = None, _PENDING
+            self._lease = None
+            self._state = _State(status=_PENDING, retry_in=_NEVER)
+
+    def _state_now(self):
+        self._now()
+        return self._state
 
     @property
     def up(self):
         """Is it open, as far as is known? A gateway may be away for a while."""
-        self._now()
-        return self._status == _OK
+        return self._state_now().status == _OK
+
+    @property
+    def result(self):
+        """The gateway's result code behind the last failure; 0: none."""
+        return self._state_now().result
+
+    @property
+    def expires_in(self):
+        """Up: seconds until its lifetime ends, unless it is renewed. Else None."""
+        state = self._state_now()
+        return state.expires_in / 1000 if state.status == _OK else None
+
+    @property
+    def retry_in(self):
+        """Not up: seconds until the next try. None if it is up, or waits for something else."""
+        state = self._state_now()
+        return None if state.status == _OK or state.retry_in == _NEVER else state.retry_in / 1000
 
     # --- with: the library's own thread renews it ---
 
@@ -280,8 +312,7 @@ class hold(Mapping):  # pylint: disable=invalid-name # used like open()
             self._lease = lease
             self._drive()
             await self.changed()
-            self._now()
-            _check(self._status)
+            _check(self._state_now().status)
         except BaseException:
             await self.__aexit__()
             raise

@@ -16,6 +16,10 @@ require 'fiddle/import'
 
 # A mapping, and what there is to be asked of a gateway.
 class NATPMP
+  # Flags of a mapping: suggest no external port; or that external port or none.
+  ANY_PORT = 1
+  EXACT_PORT = 2
+
   # What the library said no with: its message, and its status as in natpmpc.h.
   class Error < StandardError
     attr_reader :status
@@ -32,6 +36,7 @@ class NATPMP
     dlload ENV.fetch('NATPMPC_LIBRARY', 'libnatpmpc.so.0')
     typealias 'uint16_t', 'unsigned short'
     typealias 'uint32_t', 'unsigned int'
+    typealias 'uint64_t', 'unsigned long long'
 
     # In place of a type that is not known yet: a member of a struct in a struct, under a name of its own.
     def self.inside(prefix, members)
@@ -39,9 +44,10 @@ class NATPMP
     end
 
     MAPPING = ['int protocol', 'uint16_t internal_port', 'uint16_t external_port', 'uint32_t lifetime',
-               'char internal_address[46]', 'char external_address[46]', 'uint32_t reserved[8]'].freeze
+               'uint32_t flags', 'char internal_address[46]', 'char external_address[46]', 'uint32_t reserved[7]'].freeze
     Mapping = struct(MAPPING)
-    State = struct(['int status', *inside('mapping', MAPPING), 'unsigned int failures', 'uint32_t reserved[7]'])
+    State = struct(['int status', *inside('mapping', MAPPING), 'unsigned int failures', 'int result',
+                    'uint64_t expires_in', 'uint64_t retry_in', 'uint32_t reserved[6]'])
     Options = struct(['size_t size', 'const char *gateway', 'uint16_t gateway_port', 'const char *interface',
                       'const char *source', 'uint32_t deadline', 'void *log', 'void *log_arg', 'int vpn_ports',
                       'int reserved'])
@@ -55,6 +61,7 @@ class NATPMP
     extern 'int natpmp_lease_state(void *, void *)'
 
     SYSTEM = -21
+    NEVER = (2**64) - 1
     PROTOCOLS = { udp: 1, tcp: 2, both: 3 }.freeze
 
     def self.strerror(status) = natpmp_strerror(status)
@@ -98,6 +105,7 @@ class NATPMP
 
     # Open priv, this host's port, to the world as pub (0: the same number) for maxlife seconds at a time.
     # With a block: keep it open while the block runs, give the block's value. type is :tcp, :udp or :both.
+    # Besides the options above, flags: may be ANY_PORT or EXACT_PORT.
     def map(priv, pub = 0, maxlife = 7200, type = :tcp, **options, &block)
       mapping = new(priv, pub, maxlife, type, self.options.merge(options))
       block ? mapping.hold(&block) : mapping.open
@@ -128,6 +136,7 @@ class NATPMP
     @mapping.internal_port = port(priv)
     @mapping.external_port = port(pub)
     @mapping.lifetime = maxlife
+    @mapping.flags = options.fetch(:flags, 0)
   end
 
   # This host's port, the gateway's, and for how many seconds the gateway opened it: as it is now.
@@ -143,6 +152,15 @@ class NATPMP
     now
     @status&.zero? || false
   end
+
+  # While the block runs, else nil: the gateway's result code behind the last failure, 0 if there is none.
+  def result = state&.result
+
+  # The same: seconds until its lifetime ends, unless it is renewed; nil if it is not up.
+  def expires_in = state { |s| s.expires_in / 1000.0 if s.status.zero? }
+
+  # The same: seconds until the next try; nil if it is up, or waits for something else.
+  def retry_in = state { |s| s.retry_in / 1000.0 unless s.status.zero? || s.retry_in == Library::NEVER }
 
   def inspect = "#<NATPMP #{type} #{external_address}:#{mapped} -> #{internal_address}:#{priv} for #{life} s>"
 
@@ -185,7 +203,7 @@ class NATPMP
       held << :open
       over.pop
       now # that is still to be asked for afterwards
-      @lock.synchronize { @lease = @status = nil }
+      @lock.synchronize { @lease = @status = @state = nil }
       0
     end
     Library.context(@options) do |context|
@@ -195,6 +213,12 @@ class NATPMP
     held << :failed << e
   end
 
+  def state
+    now
+    kept = @state
+    kept && block_given? ? yield(kept) : kept
+  end
+
   # Status and mapping, of one moment.
   def now
     @lock.synchronize do
@@ -202,6 +226,7 @@ class NATPMP
 
       state = Library::State.malloc(Fiddle::RUBY_FREE)
       Library.check Library.natpmp_lease_state(@lease, state)
+      @state = state
       @status = state.status
       offset = Library::State.offsetof('mapping_protocol')
       @mapping.to_ptr[0, Library::Mapping.size] = state.to_ptr[offset, Library::Mapping.size]

@@ -10,6 +10,10 @@
 #define container_of(pointer, type, member)                                                        \
 	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
+/* The same, of a member that may only be read. */
+#define const_container_of(pointer, type, member)                                                  \
+	((const type *)(const void *)((const char *)(pointer)-offsetof(type, member)))
+
 struct list {
 	struct list *next, *before; /* both NULL: in no ring */
 };
@@ -36,6 +40,17 @@ static inline void list_remove(struct list *node)
 	node->next->before = node->before;
 	node->before->next = node->next;
 	node->next = node->before = NULL;
+}
+
+/* The first node of a ring that is not empty; it leaves the ring. */
+static inline struct list *list_take_first(struct list *head)
+{
+	struct list *node = head->next;
+
+	head->next = node->next;
+	node->next->before = head;
+	node->next = node->before = NULL;
+	return node;
 }
 
 /* Put the node at the end of the ring; it leaves the ring that it is in. */

@@ -8,17 +8,28 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <linux/errqueue.h> /* needs struct timespec, and does not include it */
 
 union control { /* aligned as a control message has to be */
 	char bytes[256];
 	struct cmsghdr header;
 };
+
+/* NULL after the last one. musl's macro subtracts pointers from sizes. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+static struct cmsghdr *next_control(struct msghdr *message, struct cmsghdr *control)
+{
+	return CMSG_NXTHDR(message, control);
+}
+#pragma GCC diagnostic pop
 
 static struct sockaddr_in address_of(uint32_t address, uint16_t port)
 {
@@ -77,7 +88,7 @@ static int prepare_socket(int fd, const struct udp *udp, uint32_t source, const 
 enum os_status udp_open(struct udp *udp, uint32_t peer, uint16_t port, uint32_t source,
 			const char *interface)
 {
-	struct sockaddr_in own;
+	struct sockaddr_in own = {0};
 	socklen_t len = sizeof(own);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int error;
@@ -132,7 +143,7 @@ static enum udp_kind kind_of_error(const struct udp *udp, const struct sock_exte
 
 static enum udp_kind read_error(const struct udp *udp, struct msghdr *message)
 {
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = next_control(message, c)) {
 		struct {
 			struct sock_extended_err error;
 			struct sockaddr_in offender;
@@ -203,7 +214,7 @@ static int receive_datagrams(int fd, struct datagram *batch, size_t room, union 
 		batch[i].from_port = ntohs(from[i].sin_port);
 		batch[i].interface = 0;
 		struct msghdr *header = &messages[i].msg_hdr;
-		for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = next_control(header, c)) {
 			struct in_pktinfo info;
 
 			if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO)

@@ -18,6 +18,7 @@ int main(void)
 	MEMBER(natpmp_mapping, internal_port);
 	MEMBER(natpmp_mapping, external_port);
 	MEMBER(natpmp_mapping, lifetime);
+	MEMBER(natpmp_mapping, flags);
 	MEMBER(natpmp_mapping, internal_address);
 	MEMBER(natpmp_mapping, external_address);
 	MEMBER(natpmp_mapping, reserved);
@@ -25,6 +26,9 @@ int main(void)
 	MEMBER(natpmp_state, status);
 	MEMBER(natpmp_state, mapping);
 	MEMBER(natpmp_state, failures);
+	MEMBER(natpmp_state, result);
+	MEMBER(natpmp_state, expires_in);
+	MEMBER(natpmp_state, retry_in);
 	MEMBER(natpmp_state, reserved);
 	SIZE(natpmp_options);
 	MEMBER(natpmp_options, size);

@@ -39,6 +39,9 @@ def with_block():
         expect("external address", mapping.external_address, "11.22.33.44")
         expect("own address", mapping.internal_address, "127.0.0.1")
         expect("protocol", mapping.protocol, "tcp")
+        expect("expires within its lifetime", 0 < mapping.expires_in <= 4)
+        expect("no try to come", mapping.retry_in, None)
+        expect("no result code", mapping.result, 0)
         forget("13044")
         for _ in range(200):
             if mapping.external_port == 13044 and mapping.up:
@@ -48,6 +51,7 @@ def with_block():
             raise AssertionError("never heard of another port")
     expect("closed", tell("mappings"), "ok 0\n")
     expect("up afterwards", mapping.up, False)
+    expect("expires afterwards", mapping.expires_in, None)
     expect("told afterwards", mapping.external_port, 13044)
     tell("port", "off")
     try:
@@ -90,6 +94,17 @@ def questions():
         expect("UDP of both", is_open("udp", 800, mapping.external_port))
         client.unmap(800, "both")
         expect("closed", tell("mappings"), "ok 0\n")
+        tell("port", "1055")
+        try:
+            client.map(800, 1044, flags=natpmp.EXACT_PORT)
+        except natpmp.Error as error:
+            expect("status of another port", error.status, -68)
+        else:
+            raise AssertionError("took another port")
+        mapping = client.map(800, flags=natpmp.ANY_PORT)
+        expect("flags as wanted", mapping.flags, natpmp.ANY_PORT)
+        client.unmap(800)
+        tell("port", "off")
         expect("address", client.external_address(), "11.22.33.44")
 
 

@@ -23,6 +23,9 @@ value = NATPMP.map(633, 13_033, 4, :tcp) do |map|
   expect 'up', map.up?
   expect 'external address', map.external_address, '11.22.33.44'
   expect 'own address', map.internal_address, '127.0.0.1'
+  expect 'expires within its lifetime', map.expires_in.between?(0.001, 4)
+  expect 'no try to come', map.retry_in, nil
+  expect 'no result code', map.result, 0
   tell 'port', '13044'
   tell 'restart'
   tell 'announce'
@@ -57,6 +60,16 @@ expect 'a port was picked', map.priv.between?(1, 65_535)
 expect 'TCP of both', open?('tcp', map.priv, map.mapped)
 expect 'UDP of both', open?('udp', map.priv, map.mapped)
 expect 'address', NATPMP.addr, '11.22.33.44'
+
+# That external port or none.
+tell 'port', '1055'
+begin
+  NATPMP.map(640, 1044, 10, :tcp, flags: NATPMP::EXACT_PORT)
+  abort 'FAILED: took another port'
+rescue NATPMP::Error => e
+  expect 'status of another port', e.status, -68
+end
+tell 'port', 'off'
 
 # Refused, and wrong.
 tell 'result', '2'

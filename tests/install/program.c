@@ -13,7 +13,8 @@
 #include <string.h>
 
 /* Names that the library has for itself: a program may use them all the same. */
-int heap_set = 1, engine_init = 2, leases_add = 3, udp_send = 4, clock_ms = 5;
+int heap_set = 1, gateway_init = 2, grant_state = 3, lease_init = 4, client_hold = 5;
+int registry_find = 6, udp_send = 7, clock_ms = 8;
 
 static int body(natpmp_lease *lease, const natpmp_mapping *mapping, void *arg)
 {
@@ -32,10 +33,23 @@ static void on_event(natpmp_lease *lease, const natpmp_state *before, const natp
 	(void)arg;
 }
 
+static void on_change(natpmp_ctx *ctx, const natpmp_gateway *now, void *arg)
+{
+	(void)ctx;
+	(void)now;
+	(void)arg;
+}
+
+static void done(void *arg, int status)
+{
+	(void)arg;
+	(void)status;
+}
+
 /* Every function has a definition and the type that is expected; NULL is answered politely. */
 static int use_all(natpmp_ctx *ctx)
 {
-	natpmp_mapping mapping = {NATPMP_TCP, 80, 0, 60, "", "", {0}}; /* as C++11 has it, too */
+	natpmp_mapping mapping = {NATPMP_TCP, 80, 0, 60, 0, "", "", {0}}; /* as C++11 has it, too */
 	char address[NATPMP_ADDRESS_LEN];
 	natpmp_lease *lease = NULL;
 	natpmp_state state;
@@ -48,12 +62,15 @@ static int use_all(natpmp_ctx *ctx)
 	refused += natpmp_unmap_all(NULL, NATPMP_TCP_UDP) == NATPMP_E_INVALID;
 	refused += natpmp_external_address(NULL, address) == NATPMP_E_INVALID;
 	refused += natpmp_hold(NULL, &mapping, on_event, NULL, &lease) == NATPMP_E_INVALID;
+	refused += natpmp_retry(NULL) == NATPMP_E_INVALID;
 	refused += natpmp_lease_state(NULL, &state) == NATPMP_E_INVALID;
 	refused += natpmp_process(NULL) == NATPMP_E_INVALID;
 	refused += natpmp_with_mapping(NULL, &mapping, body, NULL) == NATPMP_E_INVALID;
+	refused += natpmp_start_unmap(NULL, &mapping, done, NULL) == NATPMP_E_INVALID;
+	refused += natpmp_watch(NULL, on_change, NULL) == NATPMP_E_INVALID;
 	refused += natpmp_get_link(NULL, &link) == NATPMP_E_INVALID;
 	refused += natpmp_get_probe(NULL, &probe) == NATPMP_E_INVALID;
-	return refused == 10 && natpmp_release(NULL) == NATPMP_OK && natpmp_fd(ctx) >= 0 &&
+	return refused == 13 && natpmp_release(NULL) == NATPMP_OK && natpmp_fd(ctx) >= 0 &&
 	       natpmp_timeout(ctx) == -1 && natpmp_classify("10.0.0.1") == NATPMP_ADDRESS_PRIVATE &&
 	       natpmp_strerror(NATPMP_OK) != NULL;
 }

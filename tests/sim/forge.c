@@ -46,7 +46,7 @@ static size_t forge_half(struct world *w, uint8_t *bytes)
 	bytes[1] = request[1] | 0x80;
 	memcpy(bytes + 8, request + 4, 2);
 	if (dice_chance(&w->dice, 500) && request[1])
-		return dice_between(&w->dice, 2, 15); /* cut off */
+		return (size_t)dice_between(&w->dice, 2, 15); /* cut off */
 	if (!creation) {
 		put32(bytes + 12, 7200); /* a grant, while it is to be deleted */
 		put16(bytes + 10, 1234);
@@ -93,7 +93,7 @@ static size_t forge_answer(struct world *w, uint8_t *bytes)
 			bytes[i] = (uint8_t)dice_bits(&w->dice);
 		bytes[1] |= 4; /* no opcode of an answer by chance, ... */
 		bytes[3] |= 8; /* ... and no result 0, 1 or 5 */
-		return dice_roll(&w->dice, 9);
+		return (size_t)dice_roll(&w->dice, 9);
 	case 1:
 		memcpy(bytes, w->watch.bytes, sizeof(w->watch.bytes));
 		return w->watch.len;

@@ -194,7 +194,7 @@ void plan_move(struct world *w, const struct event *event)
 
 /* --- a schedule --- */
 
-static size_t how_many(struct world *w)
+static uint64_t how_many(struct world *w)
 {
 	uint64_t roll = dice_roll(&w->dice, 1000);
 
@@ -235,7 +235,7 @@ static void set_up(struct world *w)
 
 	dice->state = w->seed;
 	bool vpn = dice_chance(dice, 30);
-	size_t ports = vpn ? 1 : how_many(w);
+	size_t ports = vpn ? 1 : (size_t)how_many(w);
 	world_init(w, w->seed, ports, vpn);
 	w->program.slots = calloc(2 * ports, sizeof(*w->program.slots));
 	for (size_t i = 0; i < ports; i++) {

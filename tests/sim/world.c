@@ -70,9 +70,9 @@ static void carry(struct world *w, const struct event *packet, bool late)
 		if (late && dice_chance(&w->dice, weather->late))
 			copy.at += dice_scale(&w->dice, 300, 20 * SECOND);
 		if (dice_chance(&w->dice, weather->truncate))
-			copy.len = dice_roll(&w->dice, copy.len);
+			copy.len = (size_t)dice_roll(&w->dice, copy.len);
 		else if (dice_chance(&w->dice, weather->pad))
-			copy.pad = dice_roll(&w->dice, RESPONSE_MAX - sizeof(copy.bytes));
+			copy.pad = (size_t)dice_roll(&w->dice, RESPONSE_MAX - sizeof(copy.bytes));
 		queue_push(&w->queue, &copy);
 	}
 }
