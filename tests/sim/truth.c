@@ -325,7 +325,7 @@ static void hear_unnamed(struct world *w, const struct response *response)
 {
 	const struct question *asked = w->client.gateway.in_flight;
 
-	if (asked && asked->message.kind == ASK_ADDRESS)
+	if (asked && asked->message.kind == ASK_ADDRESS && response->kind != RESPONSE_UNNAMED)
 		w->known.address_open = false;
 	if (!asked || asked->message.kind == ASK_ADDRESS || asked->message.kind == ASK_PCP)
 		return;
@@ -638,7 +638,8 @@ static void see_reboot(struct world *w)
 	if (!relinked) {
 		TRACE(w, "the core sees a restart");
 		CHECK(w, known->may_suspect, "a restart that nothing showed");
-		show_loss(w, w->now); /* of this millisecond hear_clock() knows more */
+		/* Of a packet that came just now hear_clock() knows more. */
+		show_loss(w, known->must_suspect_at == w->now ? w->now : reboot->forgot_at);
 		w->counters.delays++;
 		if (reboot->recovery_at != NEVER)
 			w->counters.delayed += reboot->recovery_at + 1 - reboot->forgot_at;
@@ -943,7 +944,8 @@ static uint64_t idle_packets(struct world *w)
 		for (unsigned i = 0; i < hold->core.count; i++) {
 			uint64_t lifetime = key_of(w, hold, i)->lifetime;
 			bool up = hold->core.status == NATPMP_OK;
-			idle += up ? 2 * 3600 / (lifetime ? lifetime : 1) + 2 : 60;
+			unsigned tries = lifetime && lifetime < SHORT ? 130 : 60;
+			idle += up ? 2 * 3600 / (lifetime ? lifetime : 1) + 2 : tries;
 		}
 	return idle + (idle < 60 ? idle : 60); /* the external address, once in a minute */
 }
