@@ -96,8 +96,7 @@ static bool is_map_answer(const struct watch *watch, const uint8_t *bytes, size_
 		return false;
 	bool deleted = memcmp(bytes + 12, none, 4) == 0;
 	/* VPN gateways name the external port where 0 was asked for. */
-	bool named = !port_at(request + 4) && !deleted &&
-		     port_at(bytes + 8) == port_at(bytes + 10);
+	bool named = !port_at(request + 4) && !deleted && port_at(bytes + 8) == port_at(bytes + 10);
 	if (!named && port_at(bytes + 8) != port_at(request + 4))
 		return false;
 	return is_deletion(watch) ? deleted : !deleted && port_at(bytes + 10);
@@ -147,9 +146,9 @@ void watch_taken_back(struct watch *watch, const struct client *client)
 	const struct question *question = gateway->in_flight;
 	uint8_t bytes[REQUEST_MAX];
 
-	if (!question || !same(watch, bytes,
-			       gateway->dialect->encode(&question->message, gateway->own_address,
-							bytes)))
+	if (!question ||
+	    !same(watch, bytes,
+		  gateway->dialect->encode(&question->message, gateway->own_address, bytes)))
 		watch->open = false;
 }
 
@@ -216,20 +215,19 @@ static void look_at_record(struct watch *watch, const struct client *client,
 	bool is_in_flight = client->gateway.in_flight == &grant->question;
 	bool is_mine = !lease;
 
-	WATCH(watch,
-	      registry_find(&client->registry, key->protocol, key->internal_port) == grant,
+	WATCH(watch, registry_find(&client->registry, key->protocol, key->internal_port) == grant,
 	      "port %u: the record is not in the registry", key->internal_port);
 	WATCH(watch, is_in_flight == (grant->question.state == QUESTION_IN_FLIGHT),
 	      "port %u: its question is in state %d", key->internal_port, grant->question.state);
-	WATCH(watch, (grant->question.turn.place != 0) == (grant->question.state == QUESTION_WAITING),
+	WATCH(watch,
+	      (grant->question.turn.place != 0) == (grant->question.state == QUESTION_WAITING),
 	      "port %u: in a lane, in state %d", key->internal_port, grant->question.state);
 	for (unsigned i = 0; lease && i < lease->count; i++)
 		is_mine |= lease->grants[i] == grant;
 	WATCH(watch, is_mine, "port %u: wanted by a lease that has another record",
 	      key->internal_port);
 	/* Something is to come of each record: its own timer, its question, or its other half's. */
-	WATCH(watch,
-	      lease || grant->timer.place || grant->question.state != QUESTION_IDLE,
+	WATCH(watch, lease || grant->timer.place || grant->question.state != QUESTION_IDLE,
 	      "port %u: nobody wants it, and nothing is to become of it", key->internal_port);
 }
 
@@ -240,13 +238,11 @@ void watch_records(struct watch *watch, struct client *client)
 	size_t count = 0;
 
 	for (unsigned i = 0; i < 2; i++)
-		for (struct list *node = lists[i]->next; node != lists[i];
-		     node = node->next) {
-			const struct grant *grant =
-				container_of(node, struct grant, list);
+		for (struct list *node = lists[i]->next; node != lists[i]; node = node->next) {
+			const struct grant *grant = container_of(node, struct grant, list);
 			look_at_record(watch, client, grant);
-			WATCH(watch, grant->is_granted == (i == 0),
-			      "port %u: in the wrong list", grant->question.message.internal_port);
+			WATCH(watch, grant->is_granted == (i == 0), "port %u: in the wrong list",
+			      grant->question.message.internal_port);
 			WATCH(watch, i || grant->granted_at >= granted_at,
 			      "port %u: granted before the one that is first in the list",
 			      grant->question.message.internal_port);
@@ -255,7 +251,8 @@ void watch_records(struct watch *watch, struct client *client)
 		}
 	WATCH(watch, count == client->registry.count, "%zu records in lists, %zu in the registry",
 	      count, client->registry.count);
-	WATCH(watch, client->holds || client->external.callers ||
+	WATCH(watch,
+	      client->holds || client->external.callers ||
 		      client->external.question.state != QUESTION_WAITING,
 	      "nothing is held, and the address is asked for");
 }
