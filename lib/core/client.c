@@ -184,7 +184,8 @@ static void end_closings(struct client *client, const struct grant *grant, int s
 	}
 }
 
-static void note_leftover(struct client *client, const struct grant *grant, int status, instant now)
+static void note_leftover(struct client *client, const struct grant *grant, int status,
+			  instant now)
 {
 	struct leftover *leftover = &client->leftover;
 
@@ -390,8 +391,8 @@ static void grant_failed(struct client *client, struct grant *grant, int status,
 	settle_all_of(client, grant, now);
 }
 
-static void deletion_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
-			    instant now)
+static void deletion_failed(struct client *client, struct grant *grant, int status,
+			    bool is_unheard, instant now)
 {
 	bool is_last = grant->retries.count + 1 >= DELETION_TRIES;
 
@@ -609,8 +610,8 @@ static void response_received(struct client *client, const struct response *resp
 		hint_received(client, response, now);
 }
 
-void client_on_packet(struct client *client, instant at_earliest, instant now, const uint8_t *bytes,
-		      size_t len)
+void client_on_packet(struct client *client, instant at_earliest, instant now,
+		      const uint8_t *bytes, size_t len)
 {
 	struct response response = gateway_read(&client->gateway, bytes, len);
 
@@ -869,7 +870,8 @@ instant client_next_deadline(const struct client *client, instant now)
 struct lease *client_event(struct client *client, struct lease_view *before)
 {
 	while (!list_is_empty(&client->changed)) {
-		struct lease *lease = container_of(client->changed.next, struct lease, changed);
+		struct lease *lease =
+			container_of(client->changed.next, struct lease, changed);
 		struct lease_view view = lease_view(lease, &client->gateway, &client->external);
 
 		list_remove(&lease->changed);
@@ -917,7 +919,8 @@ static bool make_grants(struct client *client, struct lease *lease, unsigned pro
 		struct grant *grant = make_grant(client, bit, lease->internal_port);
 		if (!grant) {
 			for (unsigned i = 0; i < lease->count; i++)
-				if (!lease->grants[i]->is_granted && !lease->grants[i]->is_possible)
+				if (!lease->grants[i]->is_granted &&
+				    !lease->grants[i]->is_possible)
 					forget_grant(client, lease->grants[i]);
 			return false;
 		}
@@ -1029,9 +1032,10 @@ void client_stop_closing(struct client *client, struct closing *closing, instant
 {
 	list_remove(&closing->list);
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
-		struct grant *grant = closing->left & bit ? registry_find(&client->registry, bit,
-									  closing->internal_port)
-							  : NULL;
+		struct grant *grant =
+			closing->left & bit
+				? registry_find(&client->registry, bit, closing->internal_port)
+				: NULL;
 		if (!grant || grant->wanted_by || grant->deletion_is_owed ||
 		    somebody_waits_for_deletion(client, &grant->question.message))
 			continue;

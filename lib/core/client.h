@@ -14,10 +14,10 @@
 
 /* A caller that waits for deletions. */
 struct closing {
-	struct list list; /* client.closings */
+	struct list list;        /* client.closings */
 	uint16_t internal_port;
-	uint8_t left; /* natpmp_protocol bits that have not come to an end */
-	int status;   /* the first failure of those that have */
+	uint8_t left;            /* natpmp_protocol bits that have not come to an end */
+	int status;              /* the first failure of those that have */
 };
 
 /* The question whether PCP is spoken. */
@@ -40,15 +40,15 @@ struct client {
 	struct pcp_probe pcp;
 	struct registry registry;
 	struct heap timers;
-	struct list granted; /* grants that were granted and not lost since, oldest first */
-	struct list others;  /* all other grants */
-	struct list changed; /* leases with news */
+	struct list granted;  /* grants that were granted and not lost since, oldest first */
+	struct list others;   /* all other grants */
+	struct list changed;  /* leases with news */
 	struct list closings;
 	struct leftover leftover;
-	size_t holds;        /* leases */
-	int reach;           /* the gateway's, as seen so far */
-	uint32_t gateway_id; /* that the grants are of; 0: none */
-	bool is_vpn;         /* natpmp_options.vpn_ports */
+	size_t holds;         /* leases */
+	int reach;            /* the gateway's, as seen so far */
+	uint32_t gateway_id;  /* that the grants are of; 0: none */
+	bool is_vpn;          /* natpmp_options.vpn_ports */
 };
 
 bool client_init(struct client *client, uint64_t seed, bool is_vpn); /* false: out of memory */
@@ -92,8 +92,8 @@ void client_stop_asking_pcp(struct client *client);
 /* --- the network --- */
 
 /* A datagram from the gateway's address and port. It came at some time from at_earliest on. */
-void client_on_packet(struct client *client, instant at_earliest, instant now, const uint8_t *bytes,
-		      size_t len);
+void client_on_packet(struct client *client, instant at_earliest, instant now,
+		      const uint8_t *bytes, size_t len);
 /* A datagram from the gateway to an announcement group. */
 void client_on_announcement(struct client *client, instant at_earliest, instant now,
 			    const uint8_t *bytes, size_t len);

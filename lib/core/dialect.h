@@ -50,8 +50,8 @@ enum response_kind {
 /* What a packet of the gateway says. Members that the packet does not carry are 0. */
 struct response {
 	enum response_kind kind;
-	int status;      /* NATPMP_OK, or what the result code means */
-	uint16_t result; /* the result code as it came */
+	int status;       /* NATPMP_OK, or what the result code means */
+	uint16_t result;  /* the result code as it came */
 	bool has_clock;
 	uint32_t clock; /* s, the gateway's */
 	uint8_t protocol;
@@ -64,8 +64,8 @@ struct response {
 /* The gateway's clock, as last seen. */
 struct gateway_clock {
 	bool is_known;
-	uint32_t seconds;  /* since the start of its epoch ... */
-	instant at_latest; /* ... when our clock showed this, or some time before */
+	uint32_t seconds;   /* since the start of its epoch ... */
+	instant at_latest;  /* ... when our clock showed this, or some time before */
 };
 
 struct dialect {

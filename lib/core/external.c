@@ -30,7 +30,8 @@ static instant external_rank(const struct external *external, instant now)
 	return external->failures ? now : 0;
 }
 
-void external_ask(struct external *external, struct gateway *gateway, bool is_blocking, instant now)
+void external_ask(struct external *external, struct gateway *gateway, bool is_blocking,
+		  instant now)
 {
 	bool blocks = is_blocking || external->callers;
 
@@ -98,8 +99,8 @@ static bool end_question(struct external *external, int status, uint32_t address
 	return settle(external, address);
 }
 
-bool external_on_response(struct external *external, const struct response *response, bool is_held,
-			  instant now)
+bool external_on_response(struct external *external, const struct response *response,
+			  bool is_held, instant now)
 {
 	bool is_usable = response->status == NATPMP_OK && address_is_usable(response->address);
 

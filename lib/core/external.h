@@ -21,8 +21,8 @@ struct external {
 	int status;        /* ... and what the last of them came to */
 	unsigned failures; /* in a row */
 	instant asked_at;
-	instant settle_at;  /* no hope then; NEVER */
-	instant retry_at;   /* ask again then; NEVER */
+	instant settle_at; /* no hope then; NEVER */
+	instant retry_at;  /* ask again then; NEVER */
 	instant hint_until; /* what is announced does not make us ask again before */
 };
 
@@ -42,8 +42,8 @@ void external_stop(struct external *external, struct gateway *gateway);
 bool external_is_stale(const struct external *external, instant now);
 
 /* True: the address changed, or is settled now. */
-bool external_on_response(struct external *external, const struct response *response, bool is_held,
-			  instant now);
+bool external_on_response(struct external *external, const struct response *response,
+			  bool is_held, instant now);
 bool external_on_failed(struct external *external, int status, bool is_held, instant now);
 bool external_on_time(struct external *external, instant now);
 /* A packet that nobody asked for names an address, or says that there are news. Anybody can have

@@ -133,7 +133,8 @@ static instant other_may_start_at(const struct gateway *gateway)
 	instant at = NEVER;
 
 	for (enum lane lane = 0; lane < LANES; lane++) {
-		bool is_stopped = is_blocking && backoff_follows && lane_waits_for_backoff(lane);
+		bool is_stopped =
+			is_blocking && backoff_follows && lane_waits_for_backoff(lane);
 		if (gateway->lanes[lane].count && !is_stopped)
 			at = earlier(at, recovery_over_at(gateway, lane));
 	}
@@ -331,8 +332,7 @@ int gateway_put_away(struct gateway *gateway, instant now)
 	struct question *question = gateway->in_flight;
 	bool is_complete = series_end_at(gateway) <= now;
 
-	/* A question that passed the backoff does not prolong it, or the others never had a turn.
-	 */
+	/* A question that passed the backoff does not prolong it, or the others never had a turn. */
 	if (!gateway->series.is_heard && gateway->backoff.until <= gateway->series.first_sent_at)
 		begin_backoff(gateway, question->last_sent);
 	gateway->silences += !gateway->series.is_heard;
@@ -433,8 +433,8 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 			gateway->hearing_until = now + SUSPICION_WINDOW;
 		hear(gateway, now);
 	}
-	if (response->has_clock &&
-	    gateway->dialect->has_restarted(&gateway->clock, response->clock, at_earliest, now))
+	if (response->has_clock && gateway->dialect->has_restarted(&gateway->clock, response->clock,
+								   at_earliest, now))
 		suspect_reboot(gateway, now);
 }
 

@@ -83,9 +83,9 @@ struct gateway {
 	struct backoff backoff;
 	struct reboot reboot;
 	struct gateway_clock clock;
-	instant answered_at;   /* a question was answered last */
+	instant answered_at; /* a question was answered last */
 	instant hearing_until; /* what comes unasked does not end a backoff before */
-	int link_status;       /* NATPMP_OK: there is a gateway to ask */
+	int link_status;     /* NATPMP_OK: there is a gateway to ask */
 	int reach; /* NATPMP_PENDING: not known; NATPMP_OK: it answers; else why it does not */
 	unsigned silences;    /* questions given up in a row without hearing anything */
 	uint32_t own_address; /* host order */

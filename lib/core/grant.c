@@ -132,8 +132,8 @@ enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, b
 instant grant_rank(const struct grant *grant, const struct gateway *gateway, instant now)
 {
 	unsigned count = grant->retries.count;
-	duration penalty =
-		(duration)RANK_PENALTY * (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
+	duration penalty = (duration)RANK_PENALTY *
+			   (count < RANK_PENALTIES_MAX ? count : RANK_PENALTIES_MAX);
 	bool is_renewal = is_asked_to_create(grant) && grant_is_in_force(grant, gateway);
 
 	return penalty + (is_renewal ? grant->expires_at : now + RANK_MARGIN);
@@ -203,8 +203,8 @@ void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant 
 
 	if (is_asked_to_create(grant))
 		grant->is_moving = false;
-	grant->act_at =
-		is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now) : NEVER;
+	grant->act_at = is_renewal && grant->expires_at > now ? next_renewal(grant, gateway, now)
+							      : NEVER;
 }
 
 void grant_on_taken_back(struct grant *grant, instant now)
@@ -252,10 +252,10 @@ bool grant_on_granted(struct grant *grant, const struct gateway *gateway,
 	/* It came after a reboot that was seen in the same millisecond. */
 	grant->granted_at = later(now, gateway->reboot.forgot_at);
 	grant->expires_at = expires_at;
-	grant->act_at =
-		earlier(grant->question.asked_at +
-				gateway->dialect->renewal_delay((duration)lifetime * MS_PER_S, 0),
-			now + RENEWAL_DELAY_MAX);
+	grant->act_at = earlier(grant->question.asked_at +
+					gateway->dialect->renewal_delay(
+						(duration)lifetime * MS_PER_S, 0),
+				now + RENEWAL_DELAY_MAX);
 	grant->retries = (struct retries){0};
 	return true;
 }
@@ -266,7 +266,8 @@ static bool did_nothing(const struct grant *grant, int status)
 	enum status_class kind = status_class(status);
 	bool was_sent_once = grant->question.asked_at == grant->question.last_sent;
 
-	return (kind == STATUS_NO || kind == STATUS_CLOSED) && was_sent_once && grant->was_nothing;
+	return (kind == STATUS_NO || kind == STATUS_CLOSED) && was_sent_once &&
+	       grant->was_nothing;
 }
 
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,

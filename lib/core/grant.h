@@ -13,11 +13,11 @@
 struct lease;
 
 enum {
-	RANK_MARGIN = 600000, /* ms; mappings that end sooner are renewed before others are made */
-	RANK_PENALTY = 60000, /* ms; what failed ranks so much later, for each failure ... */
-	RANK_PENALTIES_MAX = 8,       /* ... up to this many */
+	RANK_MARGIN = 600000,    /* ms; mappings that end sooner are renewed before others are made */
+	RANK_PENALTY = 60000,    /* ms; what failed ranks so much later, for each failure ... */
+	RANK_PENALTIES_MAX = 8,  /* ... up to this many */
 	RENEWAL_DELAY_MAX = 86400000, /* ms; never plan further ahead, whatever was granted */
-	DELETION_TRIES = 5,           /* turns without an answer; then the lifetime has to end it */
+	DELETION_TRIES = 5,      /* turns without an answer; then the lifetime has to end it */
 };
 
 enum grant_state {
@@ -33,9 +33,9 @@ struct retries {
 };
 
 struct grant {
-	struct question question; /* the one question about it; its message has the key */
-	struct heap_node timer;   /* when grant_next_action() is to be looked at */
-	struct list list;         /* client.granted, oldest first, or client.others */
+	struct question question;   /* the one question about it; its message has the key */
+	struct heap_node timer;     /* when grant_next_action() is to be looked at */
+	struct list list;           /* client.granted, oldest first, or client.others */
 	struct grant *next_in_bucket;
 	struct lease *wanted_by;    /* NULL: it is to go */
 	bool is_granted;            /* the state is TRUSTED or DOUBTED: see grant_state() */

@@ -127,7 +127,8 @@ struct lease_view lease_view(const struct lease *lease, const struct gateway *ga
 	view.status = lease->status;
 	if (lease->status != NATPMP_OK)
 		return view;
-	view.internal_port = lease->internal_port ? lease->internal_port : first->external_port;
+	view.internal_port =
+		lease->internal_port ? lease->internal_port : first->external_port;
 	view.external_port = first->external_port;
 	view.lifetime = lease_lifetime(lease);
 	view.external_address = external->address;
@@ -324,8 +325,8 @@ static bool lease_on_verdict_due(struct lease *lease, const struct gateway *gate
 		return false;
 	}
 	/* The address may be silent: the mapping is open all the same. */
-	lease_decide(lease,
-		     lease_is_in_force(lease, gateway) ? NATPMP_OK : lease_excuse(lease, gateway));
+	lease_decide(lease, lease_is_in_force(lease, gateway) ? NATPMP_OK
+							      : lease_excuse(lease, gateway));
 	return true;
 }
 

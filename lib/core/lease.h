@@ -36,20 +36,20 @@ struct lease_view {
 struct lease {
 	struct grant *grants[2]; /* UDP before TCP */
 	unsigned count;
-	uint32_t lifetime; /* s, to ask for */
+	uint32_t lifetime;       /* s, to ask for */
 	uint16_t internal_port;
 	uint16_t suggested_port; /* external, as the program wishes it */
 	bool is_exact;
 	bool is_awaited;
-	bool moves_are_told; /* the tries to find one port are no secret any more */
-	uint8_t moves;       /* tries in a row to find one port */
-	uint8_t move_rounds; /* rounds of tries that failed */
-	int status;          /* NATPMP_PENDING, NATPMP_OK: up; else why it is down */
-	unsigned failures;   /* in a row */
-	instant verdict_at;  /* silence becomes a verdict; NEVER: there was one, or it never does */
-	instant move_at;     /* the next try to find one port; NEVER */
-	struct lease_view told; /* by the last event */
-	struct list changed;    /* client.changed */
+	bool moves_are_told;     /* the tries to find one port are no secret any more */
+	uint8_t moves;           /* tries in a row to find one port */
+	uint8_t move_rounds;     /* rounds of tries that failed */
+	int status;              /* NATPMP_PENDING, NATPMP_OK: up; else why it is down */
+	unsigned failures;       /* in a row */
+	instant verdict_at;      /* silence becomes a verdict; NEVER: there was one, or it never does */
+	instant move_at;         /* the next try to find one port; NEVER */
+	struct lease_view told;  /* by the last event */
+	struct list changed;     /* client.changed */
 };
 
 void lease_init(struct lease *lease, const struct wanted *wanted, instant now);

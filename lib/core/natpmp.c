@@ -5,8 +5,8 @@
  *
  *    0       1       2       3       4               8       10      12
  *   +-------+-------+---------------+---------------+-------+-------+---------------+
- *   |vers. 0|opcode |  result code  |seconds since  |intern.|extern.|   lifetime    |  response to
- * a |       |128 + q|               |start of epoch | port  | port  |      s        |  map request
+ *   |vers. 0|opcode |  result code  |seconds since  |intern.|extern.|   lifetime    |  response to a
+ *   |       |128 + q|               |start of epoch | port  | port  |      s        |  map request
  *   +-------+-------+---------------+---------------+-------+-------+---------------+
  *   |   0   |   q   |   reserved    |intern.|extern.|   lifetime    |     map request, 12 bytes
  *   +-------+-------+---------------+-------+-------+---------------+
