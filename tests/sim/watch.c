@@ -88,7 +88,8 @@ static bool is_map_answer(const struct watch *watch, const uint8_t *bytes, size_
 	if (bytes[2] | bytes[3]) {
 		/* A refusal may be too short to name the port, or have the request's layout. Of a
 		 * longer one nothing is read behind the internal port. */
-		if (len < 10 || (len == 12 && port_at(bytes + 4) == port_at(request + 4)))
+		if (len < 10 || (len == 12 && port_at(request + 4) &&
+				 port_at(bytes + 4) == port_at(request + 4)))
 			return true;
 		return port_at(bytes + 8) == port_at(request + 4);
 	}
