@@ -49,7 +49,7 @@ void watch_sent(struct watch *watch, const struct client *client, uint64_t now, 
 	uint64_t elapsed = now - watch->first;
 	bool again = same(watch, bytes, len);
 	/* A caller begins to wait for the address, and the next send was not near. */
-	bool is_called = client->external.callers || watch->called_at == now;
+	bool is_called = client->external.callers || watch->called_at >= watch->first;
 	bool hurried = again && len == 2 && is_called &&
 		       watch->first + series(watch->step + 1) + late >= now + FIRST_WAIT;
 	bool given_up = elapsed >= FIVE_SENDS || (again && watch->step >= 4) || hurried;
