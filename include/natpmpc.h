@@ -138,7 +138,7 @@ NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
  * NATPMP_OK: nothing is left open, except what natpmp_map() left to its lifetime and what
  * a gateway with vpn_ports gave. Otherwise why a mapping, now or in an earlier
  * natpmp_release(), may still be open at a gateway; it ends with its lifetime. The context
- * is gone in any case, except with BUSY (called from inside a callback).
+ * is gone in any case, except with BUSY (inside a callback or natpmp_with_mapping()).
  */
 NATPMPC_API int natpmp_free(natpmp_ctx *ctx);
 
@@ -311,7 +311,7 @@ typedef struct natpmp_link {
 NATPMPC_API int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link);
 
 /* natpmp_unmap() without blocking: done (may be NULL) is called once with the result, where
- * event callbacks are. Errors: INVALID, HELD, FORKED, NO_MEMORY; then done is not called. */
+ * event callbacks are, by natpmp_free() at the latest. Errors: INVALID, HELD, FORKED, NO_MEMORY; then done is not called. */
 typedef void natpmp_done_fn(void *arg, int status);
 NATPMPC_API int natpmp_start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping,
 				   natpmp_done_fn *done, void *arg);

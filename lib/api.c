@@ -152,12 +152,13 @@ static int close_all(natpmp_ctx *ctx)
 	instant now = clock_ms();
 	size_t count = ctx->client.registry.count;
 
-	notify_forget(ctx);
+	ctx->watch.on_change = NULL;
 	client_release_all(&ctx->client, now, free_lease);
 	if (!seems_away)
 		drive_wait(ctx, is_empty, NULL,
 			   now + CLOSE_MS - earlier(count / FAREWELLS_PER_MS, CLOSE_MS / 2));
 	drive_pump(ctx);
+	notify_end(ctx);
 	if (ctx->link.request.handle != NO_HANDLE)
 		link_say_farewell(ctx);
 	return client_leftover(&ctx->client, clock_ms());
@@ -174,7 +175,7 @@ int natpmp_free(natpmp_ctx *ctx)
 		tear_down_copy(ctx);
 		return status;
 	}
-	if (ctx->drive.in_callback) {
+	if (ctx->drive.in_callback || ctx->scopes) {
 		context_leave(ctx, cancel);
 		return NATPMP_E_BUSY;
 	}

@@ -88,6 +88,7 @@ struct natpmp_ctx {
 	struct drive drive;
 	struct waiter waiter; /* open once a program or a thread waits by it */
 	struct gateway_watch watch;
+	unsigned scopes;      /* calls of natpmp_with_mapping() in progress */
 	struct list unmaps;              /* of natpmp_start_unmap() */
 	uint64_t sent_us, round_trip_us; /* until the latest answer about the address */
 };

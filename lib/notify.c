@@ -187,6 +187,20 @@ instant notify_next_deadline(const natpmp_ctx *ctx)
 	return at;
 }
 
+void notify_end(natpmp_ctx *ctx)
+{
+	struct list *last = ctx->unmaps.before; /* what callbacks begin anew is not answered */
+	bool is_last = list_is_empty(&ctx->unmaps);
+
+	ctx->drive.in_callback = true;
+	while (!is_last) {
+		struct list *first = ctx->unmaps.next;
+		is_last = first == last;
+		end_unmap(ctx, container_of(first, struct unmap, list));
+	}
+	ctx->drive.in_callback = false;
+}
+
 void notify_forget(natpmp_ctx *ctx)
 {
 	while (!list_is_empty(&ctx->unmaps)) {

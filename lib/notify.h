@@ -9,7 +9,9 @@
 void notify_process(natpmp_ctx *ctx);
 /* When there may be something to tell without anything coming; NEVER. */
 instant notify_next_deadline(const natpmp_ctx *ctx);
-/* Forget all that was to be told. */
+/* The context ends: answer what was not answered so far. */
+void notify_end(natpmp_ctx *ctx);
+/* The context is torn down in a child: nothing is told. */
 void notify_forget(natpmp_ctx *ctx);
 
 #endif

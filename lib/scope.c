@@ -64,6 +64,7 @@ static void end_scope(void *arg)
 
 	context_enter(ctx, &cancel);
 	context_close(scope->lease);
+	ctx->scopes--;
 	context_leave(ctx, cancel);
 	errno = saved;
 }
@@ -127,6 +128,8 @@ static int open_scope(struct scope *scope, const natpmp_mapping *wanted, natpmp_
 		saved = errno;
 		if (status)
 			context_close(scope->lease);
+		else
+			ctx->scopes++;
 		errno = saved;
 	}
 	context_leave(ctx, cancel);

@@ -4,7 +4,7 @@
  * packets, time and wishes, and gives packets, deadlines and events. Nothing here knows a socket,
  * a clock or a thread. Every call is given the present instant, which never goes back.
  *
- * Memory is allocated in client_init(), client_hold() and client_close() only.
+ * client_init(), client_hold() and client_close() can run out of memory, and nothing else can.
  */
 #ifndef CORE_CLIENT_H
 #define CORE_CLIENT_H

@@ -199,12 +199,14 @@ static void move_exact(struct lease *lease, instant now)
 
 static void move_on(struct lease *lease, struct gateway *gateway, instant now)
 {
-	unsigned tries = lease->moves.count++;
+	/* To ask for the other one alone is for renewals. */
+	unsigned tries = lease->moves.count ? lease->moves.count : 1;
 
+	lease->moves.count = (uint8_t)(tries + 1);
 	lease->move_at = NEVER;
 	if (lease->status == NATPMP_OK)
 		lease->moves.are_told = true;
-	if (tries <= 1) {
+	if (tries == 1) {
 		move_grant(lease, 0, lease->grants[1]->external_port, now);
 	} else if (tries < LEASE_MOVES_MAX) {
 		uint16_t port = (uint16_t)(32768 + gateway_random(gateway) % 32768);
@@ -218,11 +220,10 @@ static void move_on(struct lease *lease, struct gateway *gateway, instant now)
 /* The first tries follow at once, the later ones 1, 2, 4 s apart. */
 static void plan_move(struct lease *lease, struct gateway *gateway, instant now)
 {
-	duration delay =
-		lease->moves.count < 3 ? 0 : (duration)MS_PER_S << (lease->moves.count - 3);
-
 	if (lease->move_at != NEVER)
 		return;
+	duration delay =
+		lease->moves.count < 3 ? 0 : (duration)MS_PER_S << (lease->moves.count - 3);
 	if (!delay || lease->moves.count >= LEASE_MOVES_MAX)
 		move_on(lease, gateway, now);
 	else

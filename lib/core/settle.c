@@ -198,6 +198,7 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 			grant_on_taken_back(grant, now);
 			break;
 		case GRANT_HURRY:
+			grant->question.is_brief = grant_is_urgent(grant, gateway);
 			if (gateway->reboot.recovery_at == NEVER)
 				gateway_restart_series(&client->gateway, &grant->question, now);
 			grant_on_asked(grant, gateway, now);

@@ -134,7 +134,7 @@ static void hold(struct world *w, bool is_awaited)
 		.suggested_port = kind & 0x80 ? (uint16_t)word(&w->in) : 0,
 		.lifetime = kind & 0x40 ? word(&w->in) + 1 : 7200,
 		.is_awaited = is_awaited,
-		.patience = is_awaited	  ? NEVER
+		.patience = is_awaited    ? NEVER
 			    : kind & 0x20 ? 500 + 1000 * (kind & 0x1f)
 					  : 7750,
 	};

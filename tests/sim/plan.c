@@ -141,7 +141,8 @@ static void forge(struct world *w, enum event_kind kind, unsigned subject, uint6
 
 void plan_move(struct world *w, const struct event *event)
 {
-	struct slot *slot = event->subject < w->program.slot_count ? &w->program.slots[event->subject] : NULL;
+	struct slot *slot =
+		event->subject < w->program.slot_count ? &w->program.slots[event->subject] : NULL;
 
 	if (w->now >= w->ends && event->move != CALM && event->move != LOOK && event->move != PROBE)
 		return;
@@ -221,8 +222,8 @@ static void set_up_gateways(struct world *w)
 	TRACE(w, "profile %s, %zu slots", name, w->program.slot_count);
 	for (unsigned i = 0; i < GATEWAYS; i++) {
 		w->gateways.table[i] = malloc(room * sizeof(*w->gateways.table[i]));
-		model_init(&w->gateways.model[i], model_profile_find(name), w->gateways.table[i], room,
-			   dice_bits(&w->dice), w->now);
+		model_init(&w->gateways.model[i], model_profile_find(name), w->gateways.table[i],
+			   room, dice_bits(&w->dice), w->now);
 		model_set_address(&w->gateways.model[i], plan_address(w, i));
 		model_set_clock(&w->gateways.model[i], w->now, dice_word(&w->dice));
 	}
@@ -249,7 +250,7 @@ static void set_up(struct world *w)
 	}
 	set_up_gateways(w);
 	w->network.fair = (struct weather){.delay = dice_scale(dice, 1, 40),
-				   .jitter = dice_scale(dice, 1, 40)};
+					   .jitter = dice_scale(dice, 1, 40)};
 	w->network.weather = w->network.fair;
 	w->network.hints = dice_chance(dice, 300) ? 300 : 0;
 	w->gateways.trips = dice_chance(dice, 200) ? 3 : 0;

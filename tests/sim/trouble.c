@@ -187,7 +187,8 @@ static void grant_shortly(struct world *w, uint64_t length)
 {
 	(void)length;
 	for (unsigned i = 0; i < GATEWAYS && !w->program.vpn; i++)
-		w->gateways.model[i].profile.max_lifetime = (uint32_t)dice_scale(&w->dice, 20, 4000);
+		w->gateways.model[i].profile.max_lifetime =
+			(uint32_t)dice_scale(&w->dice, 20, 4000);
 	w->troubles.changed_at = NEVER / 2;
 }
 
@@ -247,7 +248,8 @@ static void squat(struct world *w, uint64_t length)
 	model_restart(model, w->now, false, dice_chance(&w->dice, 500));
 	truth_restarted(w, false);
 	for (unsigned i = 0; i < 2; i++)
-		for (size_t k = 0; k < w->known.key_count && w->gateways.squatters < SQUATTERS_MAX; k++)
+		for (size_t k = 0; k < w->known.key_count && w->gateways.squatters < SQUATTERS_MAX;
+		     k++)
 			if (w->known.keys[i][k].external_port && dice_chance(&w->dice, 500)) {
 				w->gateways.squatters++;
 				model_add_manual(model, w->now, 0xc0a80163,
@@ -329,8 +331,8 @@ static void lose_link(struct world *w, uint64_t length)
 
 static void get_link(struct world *w)
 {
-	unsigned link =
-		dice_chance(&w->dice, 700) ? w->network.socket : (unsigned)dice_roll(&w->dice, LINKS);
+	unsigned link = dice_chance(&w->dice, 700) ? w->network.socket
+						   : (unsigned)dice_roll(&w->dice, LINKS);
 
 	if (w->network.link == NO_LINK)
 		world_relink(w, link, NATPMP_OK, dice_chance(&w->dice, 500));
@@ -413,7 +415,7 @@ static const struct trouble troubles[] = {
 	{"stall", fall_asleep, nothing, true, 20 * SECOND},
 	{"forgeries", send_forgeries, nothing, false, 0},
 	{"false announcements", announce_falsely, nothing, false, 0},
-	{"flood", flood, ebb, false, FLOOD_MAX * SECOND / 2},
+	{"flood", flood, ebb, false, FLOOD_MAX *SECOND / 2},
 };
 
 void trouble_begin(struct world *w)

@@ -36,8 +36,8 @@ enum {
 	GAP = 64000,
 	FIVE_SENDS = 7750,
 	SERIES = 127750,
-	LOOK = 300000,  /* what is silent for so long is asked how it is */
-	SHORT = 300,    /* s; a lifetime under which a lost mapping is tried again sooner ... */
+	LOOK = 300000,     /* what is silent for so long is asked how it is */
+	SHORT = 300,       /* s; a lifetime under which a lost mapping is tried again sooner ... */
 	SHORT_GAP = 30000, /* ... so often at least */
 	LAST_TRY = 8000,   /* ms; a renewal is tried once more at a time from here to the end */
 };
@@ -141,7 +141,8 @@ static void check_creation(struct world *w, const uint8_t *bytes)
 		      hold->core.suggested_port);
 		return;
 	}
-	/* Section 3.3: the port that was assigned. (Two protocols may be on their way to another.) */
+	/* Section 3.3: the port that was assigned. (Two protocols may be on their way to another.)
+	 */
 	if (key->external_port && key->granted > hold->opened && hold->core.count == 1)
 		CHECK(w, suggested == key->external_port, "suggests %u for port %u, which had %u",
 		      suggested, port, key->external_port);
@@ -161,8 +162,7 @@ static bool must_be_delayed(struct world *w, const uint8_t *bytes, size_t len)
 		return client->gateway.in_flight->lane == LANE_AFTER_BOTH;
 	const struct key *key = truth_key(w, bytes[1], port_in(bytes));
 	const struct hold *hold = key->wanted;
-	return lifetime_in(bytes) && hold && !hold->core.is_awaited &&
-	       key->granted > hold->opened;
+	return lifetime_in(bytes) && hold && !hold->core.is_awaited && key->granted > hold->opened;
 }
 
 /* Nothing needs the external address more often than that, not even a flood of announcements;
@@ -173,8 +173,7 @@ static void check_address_question(struct world *w)
 	uint64_t allowance = known->address_allowance + w->now - known->address_asked;
 
 	known->address_asked = w->now;
-	known->address_allowance =
-		allowance < 10 * ADDRESS_EVERY ? allowance : 10 * ADDRESS_EVERY;
+	known->address_allowance = allowance < 10 * ADDRESS_EVERY ? allowance : 10 * ADDRESS_EVERY;
 	if (w->client.external.callers || w->program.calls || w->now < w->program.last_act + SECOND)
 		return;
 	CHECK(w, known->address_allowance >= ADDRESS_EVERY,
@@ -215,9 +214,9 @@ void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 	const struct reboot *reboot = &w->client.gateway.reboot;
 	bool is_first = w->watch.first == w->now;
 
-	CHECK(w,
-	      !is_first || reboot->recovery_at == NEVER || !must_be_delayed(w, bytes, len),
-	      "something is sent anew %" PRIu64 " ms before the recovery", reboot->recovery_at - w->now);
+	CHECK(w, !is_first || reboot->recovery_at == NEVER || !must_be_delayed(w, bytes, len),
+	      "something is sent anew %" PRIu64 " ms before the recovery",
+	      reboot->recovery_at - w->now);
 	if (len == 2) {
 		if (is_first)
 			check_address_question(w);
@@ -239,8 +238,8 @@ void truth_at_gateway(struct world *w, const struct event *event)
 		return;
 	struct key *key = truth_key(w, event->bytes[1], port_in(event->bytes));
 	/* Late or twice: the client has told the gateway otherwise meanwhile, or will not. */
-	if (lifetime_in(event->bytes) && (!key->wanted || event->made < key->wanted->opened ||
-					  event->made <= key->deleted_at))
+	if (lifetime_in(event->bytes) &&
+	    (!key->wanted || event->made < key->wanted->opened || event->made <= key->deleted_at))
 		key->leftover[event->link] = true;
 }
 
@@ -279,8 +278,7 @@ static bool is_behind(const struct epoch_seen *epoch, uint32_t seconds, int64_t 
 {
 	int64_t elapsed = at > epoch->at ? at - epoch->at : 0;
 
-	return epoch->known &&
-	       ((int64_t)seconds + 2) * 8000 < epoch->seconds * 8000 + elapsed * 7;
+	return epoch->known && ((int64_t)seconds + 2) * 8000 < epoch->seconds * 8000 + elapsed * 7;
 }
 
 /* A clock that was true all the time shows no restart, however late it is read. */
@@ -305,8 +303,8 @@ static void hear_clock(struct world *w, uint32_t seconds, uint64_t at_earliest)
 		known->may_suspect = true;
 		show_loss(w, NEVER);
 	}
-	known->epoch = (struct epoch_seen){
-		.known = true, .seconds = seconds, .at = (int64_t)w->now};
+	known->epoch =
+		(struct epoch_seen){.known = true, .seconds = seconds, .at = (int64_t)w->now};
 }
 
 /* The key that a response names, if there is a request about it to answer: at any time in which
@@ -327,7 +325,7 @@ static void hear_unnamed(struct world *w, const struct response *response)
 {
 	const struct question *asked = w->client.gateway.in_flight;
 
-	if (asked && asked->message.kind == ASK_ADDRESS)
+	if (asked && asked->message.kind == ASK_ADDRESS && response->kind != RESPONSE_UNNAMED)
 		w->known.address_open = false;
 	if (!asked || asked->message.kind == ASK_ADDRESS || asked->message.kind == ASK_PCP)
 		return;
@@ -546,8 +544,7 @@ static void came_up(struct world *w, const struct hold *hold)
 	CHECK(w, w->network.link != NO_LINK, "up without a gateway");
 	for (unsigned i = 0; i < hold->core.count; i++) {
 		const struct key *key = key_of(w, hold, i);
-		CHECK(w,
-		      key->external_port == view->external_port && key->link == w->network.link,
+		CHECK(w, key->external_port == view->external_port && key->link == w->network.link,
 		      "port %u is said to have %u, but was granted %u", hold->core.internal_port,
 		      view->external_port, key->external_port);
 		CHECK(w, w->now < key->over, "port %u is up after its time",
@@ -560,8 +557,7 @@ static void came_up(struct world *w, const struct hold *hold)
 	      "an own address that is not ours");
 	CHECK(w,
 	      !address || (w->known.addresses_seen & 1u << (address & 31) &&
-			   address >> 8 == (0x0b1600u |
-					    w->network.links[w->network.link].gateway)),
+			   address >> 8 == (0x0b1600u | w->network.links[w->network.link].gateway)),
 	      "external address %08x, which the gateway did not tell when it was asked", address);
 }
 
@@ -652,7 +648,8 @@ static void see_reboot(struct world *w)
 	if (!relinked) {
 		TRACE(w, "the core sees a restart");
 		CHECK(w, known->may_suspect, "a restart that nothing showed");
-		show_loss(w, w->now); /* of this millisecond hear_clock() knows more */
+		/* Of a packet that came just now hear_clock() knows more. */
+		show_loss(w, known->must_suspect_at == w->now ? w->now : reboot->forgot_at);
 		w->counters.delays++;
 		if (reboot->recovery_at != NEVER)
 			w->counters.delayed += reboot->recovery_at + 1 - reboot->forgot_at;
@@ -691,8 +688,7 @@ static void look_at_closing(struct world *w)
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < known->key_count && w->program.closing; k++) {
 			uint16_t port = (uint16_t)(PORT_BASE + k);
-			if (known->keys[i][k].closing &&
-			    client_is_closed(&w->client, i + 1, port))
+			if (known->keys[i][k].closing && client_is_closed(&w->client, i + 1, port))
 				check_closed(w, &known->keys[i][k], i + 1, port);
 		}
 }
@@ -746,9 +742,9 @@ static bool gateway_has(struct world *w, const struct hold *hold, unsigned i)
 
 	if (w->network.link == NO_LINK)
 		return false;
-	size_t count = model_lookup(world_gateway(w, w->network.link), w->now,
-				    w->network.links[w->network.link].own, protocol, internal,
-				    ports, 4);
+	size_t count =
+		model_lookup(world_gateway(w, w->network.link), w->now,
+			     w->network.links[w->network.link].own, protocol, internal, ports, 4);
 	for (size_t at = 0; at < count && at < 4; at++)
 		if (ports[at] == external)
 			return true;
@@ -765,8 +761,8 @@ static void check_silence(struct world *w, const struct hold *hold, uint64_t sin
 	if (w->troubles.calm_since > since)
 		since = w->troubles.calm_since;
 	CHECK(w, w->now <= since + bound,
-	      "port %u is believed in (%d) for %" PRIu64 " ms of silence",
-	      hold->core.internal_port, hold->core.status, w->now - since);
+	      "port %u is believed in (%d) for %" PRIu64 " ms of silence", hold->core.internal_port,
+	      hold->core.status, w->now - since);
 }
 
 /* A restart that nobody announced is noticed, for nothing is silent for longer than 5 min. */
@@ -843,6 +839,8 @@ static bool can_be_up(struct world *w, const struct hold *hold)
 
 	if (profile->pcp == MODEL_PCP_ONLY || hold->core.is_exact)
 		return false;
+	if (is_slow(w) && profile->max_lifetime) /* over before the answer comes */
+		return false;
 	if (hold->core.count == 2 && !w->program.vpn &&
 	    (gives_other_ports(w) || profile->forced_port > 0))
 		return false;
@@ -898,7 +896,8 @@ static void check_exact(struct world *w, const struct hold *hold)
 		if (since < w->troubles.calm_since)
 			since = w->troubles.calm_since;
 		if (w->troubles.disturbances || w->network.link == NO_LINK || key->ignored ||
-		    key->leftover[w->network.link] || key->heeded > since || w->now <= since + bound)
+		    key->leftover[w->network.link] || key->heeded > since ||
+		    w->now <= since + bound)
 			continue;
 		model_lookup(world_gateway(w, w->network.link), w->now,
 			     w->network.links[w->network.link].own,
@@ -931,8 +930,8 @@ void truth_check(struct world *w, struct hold *hold)
 		check_up(w, hold, i);
 		shown |= key_of(w, hold, i)->shown;
 	}
-	if (w->known.address_last && w->client.external.is_settled &&
-	    w->network.link != NO_LINK && lease_is_granted(&hold->core))
+	if (w->known.address_last && w->client.external.is_settled && w->network.link != NO_LINK &&
+	    lease_is_granted(&hold->core))
 		CHECK(w, hold->core.told.external_address == w->known.address_last || shown,
 		      "port %u at %08x, but the gateway said %08x", hold->core.internal_port,
 		      hold->core.told.external_address, w->known.address_last);
@@ -957,7 +956,8 @@ static uint64_t idle_packets(struct world *w)
 		for (unsigned i = 0; i < hold->core.count; i++) {
 			uint64_t lifetime = key_of(w, hold, i)->lifetime;
 			bool up = hold->core.status == NATPMP_OK;
-			idle += up ? 2 * 3600 / (lifetime ? lifetime : 1) + 2 : 60;
+			unsigned tries = lifetime && lifetime < SHORT ? 130 : 60;
+			idle += up ? 2 * 3600 / (lifetime ? lifetime : 1) + 2 : tries;
 		}
 	return idle + (idle < 60 ? idle : 60); /* the external address, once in a minute */
 }
@@ -968,7 +968,8 @@ static uint64_t short_grants(struct world *w)
 
 	for (const struct hold *hold = w->program.holds; hold; hold = hold->next)
 		for (unsigned i = 0; i < hold->core.count; i++)
-			count += key_of(w, hold, i)->lifetime && key_of(w, hold, i)->lifetime < SHORT;
+			count += key_of(w, hold, i)->lifetime &&
+				 key_of(w, hold, i)->lifetime < SHORT;
 	return count;
 }
 
@@ -980,8 +981,8 @@ void truth_hour(struct world *w)
 	uint64_t answered = counters->answered + counters->refused - counters->hour_answered;
 	/* A mapping in force passes the backoff, at 3/4 of its lifetime, 7/8 and so on: at most a
 	 * dozen times before it is over. One of a short lifetime does so up to twice a minute. */
-	uint64_t silent = 7 * (HOUR / GAP + 2) + 7 * 12 * w->program.grants +
-			  6 * 120 * short_grants(w);
+	uint64_t silent =
+		7 * (HOUR / GAP + 2) + 7 * 12 * w->program.grants + 6 * 120 * short_grants(w);
 
 	counters->hour_sent = counters->sent;
 	counters->hour_answered = counters->answered + counters->refused;
@@ -1042,8 +1043,7 @@ void truth_nothing_left(struct world *w)
 	while (!w->program.vpn &&
 	       (mapping = model_next(world_gateway(w, w->network.link), w->now, &cursor)))
 		CHECK(w,
-		      mapping->client != w->network.links[w->network.link].own ||
-			      mapping->manual ||
+		      mapping->client != w->network.links[w->network.link].own || mapping->manual ||
 			      truth_key(w, mapping->opcode, mapping->internal_port)
 				      ->leftover[w->network.link],
 		      "port %u is left over", mapping->internal_port);

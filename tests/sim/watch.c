@@ -49,7 +49,7 @@ void watch_sent(struct watch *watch, const struct client *client, uint64_t now, 
 	uint64_t elapsed = now - watch->first;
 	bool again = same(watch, bytes, len);
 	/* A caller begins to wait for the address, and the next send was not near. */
-	bool is_called = client->external.callers || watch->called_at == now;
+	bool is_called = client->external.callers || watch->called_at >= watch->first;
 	bool hurried = again && (len == 12 || is_called) &&
 		       watch->first + series(watch->step + 1) + late >= now + FIRST_WAIT;
 	/* A deletion is over when the lifetime of the mapping is. */
@@ -90,7 +90,8 @@ static bool is_map_answer(const struct watch *watch, const uint8_t *bytes, size_
 	if (bytes[2] | bytes[3]) {
 		/* A refusal may be too short to name the port, or have the request's layout. Of a
 		 * longer one nothing is read behind the internal port. */
-		if (len < 10 || (len == 12 && port_at(bytes + 4) == port_at(request + 4)))
+		if (len < 10 || (len == 12 && port_at(request + 4) &&
+				 port_at(bytes + 4) == port_at(request + 4)))
 			return true;
 		return port_at(bytes + 8) == port_at(request + 4);
 	}
@@ -98,8 +99,7 @@ static bool is_map_answer(const struct watch *watch, const uint8_t *bytes, size_
 		return false;
 	bool deleted = memcmp(bytes + 12, none, 4) == 0;
 	/* VPN gateways name the external port where 0 was asked for. */
-	bool named = !port_at(request + 4) && !deleted &&
-		     port_at(bytes + 8) == port_at(bytes + 10);
+	bool named = !port_at(request + 4) && !deleted && port_at(bytes + 8) == port_at(bytes + 10);
 	if (!named && port_at(bytes + 8) != port_at(request + 4))
 		return false;
 	return is_deletion(watch) ? deleted : !deleted && port_at(bytes + 10);
@@ -149,9 +149,9 @@ void watch_taken_back(struct watch *watch, const struct client *client)
 	const struct question *question = gateway->in_flight;
 	uint8_t bytes[REQUEST_MAX];
 
-	if (!question || !same(watch, bytes,
-			       gateway->dialect->encode(&question->message, gateway->own_address,
-							bytes)))
+	if (!question ||
+	    !same(watch, bytes,
+		  gateway->dialect->encode(&question->message, gateway->own_address, bytes)))
 		watch->open = false;
 }
 
@@ -218,20 +218,19 @@ static void look_at_record(struct watch *watch, const struct client *client,
 	bool is_in_flight = client->gateway.in_flight == &grant->question;
 	bool is_mine = !lease;
 
-	WATCH(watch,
-	      registry_find(&client->registry, key->protocol, key->internal_port) == grant,
+	WATCH(watch, registry_find(&client->registry, key->protocol, key->internal_port) == grant,
 	      "port %u: the record is not in the registry", key->internal_port);
 	WATCH(watch, is_in_flight == (grant->question.state == QUESTION_IN_FLIGHT),
 	      "port %u: its question is in state %d", key->internal_port, grant->question.state);
-	WATCH(watch, (grant->question.turn.place != 0) == (grant->question.state == QUESTION_WAITING),
+	WATCH(watch,
+	      (grant->question.turn.place != 0) == (grant->question.state == QUESTION_WAITING),
 	      "port %u: in a lane, in state %d", key->internal_port, grant->question.state);
 	for (unsigned i = 0; lease && i < lease->count; i++)
 		is_mine |= lease->grants[i] == grant;
 	WATCH(watch, is_mine, "port %u: wanted by a lease that has another record",
 	      key->internal_port);
 	/* Something is to come of each record: its own timer, its question, or its other half's. */
-	WATCH(watch,
-	      lease || grant->timer.place || grant->question.state != QUESTION_IDLE,
+	WATCH(watch, lease || grant->timer.place || grant->question.state != QUESTION_IDLE,
 	      "port %u: nobody wants it, and nothing is to become of it", key->internal_port);
 }
 
@@ -261,7 +260,8 @@ void watch_records(struct watch *watch, struct client *client)
 	WATCH(watch, !granted, "%zu granted records too few in the list", granted);
 	WATCH(watch, count == client->registry.count, "%zu records found, %zu counted",
 	      count, client->registry.count);
-	WATCH(watch, client->holds || client->external.callers ||
+	WATCH(watch,
+	      client->holds || client->external.callers ||
 		      client->external.question.state != QUESTION_WAITING,
 	      "nothing is held, and the address is asked for");
 }

@@ -20,8 +20,8 @@ struct watch {
 	bool open;
 	uint8_t bytes[REQUEST_MAX];
 	size_t len;
-	uint64_t first; /* ms, first send of its series */
-	unsigned step;  /* of the series, from 0 */
+	uint64_t first;     /* ms, first send of its series */
+	unsigned step;      /* of the series, from 0 */
 	uint64_t called_at; /* ms, a caller began to wait for the address, if only for a moment */
 
 	uint64_t forgot_at; /* ms, as last seen */

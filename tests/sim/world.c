@@ -153,8 +153,10 @@ void world_announce(struct world *w, bool pcp)
 
 	if (w->network.link == NO_LINK || w->gateways.silent)
 		return;
-	packet.len = pcp ? model_pcp_announcement(world_gateway(w, w->network.link), w->now, packet.bytes)
-			 : model_announcement(world_gateway(w, w->network.link), w->now, packet.bytes);
+	packet.len =
+		pcp ? model_pcp_announcement(world_gateway(w, w->network.link), w->now,
+					     packet.bytes)
+		    : model_announcement(world_gateway(w, w->network.link), w->now, packet.bytes);
 	packet.at = w->now + w->network.weather.delay;
 	if (!dice_chance(&w->dice, w->network.weather.loss))
 		queue_push(&w->queue, &packet);
@@ -546,12 +548,14 @@ void world_relink(struct world *w, unsigned link, int status, bool old_reachable
 
 static void arrived(struct world *w, const struct event *event)
 {
-	if (event->kind == ANNOUNCED ? event->link != w->network.link : event->link != w->network.socket)
+	if (event->kind == ANNOUNCED ? event->link != w->network.link
+				     : event->link != w->network.socket)
 		return; /* the socket is closed, or: not the gateway */
 	if (w->network.inbox_count == INBOX_MAX)
 		return;
 	if (!w->network.inbox_count)
-		w->network.inbox_at = w->now + (dice_chance(&w->dice, 200) ? dice_roll(&w->dice, 100) : 0);
+		w->network.inbox_at =
+			w->now + (dice_chance(&w->dice, 200) ? dice_roll(&w->dice, 100) : 0);
 	w->network.inbox[w->network.inbox_count++] = *event;
 }
 

@@ -39,9 +39,9 @@ enum {
 struct key {
 	/* the request about it, as it was sent */
 	bool asked_to_create, answered;
-	uint64_t asked_from; /* ms, its first send that may still be answered */
-	uint64_t sent_at;    /* ms, its last send; 0 = none */
-	uint64_t deleted_at; /* ms, the last send of a deletion */
+	uint64_t asked_from;  /* ms, its first send that may still be answered */
+	uint64_t sent_at;     /* ms, its last send; 0 = none */
+	uint64_t deleted_at;  /* ms, the last send of a deletion */
 	uint64_t sent_serial; /* of the last series, among the world's */
 
 	/* the last grant that it had reason to believe */
@@ -56,12 +56,12 @@ struct key {
 	/* who wants it */
 	bool asked; /* did the program ever want it? */
 	struct hold *wanted;
-	unsigned unmaps;     /* calls that wait for its deletion */
-	bool closing;        /* released, and the core has not done with it ... */
-	uint64_t closed;     /* ... since then, ms */
-	bool calm_closing;   /* nothing but time has passed since */
-	bool ignored;        /* the gateway answers no request for it ... */
-	uint64_t heeded;     /* ... until this, ms */
+	unsigned unmaps;      /* calls that wait for its deletion */
+	bool closing;         /* released, and the core has not done with it ... */
+	uint64_t closed;      /* ... since then, ms */
+	bool calm_closing;    /* nothing but time has passed since */
+	bool ignored;         /* the gateway answers no request for it ... */
+	uint64_t heeded;      /* ... until this, ms */
 	bool leftover[LINKS]; /* a mapping that stays there is nobody's fault */
 };
 
@@ -129,8 +129,8 @@ struct link {
 struct network {
 	struct weather weather, fair;
 	struct link links[LINKS];
-	unsigned link;   /* NO_LINK */
-	unsigned socket; /* of the client: the last link it had */
+	unsigned link;        /* NO_LINK */
+	unsigned socket;      /* of the client: the last link it had */
 	uint64_t relinked_at; /* ms */
 	bool old_reachable;
 	unsigned hints; /* permille of lost packets that an ICMP hint comes back for */
@@ -143,13 +143,13 @@ struct gateways {
 	struct model model[GATEWAYS];
 	struct model_slot *table[GATEWAYS];
 	unsigned silent, refuses,
-		mute;         /* how many disturbances say so; mute: hears, and does all */
-	unsigned slow;        /* the same: it takes 8 to 30 s over each request */
-	uint64_t handles_at;  /* ms, it is not done before with what it was sent */
-	unsigned squatters;   /* ports that others have for good */
-	unsigned trips;       /* permille of requests over which it restarts, table lost */
-	uint64_t restarted_at;   /* ms, the last restart that lost the table and the clock ... */
-	uint64_t slow_until;     /* ms, what was asked of a slow one has been answered */
+		mute;          /* how many disturbances say so; mute: hears, and does all */
+	unsigned slow;         /* the same: it takes 8 to 30 s over each request */
+	uint64_t handles_at;   /* ms, it is not done before with what it was sent */
+	unsigned squatters;    /* ports that others have for good */
+	unsigned trips;        /* permille of requests over which it restarts, table lost */
+	uint64_t restarted_at; /* ms, the last restart that lost the table and the clock ... */
+	uint64_t slow_until;   /* ms, what was asked of a slow one has been answered */
 };
 
 /* What the client can know, other than of single mappings. */
@@ -160,12 +160,12 @@ struct known {
 		bool known;
 		int64_t seconds, at;
 	} epoch;
-	bool may_suspect;        /* a clock gave reason to, since the last reboot */
+	bool may_suspect;         /* a clock gave reason to, since the last reboot */
 	uint64_t must_suspect_at; /* ms, a clock showed a restart without a doubt; 0 = none did */
-	uint64_t forgot_at;      /* ms, of the core, as last seen */
-	unsigned addresses_seen; /* bits */
-	uint32_t address_last;   /* 0 = none */
-	bool address_open;       /* asked for, and not answered */
+	uint64_t forgot_at;       /* ms, of the core, as last seen */
+	unsigned addresses_seen;  /* bits */
+	uint32_t address_last;    /* 0 = none */
+	bool address_open;        /* asked for, and not answered */
 	uint64_t address_asked, address_allowance;
 	bool heard; /* since it sent something */
 };
