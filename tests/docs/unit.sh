@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . ./lib.sh
 
-sed "s,@CMAKE_INSTALL_FULL_BINDIR@/natpmp,$NATPMP," "$top/cli/systemd/natpmp@.service.in" \
+sed "s,@NATPMPC_BINDIR@/natpmp,$NATPMP," "$top/cli/systemd/natpmp@.service.in" \
 	>"$tmp/natpmp@6881-both.service"
 options_of_help >"$tmp/help"
 grep '^ExecStart=' "$tmp"/natpmp@*.service | grep -oE ' --?[a-z-]+' | tr -d ' ' >"$tmp/used"

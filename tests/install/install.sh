@@ -41,6 +41,18 @@ if grep -l -F -e "$BUILD" -e "$SOURCE" -r "$root$INCLUDEDIR" "$root$LIBDIR/pkgco
 	fail "the source or build tree is named in what was installed"
 fi
 
+# --- what names a path: where it is now, also if another prefix was configured ---
+
+names_command() { # ROOT-OF-UNIT COMMAND
+	grep -q "^ExecStart=$2 " "$1/lib/systemd/system/natpmp@.service" ||
+		fail "natpmp@.service does not start $2: $(grep ^ExecStart= "$1"/lib/systemd/system/natpmp@.service)"
+}
+names_command "$root$PREFIX" "$BINDIR/natpmp"
+quietly cmake --install "$BUILD" --prefix "$work/elsewhere"
+names_command "$work/elsewhere" "$work/elsewhere${BINDIR#"$PREFIX"}/natpmp"
+grep -qx "prefix=$work/elsewhere" "$work/elsewhere${LIBDIR#"$PREFIX"}/pkgconfig/natpmpc.pc" ||
+	fail "natpmpc.pc names another prefix than it has"
+
 # --- pkg-config ---
 
 export PKG_CONFIG_LIBDIR="$root$LIBDIR/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$root"
