@@ -325,6 +325,10 @@ static void hear_unnamed(struct world *w, const struct response *response)
 {
 	const struct question *asked = w->client.gateway.in_flight;
 
+	/* After PCP's question it may be the answer to a repetition of that. */
+	if (response->kind == RESPONSE_BAD_VERSION && w->client.gateway.pcp_was_asked && asked &&
+	    asked->message.kind != ASK_PCP)
+		return;
 	if (asked && asked->message.kind == ASK_ADDRESS && response->kind != RESPONSE_UNNAMED)
 		w->known.address_open = false;
 	if (!asked || asked->message.kind == ASK_ADDRESS || asked->message.kind == ASK_PCP)
@@ -875,7 +879,8 @@ static void check_down(struct world *w, const struct hold *hold)
 	else
 		bound += GAP + WINDOW;
 	/* If it was believed to be dead, the first packet of it is news for all. */
-	if (is_silence(status) && troubles->was_given_up && troubles->heard_at) {
+	if (is_silence(status) && status != NATPMP_E_BAD_ANSWER && troubles->was_given_up &&
+	    troubles->heard_at) {
 		since = troubles->heard_at > since ? troubles->heard_at : since;
 		bound = DELAY + WINDOW + FIVE_SENDS + truth_turns(w);
 	}
