@@ -129,7 +129,7 @@ START_TEST(N33_moves_are_bounded_and_leave_nothing)
 	/* The gateway is left in peace for a while, longer each time, but for renewals. */
 	for (unsigned round = 1; round <= 3; round++) {
 		unsigned asked = g.asked;
-		uint64_t wait = 30 * SECOND << (round - 1);
+		uint64_t wait = (uint64_t)30 * SECOND << (round - 1);
 		clock_runs_until(s, s->now + wait - 2 * SECOND);
 		ck_assert_uint_eq(g.asked, asked);
 		clock_runs_until(s, s->now + 17 * SECOND);
