@@ -71,19 +71,19 @@ static void map_on_an_open_context(void)
 	expect(natpmp_free(ctx), "natpmp_free");
 }
 
-static long now_ms(void)
+static int64_t now_ms(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void loop_for(natpmp_ctx *ctx, int fd, long ms)
+static void loop_for(natpmp_ctx *ctx, int fd, int64_t ms)
 {
-	long until = now_ms() + ms;
+	int64_t until = now_ms() + ms;
 
-	for (long rest; (rest = until - now_ms()) > 0;) {
+	for (int64_t rest; (rest = until - now_ms()) > 0;) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
 		int timeout = natpmp_timeout(ctx);
 
