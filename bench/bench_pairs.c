@@ -1,18 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What natpmp_map() on an open context adds to its two exchanges: in turns, one natpmp_map() and
- * the same bytes over a connected socket that does nothing else. bench_map ADDRESS PORT [ROUNDS]
+ * The library next to libnatpmp and to a connected socket that does nothing but send the same
+ * bytes, at one gateway and in turns.
+ *
+ *   bench_pairs GATEWAY-NAME ADDRESS [ROUNDS]    port 5351, for libnatpmp knows no other
+ *
+ * A line for each: gateway, what, unit, who, median, lower and upper quartile, 99th percentile;
+ * tabs between. GATEWAY-NAME is only repeated.
  */
 #include <arpa/inet.h>
 #include <natpmpc.h>
+#ifdef HAVE_LIBNATPMP
+#include <natpmp.h>
+#include <sys/select.h>
+#include <sys/time.h>
+#endif
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { PORT = 40000 };
+enum { GATEWAY_PORT = 5351, OPEN_PORT = 40000, FRESH_PORT = 40001, LIFETIME = 7200 };
+
+static const char *gateway;
 
 static double now_us(void)
 {
@@ -22,6 +35,179 @@ static double now_us(void)
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
+static void expect(int is_good, const char *what)
+{
+	if (is_good)
+		return;
+	fprintf(stderr, "failed: %s\n", what);
+	exit(1);
+}
+
+static void expect_ok(int status, const char *what)
+{
+	if (status == NATPMP_OK)
+		return;
+	fprintf(stderr, "%s: %s\n", what, natpmp_strerror(status));
+	exit(1);
+}
+
+/* --- the floor: the same bytes, no more --- */
+
+static int socket_open(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(GATEWAY_PORT)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	expect(fd >= 0 && inet_pton(AF_INET, gateway, &to.sin_addr) == 1 &&
+		       connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0,
+	       "a socket to the gateway");
+	return fd;
+}
+
+static void bare_map(int fd, unsigned port, unsigned lifetime)
+{
+	const uint8_t request[12] = {[1] = 2,
+				     [4] = (uint8_t)(port >> 8),
+				     [5] = (uint8_t)port,
+				     [6] = lifetime ? (uint8_t)(port >> 8) : 0,
+				     [7] = lifetime ? (uint8_t)port : 0,
+				     [10] = (uint8_t)(lifetime >> 8),
+				     [11] = (uint8_t)lifetime};
+	uint8_t bytes[64];
+
+	expect(send(fd, request, sizeof(request), 0) == sizeof(request) &&
+		       recv(fd, bytes, sizeof(bytes), 0) == 16 && bytes[3] == 0,
+	       "a bare mapping");
+}
+
+static void bare_address(int fd)
+{
+	static const uint8_t request[2] = {0, 0};
+	uint8_t bytes[64];
+
+	expect(send(fd, request, sizeof(request), 0) == sizeof(request) &&
+		       recv(fd, bytes, sizeof(bytes), 0) == 12,
+	       "a bare question for the address");
+}
+
+static double bare_exchanges(int fd)
+{
+	double began = now_us();
+
+	bare_map(fd, OPEN_PORT, LIFETIME);
+	bare_address(fd);
+	return now_us() - began;
+}
+
+static double bare_from_nothing(void)
+{
+	double began = now_us();
+	int fd = socket_open();
+
+	bare_map(fd, FRESH_PORT, LIFETIME);
+	bare_address(fd);
+	bare_map(fd, FRESH_PORT, 0);
+	close(fd);
+	return now_us() - began;
+}
+
+/* --- this library --- */
+
+static natpmp_ctx *context_open(void)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	natpmp_ctx *ctx;
+
+	options.gateway = gateway;
+	expect_ok(natpmp_new(&ctx, &options), "natpmp_new");
+	return ctx;
+}
+
+static double map_again(natpmp_ctx *ctx)
+{
+	natpmp_mapping mapping = {.protocol = NATPMP_TCP, .internal_port = OPEN_PORT};
+	double began = now_us();
+
+	expect_ok(natpmp_map(ctx, &mapping), "natpmp_map");
+	return now_us() - began;
+}
+
+static double map_from_nothing(void)
+{
+	natpmp_mapping mapping = {.protocol = NATPMP_TCP, .internal_port = FRESH_PORT};
+	double began = now_us();
+	natpmp_ctx *ctx = context_open();
+
+	expect_ok(natpmp_map(ctx, &mapping), "natpmp_map");
+	expect_ok(natpmp_unmap(ctx, &mapping), "natpmp_unmap");
+	expect_ok(natpmp_free(ctx), "natpmp_free");
+	return now_us() - began;
+}
+
+/* --- libnatpmp, driven as its own natpmpc.c does --- */
+
+#ifdef HAVE_LIBNATPMP
+static void theirs_wait(natpmp_t *n)
+{
+	natpmpresp_t response;
+	int result;
+
+	do {
+		struct timeval timeout;
+		fd_set fds;
+		FD_ZERO(&fds);
+		FD_SET(n->s, &fds);
+		getnatpmprequesttimeout(n, &timeout);
+		select(FD_SETSIZE, &fds, NULL, NULL, &timeout);
+		result = readnatpmpresponseorretry(n, &response);
+	} while (result == NATPMP_TRYAGAIN);
+	expect(result == 0, "an answer to libnatpmp");
+}
+
+static void theirs_map(natpmp_t *n, uint16_t port, uint32_t lifetime)
+{
+	expect(sendnewportmappingrequest(n, NATPMP_PROTOCOL_TCP, port, lifetime ? port : 0,
+					 lifetime) == 12,
+	       "sendnewportmappingrequest");
+	theirs_wait(n);
+}
+
+static void theirs_address(natpmp_t *n)
+{
+	expect(sendpublicaddressrequest(n) == 2, "sendpublicaddressrequest");
+	theirs_wait(n);
+}
+
+static void theirs_open(natpmp_t *n)
+{
+	expect(initnatpmp(n, 1, inet_addr(gateway)) == 0, "initnatpmp");
+}
+
+static double theirs_again(natpmp_t *n)
+{
+	double began = now_us();
+
+	theirs_map(n, OPEN_PORT, LIFETIME);
+	theirs_address(n);
+	return now_us() - began;
+}
+
+static double theirs_from_nothing(void)
+{
+	double began = now_us();
+	natpmp_t n;
+
+	theirs_open(&n);
+	theirs_map(&n, FRESH_PORT, LIFETIME);
+	theirs_address(&n);
+	theirs_map(&n, FRESH_PORT, 0);
+	closenatpmp(&n);
+	return now_us() - began;
+}
+#endif
+
+/* --- in turns --- */
+
 static int by_size(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -29,80 +215,59 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int open_socket(const char *address, uint16_t port)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	if (fd < 0 || inet_pton(AF_INET, address, &to.sin_addr) != 1 ||
-	    connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
-		perror("no socket to the gateway");
-		exit(1);
-	}
-	return fd;
-}
-
-static double exchange_bare(int fd)
-{
-	static const uint8_t map[12] = {0,           2,    0, 0, PORT >> 8, PORT & 0xff, PORT >> 8,
-					PORT & 0xff, 0,    0, 0x1c, 0x20};
-	static const uint8_t address[2] = {0, 0};
-	uint8_t bytes[64];
-	double began = now_us();
-
-	if (send(fd, map, sizeof(map), 0) < 0 || recv(fd, bytes, sizeof(bytes), 0) < 16 ||
-	    send(fd, address, sizeof(address), 0) < 0 || recv(fd, bytes, sizeof(bytes), 0) < 12) {
-		fprintf(stderr, "the gateway does not answer as it should\n");
-		exit(1);
-	}
-	return now_us() - began;
-}
-
-static double map_once(natpmp_ctx *ctx)
-{
-	natpmp_mapping mapping = {.protocol = NATPMP_TCP, .internal_port = PORT};
-	double began = now_us();
-	int status = natpmp_map(ctx, &mapping);
-
-	if (status) {
-		fprintf(stderr, "natpmp_map: %s\n", natpmp_strerror(status));
-		exit(1);
-	}
-	return now_us() - began;
-}
-
-static void print_row(const char *what, double *times, size_t count)
+static void print_row(const char *where, const char *what, const char *who, double *times,
+		      size_t count)
 {
 	qsort(times, count, sizeof(*times), by_size);
-	printf("%-28s median %7.1f us, p99 %7.1f us\n", what, times[count / 2],
-	       times[count * 99 / 100]);
+	printf("%s\t%s\tus\t%s\t%.1f\t%.1f\t%.1f\t%.1f\n", where, what, who, times[count / 2],
+	       times[count / 4], times[count * 3 / 4], times[count * 99 / 100]);
 }
+
+enum series { OURS, BARE, THEIRS, OURS_NEW, BARE_NEW, THEIRS_NEW, SERIES };
 
 int main(int argc, char **argv)
 {
-	size_t rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : 5000;
-	natpmp_options options = NATPMP_OPTIONS_INIT;
-	natpmp_ctx *ctx;
+	size_t rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : 3000;
+	double *times[SERIES];
 
 	if (argc < 3 || !rounds) {
-		fprintf(stderr, "usage: bench_map ADDRESS PORT [ROUNDS]\n");
+		fprintf(stderr, "usage: bench_pairs GATEWAY-NAME ADDRESS [ROUNDS]\n");
 		return 2;
 	}
-	options.gateway = argv[1];
-	options.gateway_port = (uint16_t)strtoul(argv[2], NULL, 10);
-	double *bare = calloc(rounds, sizeof(*bare)), *mapped = calloc(rounds, sizeof(*mapped));
-	if (!bare || !mapped || natpmp_new(&ctx, &options))
-		return 1;
-	int fd = open_socket(argv[1], options.gateway_port);
+	gateway = argv[2];
+	for (int i = 0; i < SERIES; i++)
+		expect((times[i] = calloc(rounds, sizeof(double))) != NULL, "memory");
+	natpmp_ctx *ctx = context_open();
+	int fd = socket_open();
+#ifdef HAVE_LIBNATPMP
+	natpmp_t theirs;
+	theirs_open(&theirs);
+#endif
 	for (size_t i = 0; i < rounds; i++) {
-		bare[i] = exchange_bare(fd);
-		mapped[i] = map_once(ctx);
+		times[BARE][i] = bare_exchanges(fd);
+		times[OURS][i] = map_again(ctx);
+		times[BARE_NEW][i] = bare_from_nothing();
+		times[OURS_NEW][i] = map_from_nothing();
+#ifdef HAVE_LIBNATPMP
+		times[THEIRS][i] = theirs_again(&theirs);
+		times[THEIRS_NEW][i] = theirs_from_nothing();
+#endif
 	}
-	print_row("two bare exchanges", bare, rounds);
-	print_row("natpmp_map, open context", mapped, rounds);
-	printf("ratio of the medians: %.2f\n", mapped[rounds / 2] / bare[rounds / 2]);
+	static const char again[] = "mapping and address, all open";
+	static const char fresh[] = "from nothing: open, map, unmap, close";
+	print_row(argv[1], again, "natpmp_map()", times[OURS], rounds);
+	print_row(argv[1], again, "bare socket", times[BARE], rounds);
+#ifdef HAVE_LIBNATPMP
+	print_row(argv[1], again, "libnatpmp", times[THEIRS], rounds);
+	closenatpmp(&theirs);
+#endif
+	print_row(argv[1], fresh, "libnatpmpc", times[OURS_NEW], rounds);
+	print_row(argv[1], fresh, "bare socket", times[BARE_NEW], rounds);
+#ifdef HAVE_LIBNATPMP
+	print_row(argv[1], fresh, "libnatpmp", times[THEIRS_NEW], rounds);
+#endif
+	for (int i = 0; i < SERIES; i++)
+		free(times[i]);
 	natpmp_free(ctx);
-	free(bare);
-	free(mapped);
 	return 0;
 }

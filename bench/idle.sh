@@ -32,6 +32,7 @@ answers() { address=$(sed -n 's/^listening //p' "$dir/gateway"); [ -n "$address"
 
 strace true 2>/dev/null || { echo "strace may not trace here"; [ "${NATPMPC_NO_SKIP-}" = 1 ] && exit 1; exit 77; }
 mkfifo "$dir/alive" "$dir/input"
+: >"$dir/gateway"
 "$GATEWAYD" <"$dir/alive" >"$dir/gateway" &
 gateway=$!
 exec 3>"$dir/alive"

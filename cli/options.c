@@ -78,14 +78,14 @@ static bool parse_lifetime(const char *text, uint32_t *seconds)
 {
 	static const struct {
 		char unit;
-		unsigned long seconds;
+		uint32_t seconds;
 	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
 	size_t digits = strspn(text, "0123456789");
-	unsigned long number;
+	uint64_t number;
 
 	if (!digits || digits > 10 || (text[digits] && text[digits + 1]))
 		return false;
-	number = strtoul(text, NULL, 10);
+	number = strtoull(text, NULL, 10);
 	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
 		if (text[digits] != units[i].unit || !number ||
 		    number > UINT32_MAX / units[i].seconds)
