@@ -71,7 +71,8 @@ async def async_block():
         await asyncio.sleep(0)
         await asyncio.get_running_loop().run_in_executor(None, forget, "1944")
         await asyncio.wait_for(changed, 10)
-        expect("another port", mapping.external_port, 1944)
+        while mapping.external_port != 1944:  # a busy machine may be late to renew, and be told
+            await asyncio.wait_for(mapping.changed(), 10)
         tell("port", "off")
         # Two at once, on one loop.
         async with natpmp.hold(901, protocol="both", **GATEWAY) as second:
