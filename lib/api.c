@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* api - the public functions: look at the arguments, one call down. */
+/* api - the public functions. Those with callbacks are in notify.c, natpmp_with_mapping() is in
+ * scope.c, and natpmp_strerror() and natpmp_version() are in core/status.c. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -15,9 +16,9 @@
 
 enum {
 	REQUEST_PORT = 5351,    /* RFC 6886 section 3.1 */
-	DEADLINE = 7750,        /* ms, five sends */
-	PCP_PATIENCE = 1750,    /* ms, three sends */
-	FAREWELLS_PER_MS = 200, /* sent without waiting, at the end */
+	DEADLINE = 7750,        /* ms; five sends take that long */
+	PCP_PATIENCE = 1750,    /* ms; three sends take that long */
+	FAREWELLS_PER_MS = 200, /* deletions per ms that are sent without waiting at the end */
 };
 
 /* --- contexts --- */
@@ -94,7 +95,7 @@ int natpmp_new(natpmp_ctx **result, const natpmp_options *given)
 		return NATPMP_E_INVALID;
 	*result = NULL;
 	if (given) {
-		/* A later version with more members takes the sizes of all before it. */
+		/* A later version with more members will accept the sizes of all earlier ones. */
 		if (given->size != sizeof(options) || given->reserved)
 			return NATPMP_E_INVALID;
 		options = *given;
@@ -124,8 +125,8 @@ static void tear_down(natpmp_ctx *ctx)
 	free(ctx);
 }
 
-/* In a child: what is closed here stays open in the parent. If a thread of the parent was at work
- * in the context, its memory may be in any state, and is left alone. */
+/* In a child process: what is closed here stays open in the parent. If a thread of the parent was
+ * inside the context, its memory may be in any state and is not freed. */
 static void tear_down_copy(natpmp_ctx *ctx)
 {
 	int cancel;
@@ -145,7 +146,7 @@ static bool is_empty(natpmp_ctx *ctx, void *arg)
 	       ctx->link.status != NATPMP_OK;
 }
 
-/* Delete all that is held, for as long as that may take. */
+/* Close all that is held, within CLOSE_MS or a little more. */
 static int close_all(natpmp_ctx *ctx)
 {
 	bool seems_away = gateway_seems_away(&ctx->client.gateway);
@@ -191,7 +192,7 @@ int natpmp_free(natpmp_ctx *ctx)
 
 /* --- blocking calls --- */
 
-/* Locked and with a link; or a status, and not locked. */
+/* On success the context is locked and has a link; on error it is not locked. */
 static int enter_to_block(natpmp_ctx *ctx, int *cancel)
 {
 	int status = ctx ? context_enter(ctx, cancel) : NATPMP_E_INVALID;
@@ -204,7 +205,7 @@ static int enter_to_block(natpmp_ctx *ctx, int *cancel)
 	return status;
 }
 
-/* What a blocking call has come to. */
+/* End a blocking call: set errno for NATPMP_E_SYSTEM of the link, and unlock. */
 static int leave_with(natpmp_ctx *ctx, int cancel, int status)
 {
 	if (status == NATPMP_E_SYSTEM && ctx->link.status == NATPMP_E_SYSTEM)
@@ -237,7 +238,7 @@ int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 		drive_wait(ctx, is_decided, lease, clock_ms() + ctx->deadline);
 		status = context_outcome(lease, mapping);
 		if (status && !is_simple)
-			context_close(lease); /* part of it may have come to be */
+			context_close(lease); /* a part of it may have been granted */
 		else
 			context_leave_lease(lease);
 	}
@@ -251,7 +252,7 @@ static bool is_unmapped(natpmp_ctx *ctx, void *arg)
 	return !closing->left || ctx->link.status != NATPMP_OK;
 }
 
-/* Internal port 0: all. */
+/* Internal port 0: all mappings of that protocol. */
 static int unmap(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t internal_port)
 {
 	struct closing closing;
@@ -287,7 +288,7 @@ int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol)
 	return unmap(ctx, protocol, 0);
 }
 
-/* A question, by the count of those that ended: as it is, and as it was before it was asked. */
+/* How many questions of a kind have ended: now, and before a caller asked one. */
 struct count {
 	const unsigned *answers;
 	unsigned before;
@@ -310,7 +311,7 @@ static int ask_address(natpmp_ctx *ctx)
 	drive_wait(ctx, is_answered, &count, now + ctx->deadline);
 	int hint = external->question.hint;
 	client_stop_asking_address(&ctx->client);
-	drive_pump(ctx); /* the next one's turn */
+	drive_pump(ctx); /* the next question may have its turn now */
 	if (ctx->link.status != NATPMP_OK)
 		return ctx->link.status;
 	if (external->answers != count.before)
@@ -525,7 +526,7 @@ int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 	if (is_answered) {
 		probe->round_trip = (uint32_t)ctx->round_trip_us;
 		probe->uptime = client->gateway.clock.seconds;
-		/* A gateway that answered one question will not sit over the next one for long. */
+		/* A gateway that answered one question will answer the next one soon, or never. */
 		patience = earlier(patience, PCP_PATIENCE);
 	}
 	address_print(probe->status ? 0 : client->external.address, probe->external_address);

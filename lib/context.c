@@ -18,15 +18,16 @@
 enum {
 	LOG_LINE = 160,
 	LOG_BYTES = 24,
-	PICKS_MAX = 16,         /* ports of the system's choice, before we look in order */
-	FIRST_USER_PORT = 1024, /* those below are for services of the system */
+	PICKS_MAX = 16,         /* ports that the system chooses, before we search in order */
+	FIRST_USER_PORT = 1024, /* lower ports are for services of the system */
 };
 
 int context_enter(natpmp_ctx *ctx, int *cancel)
 {
 	if (ctx->generation != process_generation())
 		return NATPMP_E_FORKED;
-	/* Sending, closing and logging are cancellation points: none may leave the lock behind. */
+	/* Sending, closing and logging are cancellation points, and a cancelled thread would keep
+	 * the lock. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, cancel);
 	pthread_mutex_lock(&ctx->mutex);
 	return NATPMP_OK;
@@ -79,7 +80,7 @@ bool context_accepts(const natpmp_ctx *ctx, const natpmp_mapping *wanted)
 	return !ctx->client.is_vpn || (!wanted->internal_port && !wanted->flags);
 }
 
-/* The next port after that one that is free to bind, and that this context does not hold. */
+/* Find the next port after *port that is free to bind and that this context does not hold. */
 static int look_for_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *port)
 {
 	for (unsigned tries = FIRST_USER_PORT; tries <= UINT16_MAX; tries++) {
@@ -94,8 +95,8 @@ static int look_for_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *po
 	return NATPMP_E_NO_PORT;
 }
 
-/* The system chooses from the ports that are free to bind; where this context holds most of
- * those, look for another one beside its choice. */
+/* Let the system choose a port that is free to bind. If this context holds every port that it
+ * chooses, search upwards from the last one. */
 static int pick_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *port)
 {
 	for (int picks = 0; picks < PICKS_MAX; picks++) {
@@ -117,7 +118,7 @@ static struct wanted read_wanted(const natpmp_mapping *mapping, duration patienc
 		.protocol = mapping->protocol,
 		.internal_port = mapping->internal_port,
 		.suggested_port = mapping->flags & NATPMP_ANY_PORT ? 0 : suggested,
-		/* What is longer is taken for negative by some gateways. */
+		/* Some gateways take a longer lifetime for a negative one. */
 		.lifetime = lifetime < INT32_MAX ? lifetime : INT32_MAX,
 		.is_exact = mapping->flags & NATPMP_EXACT_PORT,
 		.is_awaited = is_awaited,
@@ -159,7 +160,7 @@ int context_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, duration patienc
 	return NATPMP_OK;
 }
 
-/* What is to be closed: the keys outlive the lease. */
+/* The keys of a mapping that is being closed. They outlive its lease. */
 struct keys {
 	unsigned protocol;
 	uint16_t internal_port;
@@ -218,7 +219,7 @@ int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
 	return NATPMP_OK;
 }
 
-/* When the next try comes, ms from now. */
+/* The time from now to the next try, in ms. */
 static uint64_t retry_in(const struct lease *core, const struct link *link, instant now)
 {
 	instant at = core->move_at;

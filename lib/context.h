@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * context - what a natpmp_ctx is made of: its options and lock, the core (client), the link to the
- * gateway (link.h), and the threads that wait (drive.h). It carries bytes and time between the core
- * and the system, and knows nothing of either.
+ * gateway (link.h), and the threads that wait (drive.h). It passes bytes and time between the core
+ * and the system.
  */
 #ifndef CONTEXT_H
 #define CONTEXT_H
@@ -17,8 +17,8 @@
 #include "os/waiter.h"
 
 enum {
-	CLOSE_MS = 2000, /* how long closing may keep a caller */
-	GROUPS = 2,      /* where announcements are heard */
+	CLOSE_MS = 2000, /* how long closing may block a caller */
+	GROUPS = 2,      /* the number of sockets for announcements */
 };
 
 /* Which gateway, by which route. */
@@ -29,17 +29,17 @@ struct link {
 	char interface[OS_INTERFACE_LEN]; /* "": any */
 	uint32_t named_source;            /* 0: any */
 
-	/* what is */
+	/* the present state */
 	int status;               /* natpmp_status; NATPMP_PENDING: not looked up so far */
-	int error;                /* errno of NATPMP_E_SYSTEM */
+	int error;                /* errno, if status is NATPMP_E_SYSTEM */
 	struct route route;       /* of the request socket */
-	struct udp request;       /* open while there is a gateway */
-	struct routes routes;     /* open if its news count */
-	os_handle groups[GROUPS]; /* announcements; open while something is held */
-	bool is_watched;          /* something is held: follow changes */
+	struct udp request;       /* open once there was a gateway */
+	struct routes routes;     /* open while changes of routes are followed */
+	os_handle groups[GROUPS]; /* for announcements; open while is_watched */
+	bool is_watched;          /* something is held, watched or deleted: follow changes */
 	bool routes_are_denied;   /* the system does not let us ask */
-	instant retry_at;         /* look up the link again; NEVER */
-	instant groups_retry_at;  /* open the groups that could not be opened; NEVER */
+	instant retry_at;         /* when to look up the link again, or NEVER */
+	instant groups_retry_at;  /* when to try again to open the missing groups, or NEVER */
 };
 
 /* A thread in drive_wait(). */
@@ -52,24 +52,24 @@ struct waiting {
 	pthread_cond_t over;
 };
 
-/* Who carries things on. */
+/* Which threads and loops process the context. */
 struct drive {
 	struct list waiting;
-	bool is_driven;      /* a thread sleeps until something comes, and processes it then */
+	bool is_driven;      /* a thread is asleep, and will process what comes */
 	bool is_woken;       /* that thread was told to look now */
-	instant driver_told; /* when that thread will look by itself */
-	instant loop_told; /* when a program's loop will, by natpmp_timeout(); 0: it was not told */
-	bool has_loop;     /* a program drives, too, by natpmp_process() */
+	instant driver_told; /* when that thread wakes up by itself */
+	instant loop_told;   /* when a program's loop wakes up, by natpmp_timeout(); 0: not told */
+	bool has_loop;       /* a program drives, too, with natpmp_process() */
 	bool knows_timeouts; /* ... and calls natpmp_timeout() */
 	bool needs_timer;    /* ... or waits by natpmp_fd() alone */
-	bool in_callback;    /* seen with the lock held: by this thread */
-	instant empty_at;    /* when the request socket was seen to be empty */
+	bool in_callback;    /* a callback runs, on the thread that has the lock */
+	instant empty_at;    /* when the request socket was last seen empty */
 	instant groups_empty_at;
-	instant sent_at;   /* output was made last */
-	unsigned unlooked; /* calls that did not look at routes and announcements */
+	instant sent_at;   /* when drive_pump() last sent what was due */
+	unsigned unlooked; /* calls in a row that did not look at routes and announcements */
 };
 
-/* What natpmp_watch() tells of. */
+/* The state of natpmp_watch(). */
 struct gateway_watch {
 	natpmp_watch_fn *on_change; /* NULL: nobody watches */
 	void *arg;
@@ -79,7 +79,7 @@ struct gateway_watch {
 struct natpmp_ctx {
 	unsigned generation;   /* of the process that made it */
 	pthread_mutex_t mutex; /* recursive: callbacks call back */
-	duration deadline;     /* of a blocking call */
+	duration deadline;     /* of blocking calls */
 	natpmp_log_fn *log;
 	void *log_arg;
 
@@ -88,9 +88,9 @@ struct natpmp_ctx {
 	struct drive drive;
 	struct waiter waiter; /* open once a program or a thread waits by it */
 	struct gateway_watch watch;
-	unsigned scopes;      /* calls of natpmp_with_mapping() in progress */
-	struct list unmaps;              /* of natpmp_start_unmap() */
-	uint64_t sent_us, round_trip_us; /* until the latest answer about the address */
+	unsigned scopes;                 /* calls of natpmp_with_mapping() in progress */
+	struct list unmaps;              /* calls of natpmp_start_unmap() that have not ended */
+	uint64_t sent_us, round_trip_us; /* last send; time to the last address answer */
 };
 
 struct natpmp_lease {
@@ -100,30 +100,31 @@ struct natpmp_lease {
 	void *arg;
 	uint16_t wanted_external_port;
 	uint8_t flags;
-	bool is_scoped; /* natpmp_with_mapping() lets go of it, nobody else */
+	bool is_scoped; /* only natpmp_with_mapping() may release it */
 };
 
-/* Every call begins with this: NATPMP_OK and locked, or NATPMP_E_FORKED. Until context_leave() the
- * thread cannot be cancelled; cancel is how that was before. */
+/* Every call begins with this. It returns NATPMP_OK with the context locked and the thread not
+ * cancellable (*cancel: the state before, for context_leave()), or NATPMP_E_FORKED. */
 int context_enter(natpmp_ctx *ctx, int *cancel);
 void context_leave(natpmp_ctx *ctx, int cancel);
 
-/* Can that be wanted of this context? */
+/* Is this mapping one that this context can be asked for? */
 bool context_accepts(const natpmp_ctx *ctx, const natpmp_mapping *wanted);
-/* Hold a mapping, with a port picked if need be; patience and is_awaited as struct wanted has them.
- * On error *lease is NULL. */
+/* Hold a mapping, with a picked port if the internal port is 0; patience and is_awaited are those
+ * of struct wanted. On error *lease is NULL. */
 int context_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, duration patience, bool is_awaited,
 		 natpmp_lease **lease);
-/* Let go of it and wait until it is closed, CLOSE_MS at most. The lease is freed. */
+/* Release and free the lease, and wait until its mapping is closed, CLOSE_MS at most. */
 void context_close(natpmp_lease *lease);
-/* Let go of it without closing it. The lease is freed. */
+/* End and free the lease, and leave its mapping to its lifetime. */
 void context_leave_lease(natpmp_lease *lease);
-/* The mapping as granted so far, whatever else is not known yet; or why there is none. */
+/* Write the mapping as granted, even if the external address is not known yet; or return why there
+ * is none. */
 int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping);
-/* A view as the public header has it. */
+/* Write a view as the natpmp_state of the public header. */
 void context_state(natpmp_lease *lease, const struct lease_view *view, natpmp_state *state);
 
-/* The log: a line, and a packet's bytes. */
+/* Log a line, or the bytes of a packet. */
 #define LOG(ctx, ...)                                                                              \
 	do {                                                                                       \
 		if ((ctx)->log)                                                                    \

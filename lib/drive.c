@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A blocking call on a context where nothing is held, and nobody waits by natpmp_fd(), sleeps on
- * the sockets themselves: that costs no system call beyond the sleep. If it takes longer than
- * SHORT_SLEEP, or something is held, the waiter is opened, which others can wake up.
+ * If nothing is held and no program drives, a blocking call sleeps on the sockets themselves, which
+ * costs no other system call. If that takes longer than SHORT_SLEEP, or something is held, it
+ * sleeps on the waiter, which others can wake up.
  *
- * The request socket is read before any time is acted on: what waits in it may be the answer whose
- * silence would be told. A datagram is as old as the last moment when the socket was seen to be
- * empty.
+ * The request socket is read before any time-out is acted on, because the missing answer may wait
+ * in it. A datagram may have come at any time since the socket was last seen empty.
  */
 #include "drive.h"
 
@@ -18,8 +17,8 @@
 enum {
 	SHORT_SLEEP = 250,       /* ms */
 	BATCHES_MAX = 8,         /* batches read at a time, so that a flood starves nobody */
-	OUTPUT_DELAY_MAX = 1000, /* ms; a flood does not keep us from sending for longer */
-	UNLOOKED_MAX = 16,       /* calls, before routes and announcements are looked at anyway */
+	OUTPUT_DELAY_MAX = 1000, /* ms; a flood keeps us from sending for this long at most */
+	UNLOOKED_MAX = 16,       /* calls in a row that may not look at routes and announcements */
 };
 
 void drive_init(struct drive *drive)
@@ -72,7 +71,8 @@ static void take_datagram(natpmp_ctx *ctx, const struct datagram *datagram, inst
 	}
 }
 
-/* Read the request socket. How many datagrams came; is_drained: nothing more was there. */
+/* Read the request socket, and return the number of datagrams. is_drained: it was read until it was
+ * empty. */
 static size_t take_answers(natpmp_ctx *ctx, bool *is_drained)
 {
 	struct datagram batch[UDP_BATCH];
@@ -100,7 +100,7 @@ static void take_announcement(natpmp_ctx *ctx, const struct datagram *datagram, 
 	const struct route *route = &ctx->link.route;
 	bool is_there = !route->index || datagram->interface == route->index;
 
-	/* Not of our gateway: MUST be discarded (RFC 6886 section 3.2.1). */
+	/* Packets from others MUST be discarded (RFC 6886 section 3.2.1). */
 	if (ctx->link.status != NATPMP_OK || datagram->from != route->gateway || !is_there)
 		return;
 	context_log_bytes(ctx, "announced", datagram->bytes, datagram->len);
@@ -147,7 +147,7 @@ instant drive_next_deadline(natpmp_ctx *ctx)
 	return at;
 }
 
-/* A loop that knows no time-outs is told by the descriptor. */
+/* A loop that does not use natpmp_timeout() is woken by the descriptor. */
 static void arm_timer(natpmp_ctx *ctx)
 {
 	bool is_waited_for = ctx->drive.needs_timer && list_is_empty(&ctx->drive.waiting);
@@ -156,7 +156,7 @@ static void arm_timer(natpmp_ctx *ctx)
 		(void)waiter_arm(&ctx->waiter, drive_next_deadline(ctx));
 }
 
-/* Let the thread that drives look now. */
+/* Wake up the driver. */
 static void wake_driver(natpmp_ctx *ctx)
 {
 	struct drive *drive = &ctx->drive;
@@ -167,8 +167,8 @@ static void wake_driver(natpmp_ctx *ctx)
 	waiter_wake_thread(&ctx->waiter);
 }
 
-/* Those who sleep were told to look at some time. If that is too late by now, wake them up. A
- * program's loop can sleep on as long as a thread waits, for that one drives. */
+/* Wake up the driver and the program's loop if they would wake up too late. The loop may sleep on
+ * while a thread waits, because that thread drives. */
 static void wake_sleepers(natpmp_ctx *ctx)
 {
 	const struct drive *drive = &ctx->drive;
@@ -201,7 +201,7 @@ static void tell_events(natpmp_ctx *ctx)
 {
 	struct lease_view before;
 	struct lease *core;
-	size_t count = ctx->client.holds; /* what callbacks cause is for the next time */
+	size_t count = ctx->client.holds; /* news that the callbacks cause are told next time */
 
 	ctx->drive.in_callback = true;
 	while (count-- && (core = client_event(&ctx->client, &before))) {
@@ -217,8 +217,8 @@ static void tell_events(natpmp_ctx *ctx)
 	ctx->drive.in_callback = false;
 }
 
-/* Let the threads go on whose wait is over. One of them may be the driver, who sleeps elsewhere:
- * this was called by a program's loop then. */
+/* Wake up the threads whose wait is over. One of them may be the driver, which sleeps in
+ * waiter_sleep(), if a program's loop called this. */
 static void wake_waiting(natpmp_ctx *ctx)
 {
 	instant now = clock_ms();
@@ -243,8 +243,8 @@ void drive_wake(natpmp_ctx *ctx)
 	wake_waiting(ctx);
 }
 
-/* Why was this called? If it was for an answer or the time, there is no need to look at the rest;
- * but not for long. */
+/* Look at routes and announcements. is_explained: an answer or a time-out explains this call, so
+ * the look may be skipped, but not too often in a row. */
 static void look_around(natpmp_ctx *ctx, bool is_explained)
 {
 	if (is_explained && ctx->drive.unlooked++ < UNLOOKED_MAX)
@@ -301,7 +301,7 @@ static duration time_until(instant at)
 	return at == NEVER ? NEVER : at > now ? at - now : 0;
 }
 
-/* Sleep with the lock open. False: nothing came in a short sleep. */
+/* Unlock the context and sleep. False: nothing came in a short sleep. */
 static bool sleep_unlocked(natpmp_ctx *ctx, instant at)
 {
 	const struct link *link = &ctx->link;
@@ -329,7 +329,7 @@ static bool sleep_unlocked(natpmp_ctx *ctx, instant at)
 static void drive_on(natpmp_ctx *ctx)
 {
 	if (ctx->link.is_watched || ctx->drive.has_loop)
-		(void)drive_open_waiter(ctx); /* without it, short sleeps have to do */
+		(void)drive_open_waiter(ctx); /* if that fails, short sleeps have to do */
 	if (!sleep_unlocked(ctx, drive_next_deadline(ctx))) {
 		link_listen(ctx);
 		(void)drive_open_waiter(ctx);
@@ -337,7 +337,7 @@ static void drive_on(natpmp_ctx *ctx)
 	drive_process(ctx);
 }
 
-/* Another thread that waits takes over. */
+/* Let another waiting thread become the driver. */
 static void hand_over(natpmp_ctx *ctx)
 {
 	if (!ctx->drive.is_driven && !list_is_empty(&ctx->drive.waiting))

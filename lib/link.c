@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The link is looked up by the kernel's own decision: for a named gateway the way to it, else the
- * way to the internet and its next hop. A context whose gateway is named is first linked by
- * connecting a socket, without that question; from the second call on, or once a call takes long,
- * it listens to changes of routes, and asks again only after some.
+ * The kernel decides about the link: it is asked for the route to the named gateway, or for the
+ * route to the internet and its next hop. For a named gateway, the first call only connects a
+ * socket; the second call, or one that takes long, asks for the route, follows changes of routes,
+ * and asks again only after a change.
  *
  *   status PENDING   not looked up so far
  *   status OK        the request socket is open
@@ -19,17 +19,18 @@
 #include "core/address.h"
 #include "os/clock.h"
 
-/* Announcements: RFC 6886 section 3.2.1. Drafts before 2008 had port 5351, and some servers still
+/* Announcements: RFC 6886 section 3.2.1. Drafts before 2008 used port 5351, and some servers still
  * announce only there. */
 #define ALL_HOSTS 0xe0000001U /* 224.0.0.1 */
 static const uint16_t group_ports[GROUPS] = {5350, 5351};
 
-/* A root name server. The way to it is the way to the internet; nothing is ever sent there. */
+/* The address of a root name server. The route to it is the route to the internet; nothing is ever
+ * sent there. */
 #define FAR_AWAY 0xc6290004U /* 198.41.0.4 */
 
 enum {
 	RETRY_DELAY = 5000,          /* ms, after a failure of this machine */
-	BLIND_DELAY = 60000,         /* ms between looks, where routes cannot be watched */
+	BLIND_DELAY = 60000,         /* ms between look-ups, if routes cannot be watched */
 	GROUPS_RETRY_DELAY = 300000, /* ms, while somebody else has the announcement port */
 };
 
@@ -82,7 +83,7 @@ static void remove_handle(natpmp_ctx *ctx, os_handle handle)
 static enum os_status add_handle(natpmp_ctx *ctx, os_handle handle)
 {
 	if (ctx->waiter.handle == NO_HANDLE)
-		return OS_OK; /* all are added when it is opened */
+		return OS_OK; /* drive_open_waiter() adds all handles */
 	return waiter_add(&ctx->waiter, handle);
 }
 
@@ -115,7 +116,7 @@ void link_close(natpmp_ctx *ctx)
 		close_group(ctx, i);
 }
 
-/* The conversation about routes is open, or routes_are_denied, or a failure. */
+/* Open the conversation about routes, if it is not open. OS_DENIED sets routes_are_denied. */
 static enum os_status open_routes(natpmp_ctx *ctx)
 {
 	struct link *link = &ctx->link;
@@ -156,7 +157,7 @@ static void open_groups(natpmp_ctx *ctx)
 
 /* --- looking --- */
 
-/* Without asking for the route: from which own address would a socket send? */
+/* Find the own address that a socket would send from, without asking for the route. */
 static enum os_status find_blindly(const struct link *link, uint32_t destination,
 				   struct route *route)
 {
@@ -183,7 +184,7 @@ int link_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway)
 	if (status == OS_OK)
 		status = routes_ask(&link->routes, destination, interface_of(link),
 				    link->named_source, route);
-	/* The kernel says the same of a source that is not this host's. */
+	/* The kernel also answers OS_NO_ROUTE if the source is not an address of this host. */
 	if (status == OS_NO_ROUTE && link->named_source &&
 	    find_blindly(link, destination, route) == OS_NOT_OURS)
 		status = OS_NOT_OURS;
@@ -193,7 +194,7 @@ int link_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway)
 		*gateway = route->gateway;
 	if (*gateway)
 		return NATPMP_OK;
-	/* For a named interface without a default route the kernel makes one up. */
+	/* If a named interface has no default route, the kernel makes one up. */
 	return interface_of(link) && !route_is_point_to_point(route) ? NATPMP_E_NO_GATEWAY
 								     : NATPMP_E_POINT_TO_POINT;
 }
@@ -211,8 +212,8 @@ void link_say_farewell(natpmp_ctx *ctx)
 	client_farewell(&ctx->client, clock_ms(), send_farewell, ctx);
 }
 
-/* From the address that the way to the internet has, which may be another than that of the way to
- * the gateway only. */
+/* Send from the source address of the route that was found. That of the route to the gateway itself
+ * may be another one. */
 static int open_request(natpmp_ctx *ctx, const struct route *route, uint32_t gateway)
 {
 	struct link *link = &ctx->link;
@@ -270,7 +271,7 @@ static void log_link(natpmp_ctx *ctx)
 		LOG(ctx, "%s is a public address: maybe there is no NAT (RFC 6886 section 3)", own);
 }
 
-/* The first time, a named gateway is linked without asking for the route. */
+/* The first time, do not ask for the route to a named gateway. */
 static int find_and_open(natpmp_ctx *ctx, bool *is_same)
 {
 	struct link *link = &ctx->link;
@@ -303,8 +304,8 @@ static void look_up(natpmp_ctx *ctx)
 	if (link->routes_are_denied && link->is_watched)
 		link->retry_at = clock_ms() + BLIND_DELAY;
 	if (status == NATPMP_E_SYSTEM || status == NATPMP_E_NO_MEMORY) {
-		/* Not even looking is possible, for want of descriptors perhaps. What works goes
-		 * on. */
+		/* The look-up itself failed, perhaps for want of descriptors. A link that works
+		 * stays. */
 		link->retry_at = clock_ms() + RETRY_DELAY;
 		link->error = errno;
 		if (before == NATPMP_OK)
@@ -319,7 +320,7 @@ static void look_up(natpmp_ctx *ctx)
 		       status == NATPMP_OK ? link->route.source : 0);
 }
 
-/* Is it time for another look? Takes in the news there are. */
+/* Take in the changes of routes. True: the link has to be looked up again. */
 static bool take_news(natpmp_ctx *ctx)
 {
 	struct link *link = &ctx->link;

@@ -9,7 +9,7 @@
 #include "link.h"
 #include "os/clock.h"
 
-/* A call of natpmp_start_unmap() that has not answered so far. */
+/* A call of natpmp_start_unmap() that has not ended. */
 struct unmap {
 	struct list list; /* ctx->unmaps */
 	struct closing closing;
@@ -92,8 +92,8 @@ static struct unmap *next_ended_unmap(natpmp_ctx *ctx)
 
 /* --- the gateway --- */
 
-/* The gateway answers. It may say that it has no address; that it was silent about that once does
- * not count, for it was heard since. */
+/* The status of a gateway that answers: NATPMP_OK, or its refusal to tell an address. Silence about
+ * the address does not count, because the gateway was heard since. */
 static int status_of_answers(const natpmp_ctx *ctx)
 {
 	const struct external *external = &ctx->client.external;

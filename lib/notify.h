@@ -5,9 +5,9 @@
 
 #include "context.h"
 
-/* Call back what there is to tell. */
+/* Call the callbacks that are due. */
 void notify_process(natpmp_ctx *ctx);
-/* When there may be something to tell without anything coming; NEVER. */
+/* When a callback may be due by time alone, or NEVER. */
 instant notify_next_deadline(const natpmp_ctx *ctx);
 /* The context ends: answer what was not answered so far. */
 void notify_end(natpmp_ctx *ctx);

@@ -11,7 +11,7 @@ struct scope {
 	natpmp_ctx *ctx;
 	natpmp_lease *lease;
 	pthread_t keeper;
-	bool is_over; /* with the context locked */
+	bool is_over; /* read and written with the context locked */
 };
 
 static bool scope_is_over(natpmp_ctx *ctx, void *arg)
@@ -39,7 +39,7 @@ static int start_keeper(struct scope *scope)
 	sigset_t all, before;
 	int error;
 
-	/* The thread inherits the mask: signals are for the caller's threads. */
+	/* The keeper inherits this mask, so that signals go to the program's threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&scope->keeper, NULL, keep, scope);
@@ -48,7 +48,7 @@ static int start_keeper(struct scope *scope)
 	return error ? NATPMP_E_SYSTEM : NATPMP_OK;
 }
 
-/* However body ends: it returned, or its thread does. errno stays as body left it. */
+/* Runs when body returns, or when its thread ends inside it. errno stays as body left it. */
 static void end_scope(void *arg)
 {
 	struct scope *scope = arg;
@@ -56,7 +56,7 @@ static void end_scope(void *arg)
 	int cancel, saved = errno;
 
 	if (context_enter(ctx, &cancel))
-		return; /* body forked and let the child come here */
+		return; /* this is a child that body forked */
 	scope->is_over = true;
 	drive_wake(ctx);
 	context_leave(ctx, cancel);
@@ -77,7 +77,7 @@ static bool is_decided(natpmp_ctx *ctx, void *arg)
 	return lease->core.status != NATPMP_PENDING;
 }
 
-/* Locked: wait until the mapping is open, start the keeper. */
+/* With the context locked: wait until the mapping is open, and start the keeper. */
 static int open_lease(struct scope *scope, natpmp_mapping *mapping)
 {
 	natpmp_ctx *ctx = scope->ctx;
@@ -88,7 +88,7 @@ static int open_lease(struct scope *scope, natpmp_mapping *mapping)
 	client_stop_waiting(&scope->lease->core);
 	context_state(scope->lease, &scope->lease->core.told, &state);
 	*mapping = state.mapping;
-	/* The address may be silent: it is open all the same. */
+	/* The mapping is open, even if the gateway does not tell its address. */
 	status = context_outcome(scope->lease, mapping);
 	if (status == NATPMP_E_SYSTEM)
 		errno = ctx->link.error;
@@ -113,7 +113,7 @@ static int hold_scoped(struct scope *scope, const natpmp_mapping *wanted)
 	return status;
 }
 
-/* The mapping as granted; or a status, and no lease. */
+/* Hold the mapping and write it as granted; on error no lease is left. */
 static int open_scope(struct scope *scope, const natpmp_mapping *wanted, natpmp_mapping *mapping)
 {
 	natpmp_ctx *ctx = scope->ctx;
@@ -136,7 +136,7 @@ static int open_scope(struct scope *scope, const natpmp_mapping *wanted, natpmp_
 	return status;
 }
 
-/* With the thread as cancellable as it was. */
+/* Run body, with the thread as cancellable as the caller had it. */
 static int run_body(struct scope *scope, int cancel, natpmp_body *body,
 		    const natpmp_mapping *mapping, void *arg)
 {

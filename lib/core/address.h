@@ -8,12 +8,12 @@
 
 #include "natpmpc.h"
 
-/* Host order. 0 is written as "", there is no such host. */
+/* Write an address, given in host order. 0 is written as "". */
 void address_print(uint32_t address, char text[NATPMP_ADDRESS_LEN]);
-/* Four decimal numbers, strictly. False: text is something else. */
+/* Read an address of four decimal numbers. False: the text is anything else. */
 bool address_parse(const char *text, uint32_t *address);
 natpmp_address_kind address_classify(uint32_t address);
-/* Can a gateway have it as its own? Not 0/8, loopback, multicast, 240/4. */
+/* Can it be an address of a gateway? Addresses in 0/8, loopback, multicast and 240/4 cannot. */
 bool address_is_usable(uint32_t address);
 
 #endif

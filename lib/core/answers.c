@@ -2,10 +2,11 @@
 /*
  * A packet is read by the dialect, matched with the question that it answers, shown to the gateway
  * (clock, backoff), and then becomes an event of that question's owner: a grant, the external
- * address, the question about PCP. A packet that answers nothing of ours is a hint at most.
+ * address, or the question about PCP. A packet that answers no question of ours is at most a hint.
  *
- * An answer completes the mapping that it names for as long as one of its sends may be answered,
- * whatever is in flight by now: some gateways take seconds to find a free port.
+ * An answer counts for the mapping that it names while a send for that mapping may still be
+ * answered, even if another question is in flight by now. Some gateways take seconds to find a free
+ * port.
  */
 #include "core/answers.h"
 
@@ -25,7 +26,7 @@ void client_address_changed(struct client *client, instant now)
 	}
 }
 
-/* The gateway has an external address again: try what failed for the lack of one. */
+/* The gateway has an external address again: try what failed for want of one. */
 static void retry_network_failures(struct client *client, instant now)
 {
 	struct grant *next;
@@ -50,8 +51,8 @@ static void address_answered(struct client *client, const struct response *respo
 		retry_network_failures(client, now);
 }
 
-/* A caller who is blocked is told the address as it is when all else is done; others take one
- * that is not stale. */
+/* A blocked caller gets an address that was asked for after all its grants were granted. Others
+ * accept one that is not stale. */
 static void refresh_address(struct client *client, struct lease *lease, instant now)
 {
 	struct external *external = &client->external;
@@ -114,7 +115,8 @@ static void pcp_ended(struct client *client, int status)
 	client->pcp.answers++;
 }
 
-/* The question had its turn in vain. If a caller is blocked by it, it is asked again at once. */
+/* The question had its turn and was not answered. If a caller is blocked by it, ask it again at
+ * once and return true. */
 static bool goes_on(struct client *client, struct question *question, instant now)
 {
 	struct grant *grant = NULL;
@@ -135,7 +137,7 @@ static bool goes_on(struct client *client, struct question *question, instant no
 			return false;
 		gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
 		return true;
-	default: /* a deletion of all may not be allowed any more */
+	default: /* decide again, because a deletion of all may no longer be allowed */
 		grant = question_grant(question);
 		if (!client_is_blocked_by(client, grant))
 			return false;
@@ -154,7 +156,8 @@ static void question_failed(struct client *client, struct question *question, in
 	case ASK_ADDRESS:
 		if (external_on_failed(&client->external, status, client_is_kept(client), now))
 			client_address_changed(client, now);
-		/* Nothing else would find out when it is back; its backoff is delay enough. */
+		/* Nothing else would notice that the gateway is back, and the backoff is delay
+		 * enough. */
 		if (client->is_watched && !client->holds && gateway_is_away(&client->gateway))
 			client->external.retry_at = now;
 		return;
@@ -173,7 +176,6 @@ static void question_failed(struct client *client, struct question *question, in
 	}
 }
 
-/* The gateway does not answer: what is only believed to be up is down. */
 void client_lose_doubted(struct client *client, instant now)
 {
 	while (gateway_is_away(&client->gateway) && client_has_doubted(client)) {
@@ -195,7 +197,7 @@ void client_put_away(struct client *client, bool is_yielding, instant now)
 		client_lose_doubted(client, now);
 	if (is_yielding && goes_on(client, question, now))
 		return;
-	/* A hold never concludes that there is no service: it goes on asking. */
+	/* A hold never concludes that there is no service, because it goes on asking. */
 	if (status == NATPMP_E_NO_SERVICE && question->lane != LANE_AT_ONCE)
 		status = NATPMP_E_TIMEOUT;
 	question_failed(client, question, status, is_unheard, now);
@@ -203,8 +205,8 @@ void client_put_away(struct client *client, bool is_yielding, instant now)
 
 /* --- packets --- */
 
-/* Does the response answer this question? "Granted" with a port or a lifetime of zero may be the
- * late confirmation of a deletion; once more, and it is what the gateway grants. */
+/* Does the response answer the question about this grant? A success with port or lifetime 0 may be
+ * the late answer to a deletion; only a second one is noted as a bad answer. */
 static bool grant_matches(struct grant *grant, const struct response *response, instant now)
 {
 	struct question *question = &grant->question;
@@ -226,7 +228,8 @@ static struct grant *find_grant(const struct client *client, const struct respon
 {
 	uint16_t port = response->internal_port;
 
-	/* There the question names port 0, and the answer that or the external port. */
+	/* With vpn_ports the question names port 0, and the answer names port 0 or the external
+	 * port. */
 	if (client->is_vpn && (port == response->external_port || !port)) {
 		struct grant *grant = registry_find(&client->registry, response->protocol, 0);
 		if (grant)
@@ -256,13 +259,13 @@ static struct question *match_question(struct client *client, const struct respo
 			       ? in_flight
 			       : NULL;
 	case RESPONSE_BAD_VERSION:
-		/* It names no question. After PCP's it is the answer to a repetition of that, from
-		 * a gateway that speaks version 0. */
+		/* This response names no question. Once PCP was asked about, only that question
+		 * gets it, from a gateway that speaks version 0 alone. */
 		return in_flight && (in_flight->message.kind == ASK_PCP ||
 				     !client->gateway.pcp_was_asked)
 			       ? in_flight
 			       : NULL;
-	case RESPONSE_PCP_ONLY: /* after PCP's question: late, and to one of version 0 */
+	case RESPONSE_PCP_ONLY: /* else: late, to a request of version 0 */
 		return in_flight && in_flight->message.kind != ASK_PCP ? in_flight : NULL;
 	case RESPONSE_PCP_ANNOUNCED:
 		return in_flight && in_flight->message.kind == ASK_PCP ? in_flight : NULL;
@@ -297,7 +300,7 @@ static void question_answered(struct client *client, struct question *question,
 	}
 }
 
-/* Nobody asked for it. */
+/* The response answers no question of ours. */
 static void hint_received(struct client *client, const struct response *response, instant now)
 {
 	bool has_news = response->kind == RESPONSE_PCP_ANNOUNCED ||
@@ -314,7 +317,7 @@ static void response_received(struct client *client, const struct response *resp
 	struct question *asked = client->gateway.in_flight;
 
 	gateway_on_response(&client->gateway, at_earliest, now, response, question);
-	/* It went back to its lane, and may not be the right one any more. */
+	/* The question in flight went back to its lane, and may no longer be the right one. */
 	if (asked && asked->state == QUESTION_WAITING && question_is_of_grant(asked))
 		client_settle(client, question_grant(asked), now);
 	if (question)
@@ -337,7 +340,7 @@ void client_on_announcement(struct client *client, instant at_earliest, instant 
 {
 	struct response response = gateway_read(&client->gateway, bytes, len);
 
-	/* Only these two are announcements; a map response has no business there. */
+	/* Only these two kinds are announcements; anything else sent there is ignored. */
 	if (response.kind == RESPONSE_ADDRESS || response.kind == RESPONSE_PCP_ANNOUNCED)
 		response_received(client, &response, NULL, at_earliest, now);
 }

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program's wishes, the link and the time; what packets do is in answers.c, and what follows
- * from it for a grant in settle.c.
+ * This file handles the program's calls, the link and the time. answers.c handles packets, and
+ * settle.c does what then follows for a grant.
  *
- * A grant's record is in the registry for as long as somebody cares: a lease that wants it, a
- * deletion that is owed, or a caller that waits for its deletion. Whatever happens to a grant ends
- * in client_settle().
+ * A grant's record stays in the registry while a lease wants it, a deletion is owed, or a caller
+ * waits for its deletion. Every change of a grant ends in client_settle().
  *
- * What always holds:
+ * Invariants:
  *   - one record for each (protocol, internal port), wanted by one lease at most;
- *   - a record that is granted is in client.granted, in the order of granted_at, and the doubted
- *     ones are the first of them;
- *   - no call steps through all records, but for those that ask or tell something about each of
- *     them: a recovery, another link, another external address, the farewell.
+ *   - every granted record is in client.granted, in the order of granted_at: doubted ones first;
+ *   - no call steps through all records, except where each of them may be concerned: a recovery,
+ *     another link, another external address, the farewell, the end of all leases.
  */
 #include "core/client.h"
 
@@ -34,7 +32,7 @@ bool client_init(struct client *client, uint64_t seed, bool is_vpn)
 	list_init(&client->granted);
 	list_init(&client->changed);
 	list_init(&client->closings);
-	return gateway_reserve(&client->gateway, 2); /* the questions that are of no grant */
+	return gateway_reserve(&client->gateway, 2); /* for the questions that belong to no grant */
 }
 
 void client_free(struct client *client)
@@ -65,7 +63,7 @@ static void lose_link(struct client *client, int status, instant now)
 	}
 }
 
-/* On another link no old verdict counts. */
+/* On another link earlier failures do not count: try what is not granted. */
 static void try_link(struct client *client, instant now)
 {
 	struct grant *next;
@@ -101,7 +99,7 @@ void client_on_link(struct client *client, instant now, int status, uint32_t gat
 /* May the gateway have it, and is it ours to delete? */
 static bool may_be_left(const struct client *client, const struct grant *grant)
 {
-	/* To delete all would take along what is not ours. */
+	/* A deletion of all would delete mappings that are not ours. */
 	bool is_one = !client->is_vpn && grant->question.message.internal_port;
 
 	return is_one && grant->is_possible;
@@ -136,13 +134,14 @@ static void recover(struct client *client, instant now)
 	struct list *next;
 
 	gateway_recover(&client->gateway);
-	client->external.is_doubted = true; /* the first that is granted asks */
+	client->external.is_doubted = true; /* the first new grant asks for it */
 	for (struct list *node = client->granted.next; node != &client->granted; node = next) {
 		struct grant *grant = list_grant(node);
 		next = node->next;
 		if (grant_state(grant, &client->gateway) != GRANT_DOUBTED)
 			break;
-		/* A renewal that waited is less patient now. */
+		/* A renewal that waits is submitted again, with the lane and rank of a lost
+		 * mapping. */
 		if (grant->question.state == QUESTION_WAITING) {
 			gateway_withdraw(&client->gateway, &grant->question);
 			grant_on_taken_back(grant, now);
@@ -151,7 +150,7 @@ static void recover(struct client *client, instant now)
 	}
 }
 
-/* The lease that is down and asked for now has another reason to be. */
+/* The grant that is asked for now failed before: from now on the reason is the silence. */
 static void tell_silence(struct client *client, instant now)
 {
 	struct question *question = client->gateway.in_flight;
@@ -175,8 +174,8 @@ static void see_reach(struct client *client, instant now)
 	tell_silence(client, now);
 }
 
-/* Nothing was heard for long, and nothing is being asked, while something is held: ask how the
- * gateway is. One that was silent when it was asked last may have rebooted meanwhile. */
+/* When to ask how the gateway is: something is held, nothing is being asked, and SILENCE_MAX has
+ * passed since the last answer. The gateway may have rebooted in that time. */
 static instant look_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
@@ -320,7 +319,7 @@ bool client_is_held(const struct client *client, unsigned protocol, uint16_t int
 	return false;
 }
 
-/* The records of a lease, made if need be. False: out of memory; what was made is forgotten. */
+/* Find or make the records of a lease. False: out of memory, and the new records are gone again. */
 static bool make_grants(struct client *client, struct lease *lease, unsigned protocol)
 {
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
@@ -352,7 +351,7 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 	for (unsigned i = 0; i < lease->count; i++) {
 		struct grant *grant = lease->grants[i];
 		grant_on_wanted(grant, lease, lease->suggested_port, i ? NEVER : now);
-		/* What an earlier lease left on another port is given back. */
+		/* A grant that an earlier lease left on another port is given back. */
 		if (lease->is_exact && grant->external_port != lease->suggested_port)
 			grant_on_moving(grant, lease->suggested_port, grant->act_at);
 		if (link_status < NATPMP_OK)
@@ -362,7 +361,7 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 	return NATPMP_OK;
 }
 
-/* The grants of the lease are on their own from now on. */
+/* The lease is gone: settle its grants, which no lease wants any more. */
 static void end_lease(struct client *client, struct lease *lease, instant now)
 {
 	client->holds--;
@@ -442,7 +441,7 @@ int client_close(struct client *client, struct closing *closing, natpmp_protocol
 			return NATPMP_E_NO_MEMORY;
 		}
 		closing->left |= (uint8_t)bit;
-		grant->is_possible = true; /* whoever made it */
+		grant->is_possible = true; /* some program may have made it */
 		grant->retries = (struct retries){0};
 		if (grant->question.state == QUESTION_WAITING)
 			gateway_withdraw(&client->gateway, &grant->question);
@@ -495,9 +494,9 @@ void client_stop_asking_address(struct client *client)
 
 	external_stop_waiting(external);
 	if (!external->address && (client->is_watched || !list_is_empty(&client->granted)))
-		return; /* they want to know it, too */
+		return; /* the watcher and the leases need the address, too */
 	if (client_is_kept(client) && !external->callers)
-		external->is_doubted = true; /* the next that is granted asks again */
+		external->is_doubted = true; /* the next grant asks for it again */
 	external_stop(external, &client->gateway);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dialect - what a port mapping protocol is to the rest of the core: bytes <-> question and
- * response, and the protocol's own rules of time. Nothing outside a dialect's file knows a byte.
- * There is one dialect today, NAT-PMP (natpmp.h).
+ * dialect - what the core needs from a port mapping protocol: it writes requests, reads responses
+ * and gives the protocol's times. Only the file of a dialect knows the packet format; today there
+ * is one dialect, NAT-PMP (natpmp.h).
  */
 #ifndef CORE_DIALECT_H
 #define CORE_DIALECT_H
@@ -17,7 +17,7 @@
 enum {
 	REQUEST_MAX = 24,    /* bytes of the longest request */
 	RESPONSE_MAX = 1104, /* more than any valid packet (1100, RFC 6887 section 7), so that a
-			      * longer one is seen to be */
+			      * longer one is recognised */
 };
 
 enum message_kind {
@@ -27,11 +27,11 @@ enum message_kind {
 	ASK_PCP      /* do you speak PCP? Its ANNOUNCE question, RFC 6887 section 14.1 */
 };
 
-/* What a request says. A retransmission is the identical message. */
+/* What a request says. A retransmission is the same message again. */
 struct message {
 	uint8_t kind;     /* enum message_kind */
-	uint8_t protocol; /* natpmp_protocol, of ASK_CREATE and ASK_DELETE: one of the two */
-	bool vpn;         /* ASK_CREATE: as natpmp_options.vpn_ports has it */
+	uint8_t protocol; /* of ASK_CREATE and ASK_DELETE: NATPMP_UDP or NATPMP_TCP */
+	bool vpn;         /* ASK_CREATE: in the way of natpmp_options.vpn_ports */
 	uint16_t internal_port;
 	uint16_t suggested_port; /* external; 0: no suggestion */
 	uint32_t lifetime;       /* s, of ASK_CREATE */
@@ -47,7 +47,7 @@ enum response_kind {
 	RESPONSE_PCP_ANNOUNCED /* PCP's ANNOUNCE, asked for or not */
 };
 
-/* What a packet of the gateway says. Members that the packet does not carry are 0. */
+/* What a packet from the gateway says. Members that the packet does not carry are 0. */
 struct response {
 	enum response_kind kind;
 	int status;      /* NATPMP_OK, or what the result code means */
@@ -57,36 +57,37 @@ struct response {
 	uint8_t protocol;
 	uint16_t internal_port;
 	uint16_t external_port; /* of a success */
-	uint32_t lifetime;      /* s, of a success; of an error: how long it lasts, 0 = not told */
+	uint32_t lifetime;      /* s, of a success */
 	uint32_t address;       /* external, host order, of a success */
 };
 
 /* The gateway's clock, as last seen. */
 struct gateway_clock {
 	bool is_known;
-	uint32_t seconds;  /* since the start of its epoch ... */
-	instant at_latest; /* ... when our clock showed this, or some time before */
+	uint32_t seconds;  /* since the start of its epoch, as it was ... */
+	instant at_latest; /* ... at this instant of our clock, or earlier */
 };
 
 struct dialect {
 	/* Write the request; returns its length. own_address: host order. */
 	size_t (*encode)(const struct message *message, uint32_t own_address,
 			 uint8_t bytes[REQUEST_MAX]);
-	/* Read a packet. asked is the message in flight, NULL if there is none: a few refusals can
-	 * be read only beside it. Never reads past len. */
+	/* Read a packet, and never past len. asked: the message in flight, or NULL; a few refusals
+	 * can be understood only with it. */
 	struct response (*decode)(const uint8_t *bytes, size_t len, const struct message *asked);
-	/* When the nth send (from 0) is due after the first; n = sends: when the series is over. */
+	/* The time from the first send to the nth, counted from 0; n == sends: to the end of the
+	 * series. */
 	duration (*send_delay)(unsigned n);
 	unsigned sends;    /* of a whole series */
 	unsigned patience; /* sends after which a question makes way for another */
-	/* Take in the clock of a packet that came between two instants. True: the gateway has
-	 * restarted since the last one, whenever it came. The first packet only initialises. */
+	/* Take in the clock of a packet that came between the two instants. True: the gateway
+	 * restarted since the packet before; the first packet never tells that. */
 	bool (*has_restarted)(struct gateway_clock *clock, uint32_t seconds, instant at_earliest,
 			      instant at_latest);
-	/* When to renew a mapping granted for that long, from the start of its lifetime; tries: how
-	 * often it was tried before. NEVER: no more. */
+	/* The time from the start of a lifetime to the next try to renew it, after that many
+	 * earlier tries. NEVER: there is no further try. */
 	duration (*renewal_delay)(duration lifetime, unsigned tries);
-	duration renewal_gap; /* at least, between two tries to renew a mapping */
+	duration renewal_gap; /* the least time between two tries to renew a mapping */
 };
 
 #endif

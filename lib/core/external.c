@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The address is not settled until the question for it was answered or had its turn; what comes
- * up waits for that, but not for longer than ADDRESS_PATIENCE. An address is believed only as the
- * answer to a question of ours. What is announced makes us ask, once in SUSPICION_WINDOW at most.
+ * The address is settled once its question was answered or has had its turn; a mapping that comes
+ * up waits for that, but no longer than ADDRESS_PATIENCE. Only an answer to our own question is
+ * believed; an announcement makes us ask, at most once in SUSPICION_WINDOW.
  */
 #include "core/external.h"
 
@@ -24,7 +24,8 @@ void external_forget(struct external *external)
 	external->settle_at = external->retry_at = NEVER;
 }
 
-/* All that come up wait for this small question, so it goes first. After a failure they do not. */
+/* Every mapping that comes up waits for this question, so it goes first. After a failure they no
+ * longer wait. */
 static instant external_rank(const struct external *external, instant now)
 {
 	return external->failures ? now + RANK_MARGIN : 0;
@@ -33,7 +34,8 @@ static instant external_rank(const struct external *external, instant now)
 void external_ask(struct external *external, struct gateway *gateway, bool is_blocking, instant now)
 {
 	bool blocks = is_blocking || external->callers;
-	/* What is new waits for the address, and does not wait for a recovery. */
+	/* New mappings wait for the address until it is settled, so it does not wait for a
+	 * recovery. */
 	enum lane lane = external->is_settled ? LANE_AFTER_BOTH : LANE_AFTER_BACKOFF;
 
 	external->retry_at = NEVER;

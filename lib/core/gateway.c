@@ -7,15 +7,15 @@
  *                 ^              |
  *                 `--------------' the link changed, or a silent gateway was heard again
  *
- * gateway_next_step() decides and changes nothing; the caller then calls the function that does
- * the step. A question keeps its turn for five sends (7.75 s). After that it yields as soon as
- * another one may start; alone, it goes on to the end of its series.
+ * gateway_next_step() decides and changes nothing; the caller then calls the function that does the
+ * step. A question keeps its turn for five sends (7.75 s). After that it yields as soon as another
+ * one may start; otherwise it goes on to the end of its series.
  *
- * A gateway that was not heard in a whole turn is left in peace for a backoff of 1 s, doubling to
- * 64 s. The first packet heard of it ends the backoff.
+ * A gateway that was silent for a whole turn is not asked for 1 s, then for 2 s and so on, up to 64
+ * s. The first packet heard from it ends this backoff.
  *
- * A reboot is one instant, forgot_at: what was granted before is doubted. It moves once in 30 s at
- * most, however many packets say so, for anybody on the network can forge them.
+ * A reboot is stored as one instant, forgot_at: every grant before it is doubted. It moves at most
+ * once in 30 s, because anybody on the network can forge the packets that move it.
  */
 #include "core/gateway.h"
 
@@ -130,14 +130,14 @@ static bool lanes_are_empty(const struct gateway *gateway)
 	return true;
 }
 
-/* One question may be ignored for itself: if another one waits, see what becomes of that before
- * the gateway is called silent. */
+/* The gateway may ignore just this question. If another one waits, that is tried before the gateway
+ * is called silent. */
 static bool silence_is_general(const struct gateway *gateway)
 {
 	return gateway->silences || lanes_are_empty(gateway);
 }
 
-/* Silence on the question in flight makes a backoff follow. */
+/* A backoff follows if the question in flight ends without an answer. */
 static bool backoff_follows(const struct gateway *gateway)
 {
 	bool is_known_to_answer = gateway->reach == NATPMP_OK && !silence_is_general(gateway);
@@ -145,8 +145,8 @@ static bool backoff_follows(const struct gateway *gateway)
 	return !gateway->series.is_heard && !is_known_to_answer;
 }
 
-/* When may another question start, if the one in flight yields? A blocking call resumes at once
- * after yielding, so it does not yield to questions that the coming backoff would stop anyway. */
+/* When may another question start, if the one in flight yields? A blocking call asks again right
+ * after yielding, so it does not yield to questions that the coming backoff would stop. */
 static instant other_may_start_at(const struct gateway *gateway)
 {
 	bool is_blocking = gateway->in_flight->lane == LANE_AT_ONCE;
@@ -172,7 +172,7 @@ static void lane_enter(struct gateway *gateway, struct question *question, insta
 void gateway_submit(struct gateway *gateway, struct question *question, enum lane lane,
 		    instant rank)
 {
-	/* Out of memory: the one lane that has room for all. */
+	/* Out of memory: use the lane that has room for every question. */
 	if (!heap_reserve(&gateway->lanes[lane], (size_t)gateway->lanes[lane].count + 2))
 		lane = LANE_AFTER_BACKOFF;
 	question->lane = (uint8_t)lane;
@@ -250,7 +250,7 @@ static instant series_end_at(const struct gateway *gateway)
 	       gateway->dialect->send_delay(gateway->dialect->sends);
 }
 
-/* All sends went out, and the last one had its time. */
+/* All sends went out, and the time to answer the last one is over. */
 static bool series_is_complete(const struct gateway *gateway, instant now)
 {
 	const struct series *series = &gateway->series;
@@ -301,7 +301,7 @@ static void take_turn(struct gateway *gateway, instant now)
 {
 	struct question *question = lanes_first(gateway, now);
 
-	assert(question); /* gateway_next_step() said so */
+	assert(question); /* gateway_next_step() said GATEWAY_SEND */
 	if (question->lane == LANE_AFTER_RECOVERY && gateway->backoff.until > now)
 		gateway->backoff.pass_at = now + BACKOFF_PASS;
 	heap_remove(&gateway->lanes[question->lane], &question->turn);
@@ -310,7 +310,7 @@ static void take_turn(struct gateway *gateway, instant now)
 	series_begin(gateway, now);
 }
 
-/* Five sends were not answered. */
+/* If five sends were not answered and no other question waits, the gateway is silent. */
 static void note_silence(struct gateway *gateway, instant now)
 {
 	const struct question *question = gateway->in_flight;
@@ -322,8 +322,8 @@ static void note_silence(struct gateway *gateway, instant now)
 		gateway->reach = question->hint ? question->hint : NATPMP_E_TIMEOUT;
 }
 
-/* Sends are counted from the first one, so that late wake-ups do not stretch the series. Steps
- * that were missed altogether are skipped. */
+/* Sends are timed from the first one, so that late wake-ups do not stretch the series. Sends whose
+ * time has passed are skipped. */
 static void advance_series(struct gateway *gateway, instant now)
 {
 	struct series *series = &gateway->series;
@@ -367,8 +367,8 @@ int gateway_put_away(struct gateway *gateway, instant now)
 	bool is_complete = series_is_complete(gateway, now);
 
 	note_silence(gateway, now);
-	/* A question that passed the backoff does not prolong it, or the others never had a turn.
-	 */
+	/* A question that was sent during a backoff does not prolong it, or the others would never
+	 * have a turn. */
 	if (backoff_follows(gateway) && gateway->backoff.until <= gateway->series.first_sent_at)
 		begin_backoff(gateway, question->last_sent);
 	if (!gateway->series.is_heard)
@@ -427,13 +427,13 @@ struct response gateway_read(const struct gateway *gateway, const uint8_t *bytes
 {
 	const struct question *asked = gateway->in_flight;
 
-	/* What still comes from a gateway that we turned away from says nothing. */
+	/* While there is no link, packets from the old gateway count for nothing. */
 	return gateway->dialect->decode(bytes, gateway->link_status == NATPMP_OK ? len : 0,
 					asked ? &asked->message : NULL);
 }
 
-/* The gateway was thought to be away and is heard: a question that has had its five sends, all in
- * vain, is to begin anew. It goes back to its lane if its turn is over already. */
+/* A gateway that was thought to be away is heard: a question whose five sends it missed gets
+ * another chance. If its turn is over already, it goes back to its lane. */
 static void begin_anew(struct gateway *gateway, instant now)
 {
 	struct question *question = gateway->in_flight;
@@ -465,7 +465,7 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 	if (response->kind == RESPONSE_JUNK)
 		return;
 	if (question) {
-		/* It cannot have come before it was asked for. */
+		/* The answer cannot have come before its question was sent. */
 		at_earliest = later(at_earliest, question->asked_at);
 		gateway->answered_at = now;
 		question->is_answered = true;
@@ -490,8 +490,9 @@ struct question *gateway_on_bounce(struct gateway *gateway, instant now, const u
 
 	if (!question)
 		return NULL;
-	/* Routers quote 8 bytes behind the IP header at least, so maybe none of ours (RFC 792), or
-	 * pad (RFC 4884). What there is must be ours, or it is about an earlier request. */
+	/* A router quotes at least 8 bytes after the IP header, so maybe none of ours (RFC 792),
+	 * and may add padding (RFC 4884). If the quoted bytes are not ours, the error is about an
+	 * earlier request. */
 	size_t whole = gateway->dialect->encode(&question->message, gateway->own_address, ours);
 	if (memcmp(ours, bytes, len < whole ? len : whole) != 0)
 		return NULL;
@@ -499,7 +500,7 @@ struct question *gateway_on_bounce(struct gateway *gateway, instant now, const u
 		question->hint = (int16_t)status;
 		return NULL;
 	}
-	question->is_answered = true; /* nothing will come of that send */
+	question->is_answered = true; /* that send will never be answered */
 	gateway->reach = NATPMP_E_REFUSED;
 	begin_backoff(gateway, now);
 	question_land(gateway);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gateway - one gateway, and whose turn it is to ask it something: questions wait in lanes, one is
- * in flight (RFC 6886 section 3.1 wants no more), its series of sends, the backoff after silence,
- * the recovery after a reboot. What a question is about is for others to know.
+ * gateway - one gateway, and which question may be sent to it next. Questions wait in lanes and one
+ * is in flight (RFC 6886 section 3.1 wants no more); here are also its series of sends, the backoff
+ * after silence and the recovery after a reboot. This part does not know what a question is about.
  */
 #ifndef CORE_GATEWAY_H
 #define CORE_GATEWAY_H
@@ -12,49 +12,49 @@
 #include "core/list.h"
 
 enum {
-	BACKOFF_MIN = 1000,  /* ms between tries of a gateway that is closed or silent, ... */
-	BACKOFF_MAX = 64000, /* ... doubling, until it is heard */
-	BACKOFF_PASS = 1000, /* ms; a mapping in force may pass the backoff as often as this */
+	BACKOFF_MIN = 1000,  /* ms between tries while the gateway is closed or silent, ... */
+	BACKOFF_MAX = 64000, /* ... doubling up to this, until it is heard */
+	BACKOFF_PASS = 1000, /* ms; during a backoff, renewals may go out this far apart */
 
 	RECOVERY_DELAY_MAX = 5000, /* ms, random; RFC 6886 section 3.7 */
-	SUSPICION_WINDOW = 30000,  /* ms; packets that nobody asked for start one recovery, and
-				    * end one backoff, in each */
-	ANSWER_WINDOW = 127750,    /* ms; so long may a send still be answered */
+	SUSPICION_WINDOW = 30000,  /* ms; in each, one recovery starts at most, and packets that
+				    * nobody asked for end one backoff at most */
+	ANSWER_WINDOW = 127750,    /* ms after a send in which it may still be answered */
 
-	RANK_MARGIN = 600000, /* ms; what is asked now ranks so much later, behind all mappings
-			       * that end sooner and are renewed */
+	RANK_MARGIN = 600000, /* ms; a new question ranks this much later than now, so behind
+			       * renewals of mappings that end sooner */
 	RANK_MARGIN_DELETING =
-		300000, /* ms; the same of a deletion, which goes before what is new */
+		300000, /* ms; the same for a deletion, which goes before what is new */
 };
 
 /* When may a question start? */
 enum lane {
 	LANE_AT_ONCE,        /* a caller is blocked by it */
-	LANE_AFTER_BACKOFF,  /* the gateway never granted what it asks for, or it deletes */
-	LANE_AFTER_RECOVERY, /* a mapping is in force and must not be lost to a backoff */
-	LANE_AFTER_BOTH,     /* a mapping that was lost, or may be */
+	LANE_AFTER_BACKOFF,  /* it deletes, or asks for something that was never granted */
+	LANE_AFTER_RECOVERY, /* it renews a mapping in force, which must not be lost to a backoff */
+	LANE_AFTER_BOTH,     /* it asks for a mapping that was lost, or may be */
 	LANES
 };
 
 enum question_state {
 	QUESTION_IDLE,
 	QUESTION_WAITING,  /* in its lane */
-	QUESTION_IN_FLIGHT /* sent, not answered so far */
+	QUESTION_IN_FLIGHT /* sent and not answered so far */
 };
 
-/* One thing to ask, embedded in whatever wants to know. */
+/* One thing to ask the gateway, embedded in the struct that needs the answer. */
 struct question {
 	struct message message;
 	uint8_t state;       /* enum question_state */
 	uint8_t lane;        /* enum lane */
-	bool is_answered;    /* since it was sent last */
-	bool is_superseded;  /* its owner has something else to ask: it need not be answered */
-	bool is_starting;    /* to be sent for the first time since it was submitted */
+	bool is_answered;    /* its last send was answered, or never will be */
+	bool is_superseded;  /* its owner wants to ask something else, so no answer is needed */
+	bool is_starting;    /* it was submitted and not sent since */
 	bool is_brief;       /* its turn ends after five sends, even if no other question waits */
-	uint8_t zero_grants; /* "granted" with port or lifetime 0, since it was submitted */
-	int16_t hint;        /* natpmp_status: what was heard short of an answer; 0: nothing */
+	uint8_t zero_grants; /* successes with port or lifetime 0 since it was submitted */
+	int16_t hint;        /* natpmp_status of what was heard instead of an answer; 0: nothing */
 	struct heap_node turn;
-	instant asked_at;  /* its first send since an answer, or since none could come any more */
+	instant asked_at;  /* its first send after an answer came, or could no longer come */
 	instant last_sent; /* 0: never */
 };
 
@@ -62,25 +62,26 @@ struct question {
 struct series {
 	unsigned sends; /* 0: the first is due */
 	instant first_sent_at, next_send_at;
-	bool is_heard;    /* the gateway, since the first send */
-	bool was_in_vain; /* all five were sent to a gateway that was away */
-	bool has_gaps;    /* sends were missed, nobody looked at the clock */
+	bool is_heard;    /* the gateway was heard since the first send */
+	bool was_in_vain; /* its first five sends went to a gateway that was away */
+	bool has_gaps;    /* sends were skipped, because we were called too late */
 };
 
-/* The gateway is not to be asked for a while. */
+/* The time in which a silent or closed gateway is not asked. */
 struct backoff {
 	duration length; /* 0: there is none */
 	instant until;
-	instant pass_at; /* when the next question may pass it */
-	bool is_cut;     /* somebody asked anew: the next one stops nobody */
+	instant pass_at; /* when the next renewal may be sent in spite of it */
+	bool is_cut;     /* somebody asked anew: the next backoff stops no question */
 };
 
-/* What the gateway forgot. A grant older than forgot_at is doubted. No reboot and no grant have one
- * instant, even if their packets are read at once: forgot_at and granted_at are moved apart. */
+/* A grant older than forgot_at is doubted, because the gateway may have forgotten it. Even if
+ * packets are read in the same ms, forgot_at is later than every grant before the reboot, and no
+ * later than any grant after it. */
 struct reboot {
 	instant forgot_at;
-	instant granted_at;   /* the youngest grant */
-	instant recovery_at;  /* what is doubted is asked for then; NEVER: nothing is to come */
+	instant granted_at;   /* when the youngest grant came */
+	instant recovery_at;  /* when doubted grants are asked for; NEVER: no recovery is planned */
 	instant window_until; /* a later suspicion waits until then */
 	bool is_suspected_again;
 };
@@ -93,57 +94,58 @@ struct gateway {
 	struct backoff backoff;
 	struct reboot reboot;
 	struct gateway_clock clock;
-	instant answered_at;   /* a question was answered last */
-	instant hearing_until; /* what comes unasked does not end a backoff before */
+	instant answered_at;   /* when a question was last answered */
+	instant hearing_until; /* unsolicited packets end no backoff before this */
 	int link_status;       /* NATPMP_OK: there is a gateway to ask */
 	int reach; /* NATPMP_PENDING: not known; NATPMP_OK: it answers; else why it does not */
-	unsigned silences;    /* questions given up in a row without hearing anything */
+	unsigned silences;    /* questions put away in a row with nothing heard */
 	uint32_t own_address; /* host order */
-	uint32_t serial;      /* of submissions */
+	uint32_t serial;      /* counts submissions: of equal ranks the earlier goes first */
 	bool pcp_was_asked;
 	uint64_t random;
 };
 
 void gateway_init(struct gateway *gateway, const struct dialect *dialect, uint64_t seed);
 void gateway_free(struct gateway *gateway);
-/* Make sure that no question of so many is ever lost. False: out of memory. */
+/* Make room for that many questions, so that none is ever lost. False: out of memory. */
 bool gateway_reserve(struct gateway *gateway, size_t questions);
 
 /* --- questions --- */
 
-/* Let a question wait for its turn; its message is set. The smallest rank goes first. */
+/* Let a question wait for its turn; its message must be set. The smallest rank goes first. */
 void gateway_submit(struct gateway *gateway, struct question *question, enum lane lane,
 		    instant rank);
-/* Somebody asks anew: the backoff stops nobody this time. It goes on doubling. */
+/* Somebody asks anew: the present backoff ends. The next one is still twice as long. */
 void gateway_cut_backoff(struct gateway *gateway);
 /* Take a question back, whatever its state. */
 void gateway_withdraw(struct gateway *gateway, struct question *question);
 /* If the question is in flight and its next send is not near, begin its series again. */
 void gateway_restart_series(struct gateway *gateway, struct question *question, instant now);
-/* The first of its sends that may be what is answered now. */
+/* When the first of its sends went out that an answer may belong to now. */
 instant question_answerable_at(const struct question *question, instant now);
-/* One of its sends may still be answered, and none was. */
+/* It was sent and not answered, and an answer may still come. */
 bool question_is_outstanding(const struct question *question, instant now);
 
 /* --- turns --- */
 
 enum gateway_step {
 	GATEWAY_WAIT,   /* nothing is due */
-	GATEWAY_SEND,   /* gateway_send(): a new question, or the one in flight again */
-	GATEWAY_YIELD,  /* gateway_put_away(): it had its sends, and another question waits */
-	GATEWAY_GIVE_UP /* gateway_put_away(): its series is over */
+	GATEWAY_SEND,   /* call gateway_send(): for a new question, or for the one in flight */
+	GATEWAY_YIELD,  /* call gateway_put_away(): the question had its turn, and makes way */
+	GATEWAY_GIVE_UP /* call gateway_put_away(): the series of sends is over */
 };
 
 enum gateway_step gateway_next_step(const struct gateway *gateway, instant now);
-/* When a step is due; NEVER. */
+/* When a step, the recovery or gateway_on_time() is due next, or NEVER. */
 instant gateway_next_deadline(const struct gateway *gateway, instant now);
-/* The bytes to send; the question that they ask is in flight. Returns their number. */
+/* Put a question in flight, if none is, and write the bytes to send. Returns their number. */
 size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_MAX]);
-/* The question in flight is in vain for now. Returns why. */
+/* End the turn of the question in flight, which was not answered. Returns the reason. */
 int gateway_put_away(struct gateway *gateway, instant now);
-/* What is due by itself: the question in flight was not answered, a suspicion had to wait. */
+/* Do what is due by time alone: note that five sends were not answered, and act on a suspicion that
+ * had to wait. */
 void gateway_on_time(struct gateway *gateway, instant now);
-/* Something is granted. Returns the instant to note for it, later than any reboot so far. */
+/* Something was granted. Returns the instant to note for it: not before the last reboot. */
 instant gateway_note_grant(struct gateway *gateway, instant now);
 /* The recovery has begun. */
 void gateway_recover(struct gateway *gateway);
@@ -151,17 +153,17 @@ void gateway_recover(struct gateway *gateway);
 /* --- from outside --- */
 
 struct response gateway_read(const struct gateway *gateway, const uint8_t *bytes, size_t len);
-/* A response that came between two instants, and the question that it answers; NULL: none. The
- * question is idle then. */
+/* A response came between the two instants. question: the one that it answers, which is idle
+ * afterwards, or NULL. */
 void gateway_on_response(struct gateway *gateway, instant at_earliest, instant now,
 			 const struct response *response, struct question *question);
-/* The request in flight was sent in vain. bytes: the datagram, or as much of it as is known.
- * NATPMP_E_REFUSED ends it, and it is returned; anything else is a hint (RFC 1122 section
- * 3.2.2.1), and NULL is returned. */
+/* An error came back for a request; bytes: as much of that request as is known. NATPMP_E_REFUSED
+ * ends the question in flight and returns it; any other status is only a hint (RFC 1122
+ * section 3.2.2.1) and returns NULL. */
 struct question *gateway_on_bounce(struct gateway *gateway, instant now, const uint8_t *bytes,
 				   size_t len, int status);
-/* Another gateway, or the same one over another address of ours, or none (status says why). It
- * was used before: what it granted then is asked for after a random delay, else at once. */
+/* The link changed: another gateway, another own address, or no gateway (status says why).
+ * was_used_before: what this gateway granted is asked for after a random delay, not at once. */
 void gateway_relink(struct gateway *gateway, instant now, int status, uint32_t own_address,
 		    bool was_used_before);
 
@@ -171,9 +173,9 @@ void gateway_relink(struct gateway *gateway, instant now, int status, uint32_t o
 bool gateway_is_idle(const struct gateway *gateway);
 /* It does not answer, or runs no such service. */
 bool gateway_is_away(const struct gateway *gateway);
-/* It was asked three times and never heard. */
+/* It is away, there is no link, or three sends got no sign of it. */
 bool gateway_seems_away(const struct gateway *gateway);
-/* splitmix64: for delays and suggestions, nothing that must not be guessed. */
+/* splitmix64, for delays and port suggestions. It is not for secrets. */
 uint64_t gateway_random(struct gateway *gateway);
 
 #endif

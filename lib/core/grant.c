@@ -11,10 +11,10 @@
  *      |  deleted (from any state)       `-------------- DOUBTED <-'
  *      `----------------------------      over, or lost
  *
- * DOUBTED is not stored: it is TRUSTED that is older than gateway.reboot.forgot_at, so that a
- * reboot touches no record. A grant in force is renewed and asked for again; one that is doubted
- * is asked for when the recovery begins; one that nobody wants is deleted, and its record is
- * forgotten once the gateway has nothing of it.
+ * DOUBTED is not stored: a granted record is doubted if it is older than gateway.reboot.forgot_at,
+ * so a reboot changes no record. A trusted grant is renewed, and a doubted one is asked for when
+ * the recovery begins. A grant that no lease wants is deleted, and its record is forgotten once the
+ * gateway has nothing of it.
  */
 #include "core/grant.h"
 
@@ -46,7 +46,7 @@ static bool is_wanted_there(const struct grant *grant)
 	return grant->wanted_by && !grant_is_moving(grant);
 }
 
-/* The question about it waits or is in flight. Is it still the right one? */
+/* Its question waits or is in flight: is it still the right one? */
 static enum grant_action next_action_while_asking(const struct grant *grant, instant now)
 {
 	bool is_wanted = is_wanted_there(grant);
@@ -55,17 +55,17 @@ static enum grant_action next_action_while_asking(const struct grant *grant, ins
 	if (is_asked_to_create(grant) && is_wanted) {
 		if (grant->act_at > now)
 			return GRANT_WAIT;
-		/* What waits may have something else to say by now, or another turn. */
+		/* A waiting question may have to ask something else, or wait in another lane. */
 		return is_waiting ? GRANT_TAKE_BACK : GRANT_HURRY;
 	}
-	/* It moves when what is in flight has come to its end. */
+	/* The move begins when the question in flight has ended. */
 	if (is_asked_to_create(grant) && grant->wanted_by && !is_waiting)
 		return GRANT_WAIT;
 	if (is_asked_to_create(grant) || (!grant->is_granted && !grant->is_possible))
 		return GRANT_TAKE_BACK;
 	if (!is_wanted)
 		return GRANT_WAIT;
-	/* It is wanted again. A deletion in flight comes to its end first, but soon. */
+	/* It is wanted again. A deletion in flight is finished first, but is hurried. */
 	if (is_waiting)
 		return GRANT_TAKE_BACK;
 	return grant->act_at <= now ? GRANT_HURRY : GRANT_WAIT;
@@ -97,7 +97,7 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 	return GRANT_WAIT;
 }
 
-/* It waits for the end of its question, or for the recovery, and not for a time. */
+/* It waits for the end of its question or for the recovery, not for act_at. */
 static bool waits_for_event(const struct grant *grant, const struct gateway *gateway)
 {
 	if (grant->question.state != QUESTION_IDLE)
@@ -112,7 +112,8 @@ instant grant_next_deadline(const struct grant *grant, const struct gateway *gat
 	return waits_for_event(grant, gateway) ? at : earlier(at, grant->act_at);
 }
 
-/* A gateway SHOULD NOT grant more than was asked for (RFC 6886 section 3.3): do not count on it. */
+/* A gateway SHOULD NOT grant more than we asked for (RFC 6886 section 3.3), so we do not count on
+ * the surplus. */
 static uint32_t planned_lifetime(const struct grant *grant)
 {
 	uint32_t asked = grant->question.message.lifetime;
@@ -156,8 +157,8 @@ enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, b
 									  : LANE_AFTER_BOTH;
 }
 
-/* Failed questions rank later, so that they do not delay healthy ones; the rank is an instant, so
- * that they age. */
+/* Failed questions rank later, so that they do not delay healthy ones. The rank is an instant, so a
+ * question that waits long enough comes first. */
 instant grant_rank(const struct grant *grant, const struct gateway *gateway, instant now)
 {
 	unsigned count = grant->retries.count;
@@ -177,8 +178,8 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 		     instant act_at)
 {
 	grant->wanted_by = lease;
-	grant->question.is_superseded = true; /* a deletion; it is not waited for to the end */
-	grant->is_granted = false;            /* to somebody else, on other terms */
+	grant->question.is_superseded = true; /* a deletion in flight need not be answered */
+	grant->is_granted = false;            /* what was granted, was granted to another lease */
 	grant->suggested_port = grant->external_port ? grant->external_port : suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
@@ -197,7 +198,7 @@ void grant_on_released(struct grant *grant, instant now)
 void grant_on_left(struct grant *grant, instant now)
 {
 	grant->wanted_by = NULL;
-	grant->deletion_is_owed |= grant->is_moving; /* it was to be given back */
+	grant->deletion_is_owed |= grant->is_moving; /* its deletion was due */
 	grant->is_moving = false;
 	grant->act_at = now;
 	if (!grant->deletion_is_owed)
@@ -211,8 +212,8 @@ void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now)
 	grant->act_at = now;
 }
 
-/* The next try to renew: at 3/4 of the lifetime, 7/8 and so on, but not too close to now; in the
- * end when it expires. */
+/* The next try to renew: at 3/4 of the lifetime, at 7/8 and so on, but at least renewal_gap from
+ * now. After the last try: when it expires. */
 static instant next_renewal(const struct grant *grant, const struct gateway *gateway, instant now)
 {
 	duration lifetime = (duration)planned_lifetime(grant) * MS_PER_S;
@@ -253,7 +254,7 @@ void grant_on_turned(struct grant *grant, enum message_kind kind)
 		return;
 	grant->expiry.gateway_at = grant_gone_at(grant);
 	question->message.kind = (uint8_t)kind;
-	question->last_sent = 0; /* of the new one, nothing was sent */
+	question->last_sent = 0; /* nothing was sent of the new kind */
 }
 
 void grant_on_sent(struct grant *grant)
@@ -276,8 +277,8 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	grant->is_possible = !grant->question.message.vpn;
 	grant->expiry.gateway_at = now + (duration)response->lifetime * MS_PER_S;
 	if (began_at + lifetime <= now) {
-		/* Until the next answer it is as it was. The question is not asked before its other
-		 * sends were answered, or those would be taken for the answer. */
+		/* The state stays as it was. Ask again only after the answers to the other sends
+		 * have come, or they would be taken for the new answer. */
 		grant->act_at = now + earlier(now - began_at, OVER_DELAY_MAX);
 		return false;
 	}
@@ -291,7 +292,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	return true;
 }
 
-/* The gateway heard the only send of a question, and did nothing. */
+/* The gateway refused a question that was sent only once, so it has granted nothing. */
 static bool was_in_vain(const struct grant *grant, int status)
 {
 	enum status_class kind = status_class(status);
@@ -300,7 +301,7 @@ static bool was_in_vain(const struct grant *grant, int status)
 	return (kind == STATUS_NO || kind == STATUS_CLOSED) && was_sent_once;
 }
 
-/* Whatever came of the sends: what may the gateway have? */
+/* Note what the gateway may have after a question failed. */
 static void note_failed_sends(struct grant *grant, int status, instant now)
 {
 	duration lifetime = (duration)grant->question.message.lifetime * MS_PER_S;
@@ -317,7 +318,7 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 {
 	bool is_in_force = grant_is_in_force(grant, gateway) && grant->expiry.at > now;
 
-	/* Another kind of failure begins with its first delay. */
+	/* Another kind of failure starts with its own first delay. */
 	if (status_class(status) != status_class(grant->retries.status))
 		grant->retries.count = 0;
 	duration delay = status_retry_delay(status, grant->retries.count, is_short_lived(grant));
@@ -345,7 +346,7 @@ void grant_on_deleted(struct grant *grant, int status, instant now)
 	bool is_moving = grant_is_moving(grant);
 
 	let_go(grant, now);
-	/* It would not let go: it may have it still when the lease is released. */
+	/* The gateway refused: it may still have the mapping when the lease is released. */
 	grant->is_possible = is_moving && status != NATPMP_OK;
 	grant->retries = (struct retries){0};
 }
@@ -358,7 +359,7 @@ void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, inst
 	grant->retries.status = (int16_t)status;
 	grant->act_at = now + (is_unheard ? 0 : status_retry_delay(status, count, false));
 	if (grant->wanted_by) {
-		grant->retries = (struct retries){0}; /* of a deletion, which is not owed now */
+		grant->retries = (struct retries){0}; /* the deletion is no longer needed */
 		grant->act_at = now;
 	}
 }
@@ -368,7 +369,7 @@ void grant_on_farewell(struct grant *grant, instant now)
 	grant->is_possible = grant->is_moving = grant->deletion_is_owed = false;
 	grant->expiry.gateway_at = 0;
 	grant->question.last_sent = 0;
-	if (!grant->is_granted) /* else it is doubted now */
+	if (!grant->is_granted) /* else it will be doubted, and waits for the recovery */
 		grant->act_at = earlier(grant->act_at, now);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * grant - one (protocol, internal port): what we believe the gateway has, and whether somebody
- * wants it. There is one record for each key, whoever asked for it first (RFC 6886 sections 3.3
- * and 3.4). What concerns a lease of two protocols: lease.h.
+ * grant - the record of one (protocol, internal port): what we believe the gateway has for it, and
+ * which lease wants it. Each key has exactly one record (RFC 6886 sections 3.3 and 3.4). The rules
+ * for a lease of two protocols are in lease.h.
  */
 #ifndef CORE_GRANT_H
 #define CORE_GRANT_H
@@ -13,115 +13,116 @@
 struct lease;
 
 enum {
-	RANK_PENALTY = 60000,   /* ms; what failed ranks so much later, for each failure ... */
-	RANK_PENALTIES_MAX = 8, /* ... up to this many */
-	RENEWAL_DELAY_MAX = 86400000, /* ms; never plan further ahead, whatever was granted */
-	OVER_DELAY_MAX =
-		2000,       /* ms; what was over when it was granted is asked for again by then */
-	DELETION_TRIES = 5, /* turns without an answer; then the lifetime has to end it */
+	RANK_PENALTY = 60000,         /* ms; for each failure in a row a question ranks later ... */
+	RANK_PENALTIES_MAX = 8,       /* ... but no more than this many failures count */
+	RENEWAL_DELAY_MAX = 86400000, /* ms; no renewal is planned further ahead */
+	OVER_DELAY_MAX = 2000, /* ms; if a grant came too late, ask again no later than this */
+	DELETION_TRIES = 5,    /* turns without an answer; then we leave it to its lifetime */
 };
 
 enum grant_state {
 	GRANT_NONE,     /* the gateway has nothing of ours */
-	GRANT_POSSIBLE, /* asked and not answered, or granted and over by our clock only */
-	GRANT_TRUSTED,  /* granted, and no sign since that the gateway forgot */
+	GRANT_POSSIBLE, /* asked for and not answered, or over by our clock alone */
+	GRANT_TRUSTED,  /* granted, and nothing says that the gateway forgot it */
 	GRANT_DOUBTED   /* granted before the gateway seemed to reboot */
 };
 
 struct retries {
 	uint16_t count;  /* failures in a row */
-	int16_t status;  /* natpmp_status of the last one; NATPMP_OK: there is none */
-	uint16_t result; /* the gateway's result code behind it; 0: it gave none */
+	int16_t status;  /* natpmp_status of the last failure; NATPMP_OK: there was none */
+	uint16_t result; /* the gateway's result code for it; 0: the gateway gave none */
 };
 
 struct expiry {
-	instant at;         /* our view: counted from the first send that may be answered */
-	instant gateway_at; /* the gateway has let go of what it granted by then */
+	instant at;         /* by our clock, from the first send that may be answered */
+	instant gateway_at; /* when the gateway has ended it at the latest */
 };
 
 struct grant {
-	struct question question; /* the one question about it; its message has the key */
-	struct heap_node timer;   /* when grant_next_action() is to be looked at */
+	struct question question; /* the only one about it; its message holds the key */
+	struct heap_node timer;   /* when grant_next_action() has to be called again */
 	struct list list;         /* client.granted, oldest first */
 	struct grant *next_in_bucket;
-	struct lease *wanted_by;   /* NULL: it is to go */
+	struct lease *wanted_by;   /* NULL: no lease wants it */
 	bool is_granted : 1;       /* the state is TRUSTED or DOUBTED: see grant_state() */
-	bool is_possible : 1;      /* else: POSSIBLE, not NONE */
-	bool deletion_is_owed : 1; /* a hold was released, and the gateway has not confirmed */
+	bool is_possible : 1;      /* the gateway may have it; if not is_granted: POSSIBLE */
+	bool deletion_is_owed : 1; /* a lease was released; its deletion is not confirmed */
 	bool is_moving : 1;        /* see grant_is_moving() */
 	struct retries retries;
-	uint16_t external_port;  /* last assigned; 0: never granted */
+	uint16_t external_port;  /* as last assigned; 0: it was never granted */
 	uint16_t suggested_port; /* external */
-	uint32_t lifetime;       /* s, as granted last, though more than was asked for */
+	uint32_t lifetime;       /* s, as last granted, even if we asked for less */
 	instant granted_at;      /* when the grant came */
 	struct expiry expiry;
-	instant act_at; /* ask (again) then, if nothing is being asked; NEVER */
+	instant act_at; /* when its next action is due; NEVER: it waits for an event */
 };
 
 enum grant_action {
 	GRANT_WAIT,      /* nothing is due */
 	GRANT_ASK,       /* create or renew: it is wanted */
 	GRANT_DELETE,    /* it is not wanted, or has to move */
-	GRANT_TAKE_BACK, /* the question about it is not the right one any more */
-	GRANT_HURRY,     /* being asked for, but by slow sends: begin the series again */
-	GRANT_FORGET     /* there is nothing left to do: drop the record */
+	GRANT_TAKE_BACK, /* its question is no longer the right one */
+	GRANT_HURRY,     /* its question is sent too rarely by now: begin the series again */
+	GRANT_FORGET     /* nothing is left to do: drop the record */
 };
 
-/* What we believe of it. */
+/* What we believe the gateway has. */
 enum grant_state grant_state(const struct grant *grant, const struct gateway *gateway);
-/* It has to be deleted, before it is asked for on another external port. */
+/* It has to be deleted before we ask for another external port. */
 bool grant_is_moving(const struct grant *grant);
-/* Trusted, and not over. */
+/* Its state is TRUSTED. It may be over by our clock until grant_on_expired() says so. */
 bool grant_is_in_force(const struct grant *grant, const struct gateway *gateway);
-/* What to do next: a table of (wanted, state). is_awaited: a caller is blocked until it is granted.
- */
+/* What to do next, by its state and by whether a lease wants it. is_awaited: a caller is blocked
+ * until it is granted. */
 enum grant_action grant_next_action(const struct grant *grant, const struct gateway *gateway,
 				    bool is_awaited, instant now);
-/* The gateway has let go of it by then, even if it granted the question that is not answered. */
+/* When the gateway has ended it at the latest, even if it granted the question that is still
+ * unanswered. */
 instant grant_gone_at(const struct grant *grant);
-/* When that may change by itself; NEVER. */
+/* When grant_next_action() may change without an event, or NEVER. */
 instant grant_next_deadline(const struct grant *grant, const struct gateway *gateway);
-/* It was lost, and had a short lifetime: it is asked for in short turns, half a minute apart at
- * most, for the last sends of a whole series are farther apart. */
+/* It is not in force and had a short lifetime. It is asked for in turns of five sends at most 30 s
+ * apart, because the last sends of a whole series are farther apart. */
 bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway);
-/* The lane and the rank of the question about it. is_blocking: a caller is blocked by it. */
+/* The lane and the rank of its question. is_blocking: a caller is blocked by that question. */
 enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking);
 instant grant_rank(const struct grant *grant, const struct gateway *gateway, instant now);
 
-/* --- events: what the outside does to it --- */
+/* --- events: what happens to a grant --- */
 
-/* A lease wants it from now on, with that suggestion. */
+/* A lease wants it from now on, and suggests that external port. */
 void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggested_port,
 		     instant act_at);
-/* The lease was released: the gateway is to delete what it may have. */
+/* The lease was released: the gateway has to delete what it may have. */
 void grant_on_released(struct grant *grant, instant now);
-/* The lease was left: what the gateway has is left to its lifetime, but for a deletion owed. */
+/* The lease was left: the gateway's mapping is left to its lifetime, unless a deletion is owed. */
 void grant_on_left(struct grant *grant, instant now);
-/* It has to move to another external port: delete it, then ask again at that instant. */
+/* It has to move to another external port: it is deleted then, and afterwards asked for again. */
 void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now);
-/* The question about it waits for its turn from now on, or its series began again. */
+/* Its question now waits for its turn, or its series of sends began again. */
 void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant now);
-/* The question about it was taken back. */
+/* Its question was taken back. */
 void grant_on_taken_back(struct grant *grant, instant now);
-/* Its question asks for that from now on: ASK_CREATE or ASK_DELETE. */
+/* Its question is of that kind from now on: ASK_CREATE or ASK_DELETE. */
 void grant_on_turned(struct grant *grant, enum message_kind kind);
 /* Its question was sent (again). */
 void grant_on_sent(struct grant *grant);
-/* The gateway granted it. False: for so short a time that it is over already. */
+/* The gateway granted it. False: the granted lifetime is over already. */
 bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,
 		      instant now);
-/* Creating it failed, or was refused: status says how. is_unheard: the whole gateway is silent. */
+/* Creating it failed or was refused; status says why. is_unheard: nothing at all is heard from the
+ * gateway. */
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
 		     bool is_unheard, instant now);
-/* The gateway deleted it, or will not (status). */
+/* The deletion has ended. status: NATPMP_OK, or why the gateway may still have it. */
 void grant_on_deleted(struct grant *grant, int status, instant now);
-/* No answer to a deletion. */
+/* A deletion got no answer, and will be tried again. */
 void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, instant now);
-/* A deletion was sent and is not waited for; another gateway will be asked. */
+/* A deletion was sent, and nobody waits for its answer. */
 void grant_on_farewell(struct grant *grant, instant now);
-/* Our view of its lifetime is over; status: why nobody renewed it. */
+/* Its lifetime is over by our clock. status: why it was not renewed. */
 void grant_on_expired(struct grant *grant, int status, instant now);
-/* It is not up any more, for a reason of the gateway or the link. */
+/* The gateway or the link failed (status), so it is no longer trusted. */
 void grant_on_lost(struct grant *grant, int status, instant now);
 
 #endif

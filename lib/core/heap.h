@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap - an intrusive min-heap with four children to a node: what is due first. Setting and
- * removing take O(log n). Room is reserved when an element comes to life, so that nothing
- * allocates, and so nothing fails, later.
+ * heap - an intrusive min-heap with four children to a node. Setting and removing take O(log n);
+ * room is reserved beforehand, so that they allocate nothing and cannot fail.
  */
 #ifndef CORE_HEAP_H
 #define CORE_HEAP_H

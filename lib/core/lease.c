@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lease is up while all its grants are trusted on one external port. It stays up while one is
- * doubted, until that is known to be lost.
+ * A lease comes up when all its grants are trusted, on one external port. It stays up while a grant
+ * is doubted, until that grant is lost.
  *
  *                    all in force
  *    PENDING --------------------------> UP
@@ -10,11 +10,11 @@
  *       | as long as its patience in force   | ports differ
  *       `--------------------------> DOWN <--'
  *
- * Two protocols have to get one external port (RFC 6886 section 3.3). The first one is asked for
- * first, and the second one suggests what the first one got. If they differ all the same:
+ * Two protocols need the same external port (RFC 6886 section 3.3). The second grant is asked for
+ * after the first, and suggests the port that the first one got. If the ports still differ:
  *   1. a renewal moved one of them: ask for the other one at once, on the new port;
  *   2. move the first one to the second one's port;
- *   3. move both to a random high port, a few times, further and further apart;
+ *   3. move both to a random high port, a few times, with growing delays;
  *   4. tell PORTS_DIFFER, keep both renewed, and begin again at 2 later.
  */
 #include "core/lease.h"
@@ -88,7 +88,7 @@ static int misfit_status(const struct lease *lease)
 	return lease->is_exact ? NATPMP_E_OTHER_PORT : NATPMP_E_PORTS_DIFFER;
 }
 
-/* Why it cannot be up: NATPMP_OK, if nothing is known to stand against it. */
+/* Why it cannot be up. NATPMP_OK: nothing is known that prevents it. */
 static int lease_down_reason(const struct lease *lease)
 {
 	for (unsigned i = 0; i < lease->count; i++) {
@@ -122,7 +122,7 @@ struct lease_view lease_view(const struct lease *lease, const struct gateway *ga
 	struct lease_view view = lease->told;
 
 	view.failures = lease->failures;
-	/* Lost, and no verdict on that so far: there is nothing to tell. */
+	/* A grant is lost, and there is no verdict on that yet: there is nothing to tell. */
 	if (lease->status == NATPMP_OK && !lease_is_granted(lease))
 		return view;
 	view.status = lease->status;
@@ -188,7 +188,7 @@ static void end_round(struct lease *lease, instant now)
 	lease->move_at = now + delay;
 }
 
-/* Give all back, for half of it is of no use, and ask again later. */
+/* Give back every grant, because a part of the mapping is of no use, and ask again later. */
 static void move_exact(struct lease *lease, instant now)
 {
 	for (unsigned i = 0; i < lease->count; i++)
@@ -243,7 +243,7 @@ void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *
 	struct grant *other = lease->grants[grant == lease->grants[0]];
 
 	if (lease->status == NATPMP_OK)
-		lease->failures = 0; /* no event told of them */
+		lease->failures = 0; /* no event told of these failures */
 	if (lease->is_exact && grant->external_port != lease->suggested_port) {
 		move_exact(lease, now);
 		return;
@@ -254,7 +254,8 @@ void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *
 	}
 	bool differ = grant->external_port != other->external_port;
 	if (!grants_are_in_force(lease, gateway)) {
-		/* It has waited for this; after a failure of its own it has its own time. */
+		/* The other grant waited for this one. If it failed by itself, it keeps the time of
+		 * its own next try. */
 		if (grant == lease->grants[0] && other->act_at == NEVER)
 			other->act_at = now;
 	} else if (!differ) {
@@ -275,8 +276,8 @@ void lease_on_failed(struct lease *lease)
 	lease->failures++;
 }
 
-/* The gateway answers, and only the turn of this lease has not come or has just begun: until when
- * should it be waited for? 0: no longer. */
+/* Until when to wait for a lease whose turn has not come, or has just begun, at a gateway that
+ * answers. 0: wait no longer. */
 static instant lease_in_line_until(const struct lease *lease, const struct gateway *gateway,
 				   instant now)
 {
@@ -315,7 +316,7 @@ bool lease_judge(struct lease *lease, const struct gateway *gateway,
 	else if (lease_is_in_force(lease, gateway) && external->is_settled)
 		lease_decide(lease, NATPMP_OK);
 	else
-		return false; /* as it was */
+		return false; /* nothing changes */
 	return true;
 }
 
@@ -327,7 +328,7 @@ static bool lease_on_verdict_due(struct lease *lease, const struct gateway *gate
 		lease->verdict_at = until;
 		return false;
 	}
-	/* The address may be silent: the mapping is open all the same. */
+	/* The mapping is open, even if the gateway does not tell its address. */
 	lease_decide(lease,
 		     lease_is_in_force(lease, gateway) ? NATPMP_OK : lease_excuse(lease, gateway));
 	return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lease - what a caller keeps: one mapping, made of one grant for each protocol, on one external
- * port. It is up, or down for a reason, or pending until the first verdict.
+ * lease - one mapping that a caller keeps: one grant for each protocol, all on one external port.
+ * It is pending until the first verdict, and then up, or down for a reason.
  */
 #ifndef CORE_LEASE_H
 #define CORE_LEASE_H
@@ -21,23 +21,23 @@ struct wanted {
 	uint32_t lifetime;       /* s */
 	bool is_exact;           /* suggested_port or nothing */
 	bool is_awaited;         /* a caller is blocked until there is a verdict */
-	duration patience;       /* silence is no verdict for so long, and then it is; NEVER */
+	duration patience;       /* how long silence is no verdict; NEVER: it never becomes one */
 };
 
 /* What an event tells. */
 struct lease_view {
-	int status; /* NATPMP_OK: up; else the rest is as it was when it was last up */
+	int status; /* NATPMP_OK: up; else the other members are as when it was last up */
 	uint16_t internal_port, external_port;
 	uint32_t lifetime;                           /* s */
 	uint32_t external_address, internal_address; /* host order, 0 = none */
-	unsigned failures;                           /* in a row, so far; up: until it was */
+	unsigned failures; /* in a row so far; if it is up: before it came up */
 };
 
 /* The tries to find one external port for two grants. */
 struct moves {
 	uint8_t count;  /* in a row */
-	uint8_t rounds; /* of such tries that failed */
-	bool are_told;  /* they are no secret any more */
+	uint8_t rounds; /* rounds of such tries that failed */
+	bool are_told;  /* that the ports differ may be told */
 };
 
 struct lease {
@@ -45,59 +45,59 @@ struct lease {
 	uint8_t count;
 	bool is_exact;
 	bool is_awaited;
-	bool asks_address; /* for the caller who is blocked */
+	bool asks_address; /* its blocked caller waits for the external address */
 	struct moves moves;
 	uint16_t internal_port;
-	uint16_t suggested_port; /* external, as the program wishes it */
+	uint16_t suggested_port; /* external, as the program wants it */
 	uint32_t lifetime;       /* s, to ask for */
 	int status;              /* NATPMP_PENDING, NATPMP_OK: up; else why it is down */
 	unsigned failures;       /* in a row */
-	duration patience;       /* of a question about it, before silence is a verdict; NEVER */
-	instant verdict_at; /* silence becomes a verdict; NEVER: there was one, or it never does */
-	instant move_at;    /* the next try to find one external port; NEVER */
-	struct lease_view told; /* by the last event */
+	duration patience;  /* how long a question about it may stay unanswered without a verdict */
+	instant verdict_at; /* when silence is a verdict; NEVER: there was one, or it never is */
+	instant move_at;    /* when to try again to find one external port, or NEVER */
+	struct lease_view told; /* what the last event told */
 	struct list changed;    /* client.changed */
 };
 
 void lease_init(struct lease *lease, const struct wanted *wanted, instant now);
 
-/* All grants are granted on one external port, though the gateway may have forgotten since. */
+/* All its grants are granted, on one external port. The gateway may have forgotten them since. */
 bool lease_is_granted(const struct lease *lease);
-/* The same, and there is no sign that it forgot. */
+/* All its grants are in force, on one external port. */
 bool lease_is_in_force(const struct lease *lease, const struct gateway *gateway);
-/* The granted lifetime in s, the shorter one of two. */
+/* The granted lifetime in s; of two grants, the shorter one. */
 uint32_t lease_lifetime(const struct lease *lease);
-/* What there is to tell now. */
+/* The view that an event would tell now. */
 struct lease_view lease_view(const struct lease *lease, const struct gateway *gateway,
 			     const struct external *external);
 /* Does the view differ from what was told? */
 bool lease_has_news(const struct lease *lease, const struct lease_view *view);
-/* Why nothing came of it so far: for a caller whose deadline is over. */
+/* Why the lease is not up, for a caller whose deadline is over. */
 int lease_excuse(const struct lease *lease, const struct gateway *gateway);
 /* May the question about this grant go out, or does it wait for the other protocol's port? */
 bool lease_lets_ask(const struct lease *lease, const struct grant *grant,
 		    const struct gateway *gateway);
-/* The external port to suggest for it. */
+/* The external port to suggest for this grant. */
 uint16_t lease_suggestion(const struct lease *lease, const struct grant *grant,
 			  const struct gateway *gateway);
 instant lease_next_deadline(const struct lease *lease);
 
 /* --- events --- */
 
-/* One of its grants was granted. was_up: the lease was, before. */
+/* One of its grants was granted. was_up: the lease was up before that. */
 void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *gateway,
 		      bool was_up, instant now);
 /* A try failed. */
 void lease_on_failed(struct lease *lease);
-/* Something about it changed: is it up or down? True: there may be news to tell. */
+/* Something about it changed: decide whether it is up or down. True: there may be news to tell. */
 bool lease_judge(struct lease *lease, const struct gateway *gateway,
 		 const struct external *external, instant now);
-/* Its deadline came: the time of a first verdict, or of another try to move. True: as above. */
+/* Its deadline came: the first verdict or another move is due. True: as above. */
 bool lease_on_time(struct lease *lease, struct gateway *gateway, const struct external *external,
 		   instant now);
-/* When to ask for a grant again that was deleted to move. */
+/* When to ask again for a grant that was deleted in order to move. */
 instant lease_asks_again_at(const struct lease *lease, instant now);
-/* An event told the view. */
+/* An event has told this view. */
 void lease_on_told(struct lease *lease, const struct lease_view *view);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The struct that has a member of that name at that address. */
+/* The struct whose member of that name is at that address. */
 #define container_of(pointer, type, member)                                                        \
 	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
@@ -53,7 +53,7 @@ static inline struct list *list_take_first(struct list *head)
 	return node;
 }
 
-/* Put the node at the end of the ring; it leaves the ring that it is in. */
+/* Put the node at the end of the ring, and take it out of the ring where it was. */
 static inline void list_append(struct list *head, struct list *node)
 {
 	list_remove(node);

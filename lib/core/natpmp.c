@@ -10,7 +10,7 @@
  *   +-------+-------+---------------+---------------+-------+-------+---------------+
  *   |   0   |   q   |   reserved    |intern.|extern.|   lifetime    |     map request, 12 bytes
  *   +-------+-------+---------------+-------+-------+---------------+
- *   An address request is the first two bytes. Its response ends with the address at 8.
+ *   An address request is the first two bytes only. Its response ends with the address, at byte 8.
  */
 #include "core/natpmp.h"
 
@@ -84,7 +84,7 @@ static size_t encode(const struct message *message, uint32_t own_address,
 	if (message->kind == ASK_CREATE) {
 		put16(bytes + 6, message->suggested_port);
 		put32(bytes + 8, message->lifetime);
-		/* What such gateways are known to understand, renewals too. */
+		/* VPN gateways expect internal port 0 and external port 1, in renewals too. */
 		if (message->vpn)
 			put32(bytes + 4, 1);
 	}
@@ -113,8 +113,9 @@ static struct response decode_pcp(const uint8_t *bytes, size_t len)
 
 	if (!(bytes[1] & RESPONSE_BIT))
 		return r;
-	/* RFC 6887 section 8.2: our request copied, so of any length and any opcode. Its bytes 4
-	 * to 7 are an error's lifetime and no clock. PCP's own clock has other rules than ours. */
+	/* RFC 6887 section 8.2: the error copies our request, so it may have any length and opcode.
+	 * Bytes 4 to 7 hold its lifetime, and PCP's clock has other rules than ours, so no clock is
+	 * read. */
 	if (bytes[3] == RESULT_VERSION) {
 		r.kind = RESPONSE_PCP_ONLY;
 		r.status = NATPMP_E_VERSION;
@@ -134,16 +135,16 @@ static void decode_clock(const uint8_t *bytes, size_t len, struct response *r)
 	}
 }
 
-/* Some servers refuse in the layout of the request: the internal port stands where the clock
- * should. Only beside the request can that be told. */
+/* Some servers refuse in the layout of the request, with the internal port in the place of the
+ * clock. Only a comparison with the request shows that. */
 static bool is_request_layout(const uint8_t *bytes, size_t len, const struct message *asked)
 {
 	return len == LENGTH_REQUEST && asked && asked->kind != ASK_ADDRESS &&
 	       get16(bytes + 4) == asked->internal_port && asked->internal_port;
 }
 
-/* Port and lifetime of an error mean nothing: RFC 6886 section 3.5. Refusals are cut short by
- * some servers, to 4, 8 or 12 bytes. */
+/* The external port and the lifetime of an error mean nothing (RFC 6886 section 3.5). Some servers
+ * cut refusals short, to 4, 8 or 12 bytes. */
 static void decode_refused_mapping(const uint8_t *bytes, size_t len, const struct message *asked,
 				   struct response *r)
 {
@@ -151,7 +152,7 @@ static void decode_refused_mapping(const uint8_t *bytes, size_t len, const struc
 		r->internal_port = asked->internal_port;
 		return;
 	}
-	if (len != LENGTH_REQUEST) /* else it may be that layout, late: then there is no clock */
+	if (len != LENGTH_REQUEST) /* else it may be a late one in that layout: no clock */
 		decode_clock(bytes, len, r);
 	if (len >= LENGTH_PORT)
 		r->internal_port = get16(bytes + 8);
@@ -196,7 +197,7 @@ static struct response decode(const uint8_t *bytes, size_t len, const struct mes
 	uint8_t opcode = bytes[1] & (RESPONSE_BIT - 1);
 	r.result = get16(bytes + 2);
 	r.status = status_of_result(r.result);
-	/* Result 1 comes with any opcode, the response bit forgotten too (erratum 3618). */
+	/* Result 1 may come with any opcode, and even without the response bit (erratum 3618). */
 	if (r.result == RESULT_VERSION) {
 		r.kind = RESPONSE_BAD_VERSION;
 		decode_clock(bytes, len, &r);
@@ -208,7 +209,7 @@ static struct response decode(const uint8_t *bytes, size_t len, const struct mes
 		r.kind = RESPONSE_ADDRESS;
 	else
 		r.protocol = opcode == OPCODE_UDP ? NATPMP_UDP : NATPMP_TCP;
-	if (r.result == RESULT_OPCODE) { /* bytes from 4 on may be the request's: no clock */
+	if (r.result == RESULT_OPCODE) { /* the rest may be the request: no clock */
 		r.kind = r.kind == RESPONSE_ADDRESS ? RESPONSE_ADDRESS : RESPONSE_UNNAMED;
 		return r;
 	}
@@ -229,9 +230,8 @@ static duration send_delay(unsigned n)
 	return (duration)NATPMP_FIRST_WAIT * ((1U << n) - 1);
 }
 
-/* RFC 6886 section 3.6. The gateway's clock may run slow by an eighth, and 2 s are allowed for:
- * an alarm if seconds < expected - 2, where expected = old + 7/8 of the elapsed time. One-sided:
- * a clock that runs ahead is no alarm. In 1/8000 s, signed. */
+/* RFC 6886 section 3.6: the gateway restarted if seconds < old seconds + 7/8 of the elapsed time -
+ * 2; a clock that runs ahead is no sign of it. The sum is signed and in units of 1/8000 s. */
 static bool has_restarted(struct gateway_clock *clock, uint32_t seconds, instant at_earliest,
 			  instant at_latest)
 {
@@ -250,8 +250,8 @@ static bool has_restarted(struct gateway_clock *clock, uint32_t seconds, instant
 	return restarted;
 }
 
-/* At half the lifetime (RFC 6886 section 3.3), then at 3/4, 7/8 and so on, as PCP has it
- * (RFC 6887 section 11.2.1); the last tries are as far apart as two may come. */
+/* At half the lifetime (RFC 6886 section 3.3), then at 3/4, 7/8 and so on, as PCP has it (RFC 6887
+ * section 11.2.1); there is no try when less than NATPMP_RENEWAL_GAP is left. */
 static duration renewal_delay(duration lifetime, unsigned tries)
 {
 	duration rest = tries < 63 ? lifetime >> (tries + 1) : 0;

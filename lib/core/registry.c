@@ -11,7 +11,7 @@ void registry_free(struct registry *registry)
 	*registry = (struct registry){0};
 }
 
-/* Ports are the hash: programs hold them in rows, and both protocols of one. */
+/* The port is the hash, because programs hold consecutive ports, often with both protocols. */
 static size_t bucket_index(const struct registry *registry, unsigned protocol, uint16_t port)
 {
 	size_t hash = 2 * (size_t)port + (protocol == NATPMP_TCP);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* registry - all grants by (protocol, internal port): found in O(1). */
+/* registry - all grants, found by (protocol, internal port) in O(1). */
 #ifndef CORE_REGISTRY_H
 #define CORE_REGISTRY_H
 
@@ -15,8 +15,8 @@ void registry_free(struct registry *registry);
 bool registry_reserve(struct registry *registry);
 struct grant *registry_find(const struct registry *registry, unsigned protocol,
 			    uint16_t internal_port);
-/* All of them, one after another: the first one after NULL, NULL after the last. The order is that
- * of their ports, more or less. */
+/* Step through all grants: NULL gives the first one, and the last one gives NULL. They come roughly
+ * in the order of their ports. */
 struct grant *registry_next(const struct registry *registry, const struct grant *grant);
 void registry_add(struct registry *registry, struct grant *grant);
 void registry_remove(struct registry *registry, struct grant *grant);

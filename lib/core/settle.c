@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whatever happens to a grant ends in client_settle(): its lease judges whether it is up, then the
- * grant's next action is done, then its timer is set. The actions are those of grant_next_action():
+ * Every change of a grant ends in client_settle(), which judges the lease, does the grant's next
+ * action and sets its timer. The actions are those of grant_next_action():
  *
  *   ASK         a question to create it enters a lane of the gateway
- *   DELETE      a question to delete it does
- *   TAKE BACK   the question is not the right one any more: withdraw it, and look again
+ *   DELETE      a question to delete it enters a lane
+ *   TAKE BACK   the question is no longer the right one: withdraw it, and decide again
  *   HURRY       its series of sends begins again
  *   FORGET      the record is freed
- *   WAIT        the timer, or an answer, brings it here again
+ *   WAIT        nothing; the timer or an answer leads here again
  */
 #include "core/settle.h"
 
@@ -21,7 +21,6 @@ struct grant *list_grant(struct list *node)
 	return container_of(node, struct grant, list);
 }
 
-/* Somebody cares how the gateway is. */
 bool client_is_kept(const struct client *client)
 {
 	return client->holds || client->is_watched;
@@ -46,7 +45,6 @@ void client_forget_grant(struct client *client, struct grant *grant)
 	free(grant);
 }
 
-/* The record of that key, made if there is none. NULL: out of memory. */
 struct grant *client_make_grant(struct client *client, unsigned protocol, uint16_t internal_port)
 {
 	struct grant *grant = registry_find(&client->registry, protocol, internal_port);
@@ -150,7 +148,6 @@ void client_note_leftover(struct client *client, const struct grant *grant, int 
 	leftover->until = later(leftover->until, grant_gone_at(grant));
 }
 
-/* The deletion has come to an end, one way or the other. */
 void client_end_deletion(struct client *client, struct grant *grant, int status, instant now)
 {
 	bool is_moving = grant_is_moving(grant);
@@ -166,18 +163,18 @@ void client_end_deletion(struct client *client, struct grant *grant, int status,
 static void ask_to_delete(struct client *client, struct grant *grant, instant now)
 {
 	grant_on_turned(grant, ASK_DELETE);
-	/* To delete all would take along what is held by now. */
+	/* A deletion of all would delete what is held by now. */
 	if (!grant->question.message.internal_port && client->holds)
 		client_end_deletion(client, grant, NATPMP_E_HELD, now);
 	else if (grant->expiry.gateway_at <= now && !client_is_blocked_by(client, grant))
-		client_end_deletion(client, grant, NATPMP_OK, now); /* its lifetime did it */
+		client_end_deletion(client, grant, NATPMP_OK, now); /* its lifetime has ended it */
 	else
 		submit_grant(client, grant, now);
 }
 
 /* --- settling --- */
 
-/* Do what is next for the grant. False: that was to forget it. */
+/* Do the next action for the grant. False: the record was freed. */
 static bool act_on_grant(struct client *client, struct grant *grant, instant now)
 {
 	const struct gateway *gateway = &client->gateway;
@@ -191,7 +188,7 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 		case GRANT_DELETE:
 			ask_to_delete(client, grant, now);
 			if (grant->question.state == QUESTION_IDLE)
-				break; /* there was no need to */
+				break; /* no question was needed */
 			return true;
 		case GRANT_TAKE_BACK:
 			gateway_withdraw(&client->gateway, &grant->question);
@@ -213,7 +210,6 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 	}
 }
 
-/* When a deletion that nobody waits for need not be asked for any more; NEVER. */
 instant client_deletion_over_at(const struct client *client, const struct grant *grant)
 {
 	const struct question *question = &grant->question;
@@ -230,7 +226,7 @@ static void set_timer(struct client *client, struct grant *grant)
 	instant at = earlier(grant_next_deadline(grant, &client->gateway),
 			     client_deletion_over_at(client, grant));
 
-	/* The second protocol waits for the first one, not for a time. */
+	/* The second grant waits for the first one, not for a time. */
 	if (lease && grant->question.state == QUESTION_IDLE && !grant_is_moving(grant) &&
 	    !lease_lets_ask(lease, grant, &client->gateway))
 		at = grant->is_granted ? grant->expiry.at : NEVER;
@@ -253,7 +249,6 @@ void client_note_news(struct client *client, struct lease *lease)
 		list_append(&client->changed, &lease->changed);
 }
 
-/* The caller who was blocked by the lease does not wait for the address any more. */
 void client_stop_asking_for(struct client *client, struct lease *lease)
 {
 	if (lease->asks_address) {
@@ -266,7 +261,7 @@ void client_settle(struct client *client, struct grant *grant, instant now)
 {
 	struct lease *lease = grant->wanted_by;
 
-	/* A verdict comes first: nobody is blocked after it. */
+	/* The verdict comes first, because no caller is blocked after it. */
 	if (lease && lease_judge(lease, &client->gateway, &client->external, now))
 		client_note_news(client, lease);
 	if (lease && lease->status != NATPMP_PENDING)
@@ -284,7 +279,6 @@ void client_settle_lease(struct client *client, struct lease *lease, instant now
 		client_settle(client, lease->grants[i], now);
 }
 
-/* Settle both grants of a lease, or the one that no lease wants. */
 void client_settle_with_lease(struct client *client, struct grant *grant, instant now)
 {
 	if (grant->wanted_by)

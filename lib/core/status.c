@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-/* The RFC names no times between tries; these are ours, with PCP's as a model (RFC 6887 section
- * 7.4). A clear no is asked about again after 30 s, for somebody may be allowing it right now. */
+/* RFC 6886 gives no times between tries; ours follow those of PCP (RFC 6887 section 7.4). After a
+ * clear no we ask again in 30 s, because somebody may be allowing it right now. */
 static const struct {
 	int status;
 	enum status_class kind;

@@ -23,8 +23,8 @@ enum {
 
 enum status_class status_class(int status);
 
-/* How long to wait before what failed is tried again. failures counts those before the last one;
- * short_lived: the mapping was granted for less than SHORT_LIFETIME when it was last up. */
+/* How long to wait before the next try. failures: how many came before the last one; short_lived:
+ * the mapping was last granted for less than SHORT_LIFETIME. */
 duration status_retry_delay(int status, unsigned failures, bool short_lived);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * os - what all headers here share. One file per system stands behind each of them; no type, flag
- * or error number of a system passes through. Addresses and ports are in host order.
+ * os - what all headers here share. Each header has one source file per system, and shows no type,
+ * flag or error number of a system, except errno where it says so. Addresses and ports are in host
+ * order.
  *
- * Functions block only where their comment says so, and handles are not inherited by programs that
- * are executed.
+ * Functions block only where their comment says so. Programs that are executed do not inherit
+ * handles.
  */
 #ifndef OS_OS_H
 #define OS_OS_H
@@ -15,7 +16,7 @@
 typedef int os_handle;
 #define NO_HANDLE (-1)
 
-enum { OS_INTERFACE_LEN = 32 }; /* room for the name of a network interface, and its end */
+enum { OS_INTERFACE_LEN = 32 }; /* room for the name of a network interface and its final 0 */
 
 enum os_status {
 	OS_OK,

@@ -7,11 +7,11 @@
 
 #include "os/os.h"
 
-/* A port that is free to bind for TCP, UDP or both. OS_OK; OS_FAILED: none is free, or the system
- * refuses to look (errno, 0: none is free). */
+/* Find a port that is free to bind for TCP, UDP or both. OS_FAILED: errno is 0 if none is free,
+ * else it says why the system did not look. */
 enum os_status port_pick(bool tcp, bool udp, uint16_t *port);
 
-/* Is that very port free to bind? OS_OK; OS_FAILED: as above. */
+/* Is this port free to bind? Returns OS_OK, or OS_FAILED as above. */
 enum os_status port_try(bool tcp, bool udp, uint16_t port);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A process id does not tell a child from its parent: in a new pid namespace both may be 1. The
- * count is the only state of the library that outlives a context. It changes in the child of a
- * fork() only, before that has a second thread. */
+ * count is the only state of the library that outlives a context. It changes only in the child of a
+ * fork(), before the child has a second thread. */
 #include "os/process.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* process - is this still the process that made something, or a child of it after fork()? */
+/* process - tells a process from its children after fork(). */
 #ifndef OS_PROCESS_H
 #define OS_PROCESS_H
 
@@ -7,8 +7,8 @@
 
 /* Begin to count forks. False: out of memory. */
 bool process_count_forks(void);
-/* How many forks lie between this process and the one that began to count: equal numbers in one
- * line of descent mean one process, whatever its id. */
+/* How many forks lie between the process that began to count and this one. Equal numbers in a
+ * process and its descendants mean the same process. */
 unsigned process_generation(void);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One netlink socket is the whole conversation: the kernel is asked to decide by RTM_GETROUTE, and
- * tells of changes. It answers a question before send() returns; news may stand before the answer,
- * so what is read before it is remembered as news.
+ * One netlink socket does it all: RTM_GETROUTE asks the kernel for its decision, and the kernel
+ * reports changes. It answers a question before send() returns; whatever is read before that answer
+ * is remembered as news.
  */
 #include "os/route.h"
 
@@ -67,7 +67,8 @@ enum os_status routes_open(struct routes *routes)
 		return status_of(error);
 	}
 	routes->handle = fd;
-	/* News carry the serial of whoever caused them: begin where nobody else is likely to. */
+	/* News carry the serial of the request that caused them, so begin with one that nobody else
+	 * is likely to use. */
 	routes->serial = (uint32_t)clock_us();
 	return OS_OK;
 }
@@ -136,7 +137,8 @@ static int read_answer(const uint8_t *bytes, size_t len, struct route *route)
 	return 0;
 }
 
-/* The next datagram. Its length; 0: there is none, or it was lost, which is news as well. */
+/* Read the next datagram, and return its length. 0: there is none, or it was lost, which counts as
+ * news. */
 static size_t read_datagram(struct routes *routes, uint8_t bytes[BYTES_MAX], int *error)
 {
 	ssize_t n;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * With IP_RECVERR the kernel keeps each ICMP error together with our own datagram, so that one for
- * an earlier request cannot be taken for one for this. It hints at it once, by an error of the next
- * call; only then is the error queue read.
+ * With IP_RECVERR the kernel keeps each ICMP error together with our datagram, so that an error
+ * about an earlier request is not taken for one about this request. The kernel reports it once, as
+ * an error of the next call; only then is the error queue read.
  */
 #include "os/udp.h"
 
@@ -119,7 +119,8 @@ bool udp_send(struct udp *udp, const uint8_t *bytes, size_t len)
 {
 	if (send(udp->handle, bytes, len, MSG_NOSIGNAL) >= 0)
 		return true;
-	/* That may be an error of an earlier datagram, and this one was not sent: once more. */
+	/* The error may be about an earlier datagram, and then this one was not sent: send it
+	 * again. */
 	udp->has_errors = true;
 	return send(udp->handle, bytes, len, MSG_NOSIGNAL) >= 0 || errno != EPERM;
 }
@@ -185,7 +186,7 @@ static size_t receive_errors(struct udp *udp, struct datagram *batch, size_t roo
 	return count;
 }
 
-/* Receive into what is left of the batch; -1: errno. Without control, the interface is 0. */
+/* Receive into the rest of the batch; -1: errno says why. Without control, the interface is 0. */
 static int receive_datagrams(int fd, struct datagram *batch, size_t room, union control *control)
 {
 	struct mmsghdr messages[UDP_BATCH];
@@ -244,7 +245,7 @@ size_t udp_receive(struct udp *udp, struct datagram batch[UDP_BATCH])
 			count += receive_errors(udp, batch + count, UDP_BATCH - count);
 			continue;
 		}
-		/* One that was queued between socket() and connect() comes in from anybody. */
+		/* A datagram that was queued between socket() and connect() may be from anybody. */
 		for (size_t i = count; i < count + (size_t)n; i++)
 			if (batch[i].from != udp->peer || batch[i].from_port != udp->port)
 				batch[i].kind = UDP_STRANGER;
@@ -262,8 +263,8 @@ enum os_status udp_open_group(os_handle *handle, uint32_t group, uint16_t port)
 	*handle = NO_HANDLE;
 	if (fd < 0)
 		return OS_FAILED;
-	/* Bound to the group and not to the wildcard, and with both options, so that it can be
-	 * shared with whichever of them others use, of other users too (RFC 6886 section 3.2.1). */
+	/* It is bound to the group, not to the wildcard. It has both options, so that it can be
+	 * shared with sockets that use either one, even of other users (RFC 6886 section 3.2.1). */
 	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) < 0 ||
 	    set_flag(fd, SOL_SOCKET, SO_REUSEPORT) < 0 ||
 	    set_flag(fd, IPPROTO_IP, IP_PKTINFO) < 0 ||

@@ -12,38 +12,39 @@ enum {
 	WAIT_MAX = 2 /* handles that waiter_sleep() takes */
 };
 
-/* One handle that is readable while one of several is, after waiter_wake(), and after the machine
- * has slept: then the time-outs of all who wait are wrong. A program's loop and a thread of ours
- * may wait by it at the same time; what wakes up the thread is the thread's alone, for the loop
- * would take note of it first. */
+/* A handle that is readable while one of the added handles is, after waiter_wake(), and after the
+ * machine has slept, when all time-outs are wrong. A program's loop and a thread of ours may wait
+ * for it at the same time; the thread has a wake-up of its own, thread_wakes, which the loop cannot
+ * clear. */
 struct waiter {
 	os_handle handle; /* NO_HANDLE: not open */
 	os_handle wakes;
-	os_handle thread_wakes; /* the thread waits for it besides handle */
+	os_handle thread_wakes; /* the thread waits for this as well as for handle */
 	os_handle resumes;
 	os_handle timer;   /* NO_HANDLE: waiter_arm() was not called */
 	uint64_t armed_at; /* ms of clock_ms(); UINT64_MAX: not armed */
 };
 
-/* OS_OK or OS_FAILED; then nothing is open. */
+/* Returns OS_OK, or OS_FAILED with nothing open. */
 enum os_status waiter_open(struct waiter *waiter);
 void waiter_close(struct waiter *waiter);
-/* Wait for that handle too, until it is closed. */
+/* Wait for that handle, too, until waiter_remove(). */
 enum os_status waiter_add(struct waiter *waiter, os_handle handle);
 void waiter_remove(struct waiter *waiter, os_handle handle);
-/* Make it readable. Any thread. */
+/* Make waiter->handle readable. Any thread may call this. */
 void waiter_wake(struct waiter *waiter);
 /* Make thread_wakes readable, until waiter_rest_thread(). */
 void waiter_wake_thread(struct waiter *waiter);
 void waiter_rest_thread(struct waiter *waiter);
-/* Make it readable at that time of clock_ms(); UINT64_MAX: at no time. For loops that know no
- * time-outs. OS_OK or OS_FAILED. */
+/* Make waiter->handle readable from that time of clock_ms() on, until it is armed again;
+ * UINT64_MAX: at no time. Returns OS_OK or OS_FAILED. */
 enum os_status waiter_arm(struct waiter *waiter, uint64_t at);
-/* Take note of wake-ups: it is not readable for them any more. */
+/* Clear the wake-ups by waiter_wake() and by sleep of the machine; handle is no longer readable for
+ * them. */
 void waiter_rest(struct waiter *waiter);
 
-/* Sleep until one of the handles is readable, or a signal, or so many ms are over (UINT64_MAX:
- * never). False: the time is over. */
+/* Sleep until one of the handles is readable, a signal comes, or that many ms are over (UINT64_MAX:
+ * no limit). False: the time is over. */
 bool waiter_sleep(const os_handle handles[], size_t count, uint64_t ms);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An epoll descriptor, an eventfd for waking up, and a timer that is never to go off: set on the
- * wall clock with TFD_TIMER_CANCEL_ON_SET, it becomes readable when that clock jumps, as it does
- * when the machine resumes. Otherwise a time-out would wait on as if it had not slept.
+ * An epoll descriptor, two eventfds for wake-ups, and a timer that never expires: set on the wall
+ * clock with TFD_TIMER_CANCEL_ON_SET, it becomes readable when that clock jumps, as it does when
+ * the machine resumes. Without it, a time-out would not count the time that the machine slept.
  */
 #include "os/waiter.h"
 
@@ -16,14 +16,14 @@
 
 static int open_resume_timer(void)
 {
-	/* The year 2242, or what a 32-bit time can hold. */
+	/* The year 2242, or the last second that a 32-bit time can hold. */
 	struct itimerspec far_away = {
 		.it_value.tv_sec = sizeof(time_t) > 4 ? (time_t)(INT64_C(1) << 33) : INT_MAX};
 	int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 
 	if (fd < 0)
 		return -1;
-	/* Where the system cannot do that, time-outs are late after a sleep, and nothing else. */
+	/* If the system cannot do that, time-outs are late after a sleep; nothing else is lost. */
 	(void)timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far_away, NULL);
 	return fd;
 }
