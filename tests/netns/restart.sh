@@ -54,20 +54,20 @@ stop holder
 nothing_left gateway
 
 # Dead at renewal time, its table kept: a refused request is not the end of a lease.
-hold holder 4000 tcp 32
+hold holder 4000 tcp 40
 watch 11.22.33.44 4000
 stop miniupnpd-gateway KILL
 refused=$(asked gateway)
-wait_for 30 "refused renewals" asked_more gateway $((refused + 2))
+wait_for 36 "refused renewals" asked_more gateway $((refused + 2))
 refused=$(($(asked gateway) - refused))
 daemon gateway
-pass 12 # past the end of the first lifetime
+pass 14 # past the end of the first lifetime
 unwatch
 expect "outages" 0 "$outages"
 expect "events" '0 1' "$(told holder down) $(told holder up)"
 stop holder
 nothing_left gateway
-say "refused $refused times when renewing a mapping of 32 s: $connections connections," \
+say "refused $refused times when renewing a mapping of 40 s: $connections connections," \
 	"$outages outages, no event"
 
 # Dead for longer than the lease: down once, then up once.
