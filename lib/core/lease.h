@@ -95,6 +95,8 @@ bool lease_judge(struct lease *lease, const struct gateway *gateway,
 /* Its deadline came: the time of a first verdict, or of another try to move. True: as above. */
 bool lease_on_time(struct lease *lease, struct gateway *gateway, const struct external *external,
 		   instant now);
+/* The program wants a try at once. */
+void lease_on_retry(struct lease *lease, instant now);
 /* When to ask for a grant again that was deleted to move. */
 instant lease_asks_again_at(const struct lease *lease, instant now);
 /* An event told the view. */
