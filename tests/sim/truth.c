@@ -221,6 +221,7 @@ void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 		if (is_first)
 			check_address_question(w);
 		w->known.address_open = true;
+		w->known.address_sent = w->now;
 	}
 	if (!is_map(bytes, len))
 		return;
@@ -421,8 +422,10 @@ static void hear_address(struct world *w, const struct event *event,
 {
 	struct known *known = &w->known;
 
-	/* An address is believed only as the answer to our own question. */
-	if (event->kind != TO_CLIENT || !known->address_open)
+	/* An address is believed only as the answer to our own question, and what is read later
+	 * than that may be answered (the program slept) is none. */
+	if (event->kind != TO_CLIENT || !known->address_open ||
+	    w->now > known->address_sent + SERIES)
 		return;
 	CHECK(w, !event->forged, "(the simulation forged an answer)");
 	known->address_open = false;

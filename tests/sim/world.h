@@ -165,7 +165,8 @@ struct known {
 	uint64_t forgot_at;       /* ms, of the core, as last seen */
 	unsigned addresses_seen;  /* bits */
 	uint32_t address_last;    /* 0 = none */
-	bool address_open;        /* asked for, and not answered */
+	bool address_open;        /* asked for, and not answered ... */
+	uint64_t address_sent;    /* ... since it was sent last, ms */
 	uint64_t address_asked, address_allowance;
 	bool heard; /* since it sent something */
 };
