@@ -364,6 +364,8 @@ static void hear_grant(struct world *w, const struct event *event, const struct 
 	uint64_t oldest = w->now > SERIES ? w->now - SERIES : 0;
 	uint64_t from = key->asked_from > oldest ? key->asked_from : oldest;
 
+	if (event->asked < key->wanted->opened)
+		key->misled = key->wanted->serial;
 	key->answered = w->known.heard = true;
 	key->external_port = response->external_port;
 	if (from + lifetime * SECOND <= w->now) {
@@ -597,6 +599,15 @@ static void check_kept(struct world *w, const struct hold *hold, const struct ke
 	      hold->core.internal_port, key->over - troubles->refusal_ended);
 }
 
+/* Was the answer to an earlier hold's request taken for one to its own? They look the same. */
+static bool was_misled(struct world *w, const struct hold *hold)
+{
+	for (unsigned i = 0; i < hold->core.count; i++)
+		if (key_of(w, hold, i)->misled == hold->serial)
+			return true;
+	return false;
+}
+
 static void went_down(struct world *w, const struct hold *hold)
 {
 	int status = hold->core.told.status;
@@ -604,8 +615,9 @@ static void went_down(struct world *w, const struct hold *hold)
 
 	if (w->network.link == NO_LINK)
 		return;
-	/* Two ports that move together are one change, and no reason to be down. */
-	if (status == NATPMP_E_PORTS_DIFFER)
+	/* Two ports that move together are one change, and no reason to be down. (One whose port
+	 * is an earlier hold's, that was deleted since, moves alone.) */
+	if (status == NATPMP_E_PORTS_DIFFER && !was_misled(w, hold))
 		CHECK(w,
 		      w->troubles.disturbances || gives_other_ports(w) || w->gateways.squatters ||
 			      w->program.slot_count > 1 ||

@@ -51,6 +51,7 @@ struct key {
 	uint64_t shown;         /* ms, since when it can know that this is void; 0 = it cannot */
 	uint32_t lifetime;      /* s */
 	unsigned link;
+	uint64_t misled; /* the serial of a hold that an earlier one's answer was taken for */
 	uint64_t refused_at, allowance; /* ms; of errors answered */
 
 	/* who wants it */
