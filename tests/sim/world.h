@@ -41,6 +41,7 @@ struct key {
 	bool asked_to_create, answered;
 	uint64_t asked_from;  /* ms, its first send that may still be answered */
 	uint64_t sent_at;     /* ms, its last send; 0 = none */
+	bool failed_alone;    /* its last send was in vain before the gateway was given up */
 	uint64_t deleted_at;  /* ms, the last send of a deletion */
 	uint64_t sent_serial; /* of the last series, among the world's */
 
@@ -178,6 +179,7 @@ struct troubles {
 	uint64_t calm_since;
 	uint64_t heard_at; /* ms, first packet heard since then; 0 = none */
 	bool was_given_up; /* the core took the gateway for silent when calm came */
+	bool is_given_up;  /* it does so now */
 	size_t ignored;
 	uint64_t changed_at;  /* ms, what is no disturbance changed */
 	uint64_t clock_upset; /* ms, last time that a gateway's clock was not a true one */
