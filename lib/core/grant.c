@@ -125,6 +125,13 @@ static bool is_short_lived(const struct grant *grant)
 	return grant->external_port && planned_lifetime(grant) < SHORT_LIFETIME;
 }
 
+/* The gateway may act on the last send as late as it may answer that. */
+static instant sends_over_at(const struct question *question)
+{
+	return question->last_sent + ANSWER_WINDOW +
+	       (duration)question->message.lifetime * MS_PER_S;
+}
+
 instant grant_gone_at(const struct grant *grant)
 {
 	const struct question *question = &grant->question;
@@ -134,8 +141,7 @@ instant grant_gone_at(const struct grant *grant)
 
 	if (!may_be_granted)
 		return grant->expiry.gateway_at;
-	return later(grant->expiry.gateway_at,
-		     question->last_sent + (duration)message->lifetime * MS_PER_S);
+	return later(grant->expiry.gateway_at, sends_over_at(question));
 }
 
 bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway)
@@ -278,6 +284,8 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	if (began_at + lifetime <= now) {
 		/* Until the next answer it is as it was. The question is not asked before its other
 		 * sends were answered, or those would be taken for the answer. */
+		grant->expiry.gateway_at =
+			later(grant->expiry.gateway_at, sends_over_at(&grant->question));
 		grant->act_at = now + earlier(now - began_at, OVER_DELAY_MAX);
 		return false;
 	}
@@ -303,11 +311,9 @@ static bool was_in_vain(const struct grant *grant, int status)
 /* Whatever came of the sends: what may the gateway have? */
 static void note_failed_sends(struct grant *grant, int status, instant now)
 {
-	duration lifetime = (duration)grant->question.message.lifetime * MS_PER_S;
-
 	if (!was_in_vain(grant, status))
 		grant->expiry.gateway_at =
-			later(grant->expiry.gateway_at, grant->question.last_sent + lifetime);
+			later(grant->expiry.gateway_at, sends_over_at(&grant->question));
 	else if (grant->expiry.gateway_at <= now)
 		grant->is_possible = false;
 }
