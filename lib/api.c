@@ -79,7 +79,7 @@ static int init_context(natpmp_ctx *ctx, const natpmp_options *options)
 	if (!process_count_forks() || !init_lock(ctx))
 		return NATPMP_E_NO_MEMORY;
 	ctx->generation = process_generation();
-	if (client_init(&ctx->client, random_seed(), options->vpn_ports != 0))
+	if (client_init(&ctx->client, random_seed() ^ (uintptr_t)ctx, options->vpn_ports != 0))
 		return NATPMP_OK;
 	client_free(&ctx->client);
 	pthread_mutex_destroy(&ctx->mutex);

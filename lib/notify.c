@@ -57,6 +57,7 @@ int natpmp_start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping, natpmp_do
 		if (status)
 			free(unmap);
 	}
+	drive_pump(ctx);
 	context_leave(ctx, cancel);
 	return status;
 }

@@ -414,6 +414,7 @@ void client_stop_waiting(struct lease *lease)
 void client_retry(struct client *client, struct lease *lease, instant now)
 {
 	gateway_cut_backoff(&client->gateway);
+	lease_on_retry(lease, now);
 	for (unsigned i = 0; i < lease->count; i++) {
 		struct grant *grant = lease->grants[i];
 		if (grant_is_in_force(grant, &client->gateway) ||
@@ -421,8 +422,8 @@ void client_retry(struct client *client, struct lease *lease, instant now)
 			continue;
 		grant->retries.count = 0;
 		grant->act_at = earlier(grant->act_at, now);
-		client_settle(client, grant, now);
 	}
+	client_settle_lease(client, lease, now);
 }
 
 int client_close(struct client *client, struct closing *closing, natpmp_protocol protocol,
@@ -498,6 +499,8 @@ void client_stop_asking_address(struct client *client)
 	if (client_is_kept(client) && !external->callers)
 		external->is_doubted = true; /* the next grant asks for it again */
 	external_stop(external, &client->gateway);
+	if (client_is_kept(client) && !external->is_settled)
+		external->settle_at = 0; /* leases do not wait for a question that nobody asks */
 }
 
 static void submit_pcp(struct client *client, instant now)

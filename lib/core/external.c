@@ -21,6 +21,7 @@ void external_forget(struct external *external)
 	external->is_settled = external->is_doubted = false;
 	external->failures = 0;
 	external->hint_until = 0;
+	external->question.hint = 0;
 	external->settle_at = external->retry_at = NEVER;
 }
 
@@ -67,8 +68,10 @@ void external_stop_waiting(struct external *external)
 void external_stop(struct external *external, struct gateway *gateway)
 {
 	external->settle_at = external->retry_at = NEVER;
-	if (!external->callers)
-		gateway_withdraw(gateway, &external->question);
+	if (external->callers)
+		return;
+	gateway_withdraw(gateway, &external->question);
+	external->question.hint = 0;
 }
 
 bool external_is_stale(const struct external *external, instant now)

@@ -126,6 +126,13 @@ static bool is_short_lived(const struct grant *grant)
 	return grant->external_port && planned_lifetime(grant) < SHORT_LIFETIME;
 }
 
+/* The gateway may act on the last send as late as it may answer that. */
+static instant sends_over_at(const struct question *question)
+{
+	return question->last_sent + ANSWER_WINDOW +
+	       (duration)question->message.lifetime * MS_PER_S;
+}
+
 instant grant_gone_at(const struct grant *grant)
 {
 	const struct question *question = &grant->question;
@@ -135,8 +142,7 @@ instant grant_gone_at(const struct grant *grant)
 
 	if (!may_be_granted)
 		return grant->expiry.gateway_at;
-	return later(grant->expiry.gateway_at,
-		     question->last_sent + (duration)message->lifetime * MS_PER_S);
+	return later(grant->expiry.gateway_at, sends_over_at(question));
 }
 
 bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway)
@@ -254,7 +260,8 @@ void grant_on_turned(struct grant *grant, enum message_kind kind)
 		return;
 	grant->expiry.gateway_at = grant_gone_at(grant);
 	question->message.kind = (uint8_t)kind;
-	question->last_sent = 0; /* nothing was sent of the new kind */
+	question->last_sent = 0; /* nothing was sent of the new kind, and nothing heard */
+	question->hint = 0;
 }
 
 void grant_on_sent(struct grant *grant)
@@ -279,6 +286,8 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	if (began_at + lifetime <= now) {
 		/* The state stays as it was. Ask again only after the answers to the other sends
 		 * have come, or they would be taken for the new answer. */
+		grant->expiry.gateway_at =
+			later(grant->expiry.gateway_at, sends_over_at(&grant->question));
 		grant->act_at = now + earlier(now - began_at, OVER_DELAY_MAX);
 		return false;
 	}
@@ -304,11 +313,9 @@ static bool was_in_vain(const struct grant *grant, int status)
 /* Note what the gateway may have after a question failed. */
 static void note_failed_sends(struct grant *grant, int status, instant now)
 {
-	duration lifetime = (duration)grant->question.message.lifetime * MS_PER_S;
-
 	if (!was_in_vain(grant, status))
 		grant->expiry.gateway_at =
-			later(grant->expiry.gateway_at, grant->question.last_sent + lifetime);
+			later(grant->expiry.gateway_at, sends_over_at(&grant->question));
 	else if (grant->expiry.gateway_at <= now)
 		grant->is_possible = false;
 }

@@ -348,6 +348,12 @@ bool lease_on_time(struct lease *lease, struct gateway *gateway, const struct ex
 	return lease_judge(lease, gateway, external, now);
 }
 
+void lease_on_retry(struct lease *lease, instant now)
+{
+	if (lease->move_at != NEVER)
+		lease->move_at = now;
+}
+
 instant lease_asks_again_at(const struct lease *lease, instant now)
 {
 	return lease->is_exact && lease->move_at != NEVER ? lease->move_at : now;

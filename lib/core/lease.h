@@ -95,6 +95,8 @@ bool lease_judge(struct lease *lease, const struct gateway *gateway,
 /* Its deadline came: the first verdict or another move is due. True: as above. */
 bool lease_on_time(struct lease *lease, struct gateway *gateway, const struct external *external,
 		   instant now);
+/* The program wants a try at once. */
+void lease_on_retry(struct lease *lease, instant now);
 /* When to ask again for a grant that was deleted in order to move. */
 instant lease_asks_again_at(const struct lease *lease, instant now);
 /* An event has told this view. */

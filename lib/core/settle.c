@@ -162,14 +162,17 @@ void client_end_deletion(struct client *client, struct grant *grant, int status,
 
 static void ask_to_delete(struct client *client, struct grant *grant, instant now)
 {
-	grant_on_turned(grant, ASK_DELETE);
+	const struct message *message = &grant->question.message;
+
 	/* A deletion of all would delete what is held by now. */
-	if (!grant->question.message.internal_port && client->holds)
+	if (!message->internal_port && client->holds) {
 		client_end_deletion(client, grant, NATPMP_E_HELD, now);
-	else if (grant->expiry.gateway_at <= now && !client_is_blocked_by(client, grant))
+	} else if (grant_gone_at(grant) <= now && !client_is_deletion_awaited(client, message)) {
 		client_end_deletion(client, grant, NATPMP_OK, now); /* its lifetime has ended it */
-	else
+	} else {
+		grant_on_turned(grant, ASK_DELETE);
 		submit_grant(client, grant, now);
+	}
 }
 
 /* --- settling --- */

@@ -17,6 +17,10 @@
 
 #include <linux/errqueue.h> /* needs struct timespec, and does not include it */
 
+enum {
+	FAILURES_MAX = 2, /* one error may be left over from a send(); a socket that fails again is broken */
+};
+
 union control { /* aligned as a control message has to be */
 	char bytes[256];
 	struct cmsghdr header;
@@ -230,17 +234,17 @@ static int receive_datagrams(int fd, struct datagram *batch, size_t room, union 
 size_t udp_receive(struct udp *udp, struct datagram batch[UDP_BATCH])
 {
 	size_t count = 0;
+	unsigned failures = 0;
 
 	if (udp->has_errors)
 		count = receive_errors(udp, batch, UDP_BATCH);
-	while (count < UDP_BATCH) {
+	while (count < UDP_BATCH && failures < FAILURES_MAX) {
 		int n = receive_datagrams(udp->handle, batch + count, UDP_BATCH - count, NULL);
 
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			break;
-		if (n < 0 && udp->has_errors)
-			break; /* it hints at what was read already */
 		if (n < 0) {
+			failures++;
 			udp->has_errors = true;
 			count += receive_errors(udp, batch + count, UDP_BATCH - count);
 			continue;

@@ -100,8 +100,12 @@ enum os_status waiter_arm(struct waiter *waiter, uint64_t at)
 		return OS_OK;
 	if (waiter->timer == NO_HANDLE) {
 		waiter->timer = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-		if (waiter->timer == NO_HANDLE || waiter_add(waiter, waiter->timer) != OS_OK)
+		if (waiter->timer == NO_HANDLE)
 			return OS_FAILED;
+		if (waiter_add(waiter, waiter->timer) != OS_OK) {
+			close_handle(&waiter->timer);
+			return OS_FAILED;
+		}
 	}
 	if (at != UINT64_MAX) {
 		when.it_value.tv_sec = (time_t)(at / 1000);
@@ -109,8 +113,10 @@ enum os_status waiter_arm(struct waiter *waiter, uint64_t at)
 		if (!at)
 			when.it_value.tv_nsec = 1; /* all zero would disarm */
 	}
+	if (timerfd_settime(waiter->timer, TFD_TIMER_ABSTIME, &when, NULL) < 0)
+		return OS_FAILED;
 	waiter->armed_at = at;
-	return timerfd_settime(waiter->timer, TFD_TIMER_ABSTIME, &when, NULL) ? OS_FAILED : OS_OK;
+	return OS_OK;
 }
 
 void waiter_rest(struct waiter *waiter)

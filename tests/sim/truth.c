@@ -15,8 +15,8 @@
  *            does.
  *   down     ends, once the gateway answers, within 2 G + S + D + W + T (silence), or 30 s (no
  *            network, or a lifetime under 5 min) or 30 min (other failures) instead of one G; at
- *            once if the program says retry; and if the gateway was taken for dead, within
- *            S + D + W + T of the first packet heard.
+ *            once if the program says retry; and if the gateway was taken for dead when it
+ *            failed, within S + D + W + T of the first packet heard.
  *   silence  is told within 2 (G + S) + D + W.
  *   stalls   of the program show no restart.
  *   forgers  bring about one recovery in 30 s, one question for the address in 30 s, and no event.
@@ -35,6 +35,7 @@ enum {
 	WINDOW = 30000,
 	GAP = 64000,
 	FIVE_SENDS = 7750,
+	LAST_SEND = 4000, /* so much of it follows the last one */
 	SERIES = 127750,
 	LOOK = 300000,     /* what is silent for so long is asked how it is */
 	SHORT = 300,       /* s; a lifetime under which a lost mapping is tried again sooner ... */
@@ -221,6 +222,7 @@ void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 		if (is_first)
 			check_address_question(w);
 		w->known.address_open = true;
+		w->known.address_sent = w->now;
 	}
 	if (!is_map(bytes, len))
 		return;
@@ -363,6 +365,8 @@ static void hear_grant(struct world *w, const struct event *event, const struct 
 	uint64_t oldest = w->now > SERIES ? w->now - SERIES : 0;
 	uint64_t from = key->asked_from > oldest ? key->asked_from : oldest;
 
+	if (event->asked < key->wanted->opened)
+		key->misled = key->wanted->serial;
 	key->answered = w->known.heard = true;
 	key->external_port = response->external_port;
 	if (from + lifetime * SECOND <= w->now) {
@@ -421,8 +425,10 @@ static void hear_address(struct world *w, const struct event *event,
 {
 	struct known *known = &w->known;
 
-	/* An address is believed only as the answer to our own question. */
-	if (event->kind != TO_CLIENT || !known->address_open)
+	/* An address is believed only as the answer to our own question, and what is read later
+	 * than that may be answered (the program slept) is none. */
+	if (event->kind != TO_CLIENT || !known->address_open ||
+	    w->now > known->address_sent + SERIES)
 		return;
 	CHECK(w, !event->forged, "(the simulation forged an answer)");
 	known->address_open = false;
@@ -594,6 +600,15 @@ static void check_kept(struct world *w, const struct hold *hold, const struct ke
 	      hold->core.internal_port, key->over - troubles->refusal_ended);
 }
 
+/* Was the answer to an earlier hold's request taken for one to its own? They look the same. */
+static bool was_misled(struct world *w, const struct hold *hold)
+{
+	for (unsigned i = 0; i < hold->core.count; i++)
+		if (key_of(w, hold, i)->misled == hold->serial)
+			return true;
+	return false;
+}
+
 static void went_down(struct world *w, const struct hold *hold)
 {
 	int status = hold->core.told.status;
@@ -601,8 +616,9 @@ static void went_down(struct world *w, const struct hold *hold)
 
 	if (w->network.link == NO_LINK)
 		return;
-	/* Two ports that move together are one change, and no reason to be down. */
-	if (status == NATPMP_E_PORTS_DIFFER)
+	/* Two ports that move together are one change, and no reason to be down. (One whose port
+	 * is an earlier hold's, that was deleted since, moves alone.) */
+	if (status == NATPMP_E_PORTS_DIFFER && !was_misled(w, hold))
 		CHECK(w,
 		      w->troubles.disturbances || gives_other_ports(w) || w->gateways.squatters ||
 			      w->program.slot_count > 1 ||
@@ -666,6 +682,21 @@ static void see_reboot(struct world *w)
 	known->must_suspect_at = 0;
 }
 
+/* What was given up before the gateway was failed by itself: others had been answered. */
+static void see_given_up(struct world *w)
+{
+	bool is_away = gateway_is_away(&w->client.gateway);
+	bool begins = is_away && !w->troubles.is_given_up;
+
+	w->troubles.is_given_up = is_away;
+	for (unsigned i = 0; i < 2 && begins; i++)
+		for (size_t k = 0; k < w->known.key_count; k++) {
+			struct key *key = &w->known.keys[i][k];
+			key->failed_alone = key->sent_at + LAST_SEND + LATE_WAKE < w->now &&
+					    key->wanted && key->sent_at > key->wanted->opened;
+		}
+}
+
 /* What was let go is deleted, or it is said that it is not. */
 static void check_closed(struct world *w, struct key *key, unsigned protocol, uint16_t port)
 {
@@ -722,6 +753,7 @@ void truth_settled(struct world *w)
 	bool waits = false;
 
 	see_reboot(w);
+	see_given_up(w);
 	CHECK(w, !w->known.must_suspect_at || gateway->reboot.is_suspected_again,
 	      "a restart was shown, and not seen");
 	for (unsigned lane = 0; lane < LANES; lane++)
@@ -871,6 +903,9 @@ static void check_down(struct world *w, const struct hold *hold)
 		if (key->over > since && key->over < w->now) /* too short to be kept: flaps */
 			since = key->over;
 	}
+	bool failed_alone = false;
+	for (unsigned i = 0; i < hold->core.count; i++)
+		failed_alone |= key_of(w, hold, i)->failed_alone;
 	uint64_t bound = policy(w, hold) + DELAY + FIVE_SENDS + truth_turns(w);
 	/* No backoff holds up what was granted for a short time: it is back within seconds, each of
 	 * two protocols in its own time. */
@@ -878,9 +913,10 @@ static void check_down(struct world *w, const struct hold *hold)
 		bound += 2 * FIVE_SENDS + (hold->core.count - 1U) * SHORT_GAP;
 	else
 		bound += GAP + WINDOW;
-	/* If it was believed to be dead, the first packet of it is news for all. */
+	/* If it was believed to be dead, the first packet of it is news for all that failed since.
+	 * What failed before, while others were answered, has its own delay. */
 	if (is_silence(status) && status != NATPMP_E_BAD_ANSWER && troubles->was_given_up &&
-	    troubles->heard_at) {
+	    troubles->heard_at && !failed_alone) {
 		since = troubles->heard_at > since ? troubles->heard_at : since;
 		bound = DELAY + WINDOW + FIVE_SENDS + truth_turns(w);
 	}

@@ -41,6 +41,7 @@ struct key {
 	bool asked_to_create, answered;
 	uint64_t asked_from;  /* ms, its first send that may still be answered */
 	uint64_t sent_at;     /* ms, its last send; 0 = none */
+	bool failed_alone;    /* its last send was in vain before the gateway was given up */
 	uint64_t deleted_at;  /* ms, the last send of a deletion */
 	uint64_t sent_serial; /* of the last series, among the world's */
 
@@ -51,6 +52,7 @@ struct key {
 	uint64_t shown;         /* ms, since when it can know that this is void; 0 = it cannot */
 	uint32_t lifetime;      /* s */
 	unsigned link;
+	uint64_t misled; /* the serial of a hold that an earlier one's answer was taken for */
 	uint64_t refused_at, allowance; /* ms; of errors answered */
 
 	/* who wants it */
@@ -165,7 +167,8 @@ struct known {
 	uint64_t forgot_at;       /* ms, of the core, as last seen */
 	unsigned addresses_seen;  /* bits */
 	uint32_t address_last;    /* 0 = none */
-	bool address_open;        /* asked for, and not answered */
+	bool address_open;        /* asked for, and not answered ... */
+	uint64_t address_sent;    /* ... since it was sent last, ms */
 	uint64_t address_asked, address_allowance;
 	bool heard; /* since it sent something */
 };
@@ -176,6 +179,7 @@ struct troubles {
 	uint64_t calm_since;
 	uint64_t heard_at; /* ms, first packet heard since then; 0 = none */
 	bool was_given_up; /* the core took the gateway for silent when calm came */
+	bool is_given_up;  /* it does so now */
 	size_t ignored;
 	uint64_t changed_at;  /* ms, what is no disturbance changed */
 	uint64_t clock_upset; /* ms, last time that a gateway's clock was not a true one */

@@ -313,6 +313,25 @@ START_TEST(N64_both_are_renewed_while_they_differ)
 	story_end(s);
 }
 
+/* Half an hour lies between two rounds of tries, but not when the program wants a try at once. */
+START_TEST(N64_retry_begins_a_new_round)
+{
+	struct contrary g = {0};
+	struct story *s = &g.s;
+
+	story_begin(s);
+	s->gateway = be_contrary;
+	struct lease *both = program_holds(s, NATPMP_TCP_UDP, 6881, 0, 7200);
+	clock_runs_until(s, 3 * HOUR);
+	ck_assert_int_eq(both->told.status, NATPMP_E_PORTS_DIFFER);
+	g.gives_in = true;
+	story_skip(s);
+	program_retries(s, both);
+	lease_comes_up(s, 3 * HOUR, both, g.open[NATPMP_TCP]);
+	story_skip(s);
+	story_end(s);
+}
+
 /* Half a lease is none: down when one of them has run out. */
 START_TEST(N31_one_half_runs_out)
 {
@@ -348,5 +367,6 @@ int main(void)
 			 N33_moves_are_bounded_and_leave_nothing, N33_released_while_being_coaxed,
 			 N33_the_second_is_refused, N37_refused_while_being_coaxed,
 			 N32_one_half_moves, N64_both_move_together, N64_ports_differ_for_a_while,
-			 N64_both_are_renewed_while_they_differ, N31_one_half_runs_out);
+			 N64_both_are_renewed_while_they_differ, N64_retry_begins_a_new_round,
+			 N31_one_half_runs_out);
 }

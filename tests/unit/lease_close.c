@@ -120,6 +120,26 @@ START_TEST(N12_no_deletion_past_the_expiry)
 	story_end(&s);
 }
 
+/* What was not answered a slow gateway may open later: it is deleted for as long, or told. */
+START_TEST(N12_late_grant_is_not_over_in_time)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 2);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 2);
+	client_repeats(&s, 5);
+	clock_runs_until(&s, 11 * SECOND);
+	program_releases(&s, web);
+	ck_assert(!mapping_is_closed(&s, NATPMP_TCP, 80));
+	clock_runs_until(&s, 2 * MINUTE);
+	ck_assert(sent_is_deletion(&s.sent[s.sent_count - 1]));
+	client_says_farewell(&s);
+	ck_assert_int_eq(leftover_status(&s), NATPMP_E_TIMEOUT);
+	story_skip(&s);
+	story_end(&s);
+}
+
 START_TEST(N12_refused_deletion_by_icmp)
 {
 	struct story s;
@@ -641,10 +661,11 @@ int main(void)
 			 N36_a_caller_beside_a_release, N35_deletion_bytes, N36_result_0_is_enough,
 			 N37_refused_deletion_is_reported_and_not_retried, N37_refused_and_echoed,
 			 N12_silent_deletion_ends, N12_no_deletion_past_the_expiry,
-			 N12_refused_deletion_by_icmp, N12_released_before_anything_was_sent,
-			 N12_released_while_being_asked_for, N12_refused_ones_need_no_deletion,
-			 N12_unanswered_ones_are_deleted, H8_released_leases_are_silent,
-			 N35_held_again_behind_its_deletion, N35_held_again_before_its_deletion,
+			 N12_late_grant_is_not_over_in_time, N12_refused_deletion_by_icmp,
+			 N12_released_before_anything_was_sent, N12_released_while_being_asked_for,
+			 N12_refused_ones_need_no_deletion, N12_unanswered_ones_are_deleted,
+			 H8_released_leases_are_silent, N35_held_again_behind_its_deletion,
+			 N35_held_again_before_its_deletion,
 			 N35_held_again_behind_a_silent_deletion, N38_delete_all,
 			 N7_silent_unmap_is_over_after_its_series, N9_unmap_of_a_closed_gateway,
 			 N12_farewell_is_one_deletion_each, N12_farewell_to_one_being_asked_for,
