@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # analyze.sh [gcc|clang-tidy|cppcheck...] - what compilers and checkers find in lib/ and cli/ without
 # running it; without an argument, all three. Nothing is found, or it fails. What is left out is in
-# running it; without an argument, all three. Nothing is found, or it fails. What is left out is in
+# .clang-tidy and cli/.clang-tidy, each with its reason.
 # shellcheck disable=SC2016 # it is for the shells that xargs starts
 set -eu
 cd "$(dirname "$0")/.."
