@@ -47,7 +47,9 @@ resident=$(sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$holder/status")
 
 timeout --preserve-status -s INT $seconds strace -f -o "$dir/calls" -p "$holder" 2>/dev/null || :
 # The call it sits in is written with what cut it short; whatever comes besides is a wake-up.
-calls=$(grep -cvE 'poll\(|restart_syscall|detached|SIG|\+\+\+|---' "$dir/calls" || :)
+grep -vE 'poll\(|restart_syscall|detached|SIG|\+\+\+|---' "$dir/calls" >"$dir/woken" || :
+calls=$(wc -l <"$dir/woken")
+cat "$dir/woken" # what it was woken for, if it was
 echo "$holds holds, $seconds s between renewals: $calls system calls; $resident resident"
 
 exec 4>&- # the end of its input ends it, and closes all
