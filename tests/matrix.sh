@@ -157,6 +157,7 @@ build_and_test() { # NAME
 	[ "$1" != musl-static ] || is_static "$base/$1/cli/natpmp"
 	put_emulator "$base/$1/cli/natpmp"
 	put_emulator "$base/$1/tests/gateway/gatewayd"
+	[ -z "$emulator" ] || export CK_TIMEOUT_MULTIPLIER=10 # libcheck gives a test 4 s
 	# Most of these wait, and not for a processor.
 	ctest --test-dir "$base/$1" --output-on-failure --no-tests=error -j $((jobs * 4)) \
 		-R "$tests" -E "$unable"
