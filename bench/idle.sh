@@ -1,12 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What holding costs while nothing happens: 1,000 holds, and the system calls of 3 s between two
-# renewals, counted by strace. There should be none at all.
+# renewals, counted by strace. There should be none at all. In a network of its own: an interface that
+# comes or goes beside it, or somebody's announcement, is a reason to wake up.
 #
 # POLL_LOOP and GATEWAYD name the programs (examples/poll_loop, tests/gateway/gatewayd).
 set -eu
 holds=1000 seconds=3
 : "${POLL_LOOP:?}" "${GATEWAYD:?}"
+
+skip() {
+	echo "cannot run: $*"
+	[ "${NATPMPC_NO_SKIP-}" = 1 ] && exit 1
+	exit 77
+}
+if [ "${NATPMPC_NETWORK-}" != 1 ]; then
+	flags=--net
+	[ "$(id -u)" = 0 ] || flags="--map-root-user --net"
+	# shellcheck disable=SC2086 # several words
+	unshare $flags ip link set lo up 2>/dev/null || skip "no network namespace to be had"
+	# shellcheck disable=SC2086 # several words
+	NATPMPC_NETWORK=1 exec unshare $flags sh "$0"
+fi
+ip link set lo up
 
 dir=$(mktemp -d)
 gateway='' holder=''
@@ -30,7 +46,7 @@ wait_for() { # SECONDS COMMAND...
 all_up() { [ "$(grep -c '^up' "$dir/events")" -eq $holds ]; }
 answers() { address=$(sed -n 's/^listening //p' "$dir/gateway"); [ -n "$address" ]; }
 
-strace true 2>/dev/null || { echo "strace may not trace here"; [ "${NATPMPC_NO_SKIP-}" = 1 ] && exit 1; exit 77; }
+strace true 2>/dev/null || skip "strace may not trace here"
 mkfifo "$dir/alive" "$dir/input"
 : >"$dir/gateway"
 "$GATEWAYD" <"$dir/alive" >"$dir/gateway" &
@@ -47,7 +63,9 @@ resident=$(sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$holder/status")
 
 timeout --preserve-status -s INT $seconds strace -f -o "$dir/calls" -p "$holder" 2>/dev/null || :
 # The call it sits in is written with what cut it short; whatever comes besides is a wake-up.
-calls=$(grep -cvE 'poll\(|restart_syscall|detached|SIG|\+\+\+|---' "$dir/calls" || :)
+grep -vE 'poll\(|restart_syscall|detached|SIG|\+\+\+|---' "$dir/calls" >"$dir/woken" || :
+calls=$(wc -l <"$dir/woken")
+cat "$dir/woken" # what it was woken for, if it was
 echo "$holds holds, $seconds s between renewals: $calls system calls; $resident resident"
 
 exec 4>&- # the end of its input ends it, and closes all
