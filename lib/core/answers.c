@@ -19,7 +19,7 @@ void client_address_changed(struct client *client, instant now)
 	struct list *next;
 
 	for (struct list *node = client->granted.next; node != &client->granted; node = next) {
-		struct grant *grant = list_grant(node);
+		struct grant *grant = granted_grant(node);
 		next = node->next;
 		if (grant->wanted_by)
 			client_settle(client, grant, now);
@@ -117,7 +117,7 @@ static void pcp_ended(struct client *client, int status)
 
 /* The question had its turn and was not answered. If a caller is blocked by it, ask it again at
  * once and return true. */
-static bool goes_on(struct client *client, struct question *question, instant now)
+static bool resubmit_if_blocking(struct client *client, struct question *question, instant now)
 {
 	struct grant *grant = NULL;
 	instant rank = now + RANK_MARGIN;
@@ -179,7 +179,7 @@ static void question_failed(struct client *client, struct question *question, in
 void client_lose_doubted(struct client *client, instant now)
 {
 	while (gateway_is_away(&client->gateway) && client_has_doubted(client)) {
-		struct grant *grant = list_grant(client->granted.next);
+		struct grant *grant = granted_grant(client->granted.next);
 		grant_on_lost(grant, client->gateway.reach, now);
 		client_settle(client, grant, now);
 	}
@@ -195,7 +195,7 @@ void client_put_away(struct client *client, bool is_yielding, instant now)
 
 	if (is_unheard)
 		client_lose_doubted(client, now);
-	if (is_yielding && goes_on(client, question, now))
+	if (is_yielding && resubmit_if_blocking(client, question, now))
 		return;
 	/* A hold never concludes that there is no service, because it goes on asking. */
 	if (status == NATPMP_E_NO_SERVICE && question->lane != LANE_AT_ONCE)

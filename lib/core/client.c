@@ -136,7 +136,7 @@ static void recover(struct client *client, instant now)
 	gateway_recover(&client->gateway);
 	client->external.is_doubted = true; /* the first new grant asks for it */
 	for (struct list *node = client->granted.next; node != &client->granted; node = next) {
-		struct grant *grant = list_grant(node);
+		struct grant *grant = granted_grant(node);
 		next = node->next;
 		if (grant_state(grant, &client->gateway) != GRANT_DOUBTED)
 			break;
@@ -176,7 +176,7 @@ static void see_reach(struct client *client, instant now)
 
 /* When to ask how the gateway is: something is held, nothing is being asked, and SILENCE_MAX has
  * passed since the last answer. The gateway may have rebooted in that time. */
-static instant look_at(const struct client *client)
+static instant next_look_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
 
@@ -190,7 +190,7 @@ static void on_external_time(struct client *client, instant now)
 {
 	if (external_on_time(&client->external, now))
 		client_address_changed(client, now);
-	if (client->external.retry_at <= now || look_at(client) <= now)
+	if (client->external.retry_at <= now || next_look_at(client) <= now)
 		external_ask(&client->external, &client->gateway, false, now);
 }
 
@@ -272,7 +272,7 @@ instant client_next_deadline(const struct client *client, instant now)
 	if (client->reach != client->gateway.reach)
 		return now;
 	at = earlier(at, external_next_deadline(&client->external));
-	return earlier(at, look_at(client));
+	return earlier(at, next_look_at(client));
 }
 
 /* --- events --- */

@@ -186,7 +186,7 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 	grant->wanted_by = lease;
 	grant->question.is_superseded = true; /* a deletion in flight need not be answered */
 	grant->is_granted = false;            /* what was granted, was granted to another lease */
-	grant->suggested_port = grant->external_port ? grant->external_port : suggested_port;
+	grant->suggested_port = suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
 	grant->retries = (struct retries){0};

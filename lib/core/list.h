@@ -28,7 +28,7 @@ static inline bool list_is_empty(const struct list *head)
 	return head->next == head;
 }
 
-static inline bool list_has(const struct list *node)
+static inline bool list_is_linked(const struct list *node)
 {
 	return node->next != NULL;
 }

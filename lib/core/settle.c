@@ -16,7 +16,7 @@
 
 /* --- records --- */
 
-struct grant *list_grant(struct list *node)
+struct grant *granted_grant(struct list *node)
 {
 	return container_of(node, struct grant, list);
 }
@@ -68,7 +68,7 @@ struct grant *client_make_grant(struct client *client, unsigned protocol, uint16
 bool client_has_doubted(const struct client *client)
 {
 	return !list_is_empty(&client->granted) &&
-	       grant_state(list_grant(client->granted.next), &client->gateway) == GRANT_DOUBTED;
+	       grant_state(granted_grant(client->granted.next), &client->gateway) == GRANT_DOUBTED;
 }
 
 /* --- asking --- */
@@ -245,7 +245,7 @@ void client_note_news(struct client *client, struct lease *lease)
 {
 	struct lease_view view;
 
-	if (list_has(&lease->changed))
+	if (list_is_linked(&lease->changed))
 		return;
 	view = lease_view(lease, &client->gateway, &client->external);
 	if (lease_has_news(lease, &view))

@@ -8,7 +8,7 @@
 
 /* --- records --- */
 
-struct grant *list_grant(struct list *node);
+struct grant *granted_grant(struct list *node);
 bool question_is_of_grant(const struct question *question);
 /* The grant of a question whose kind is ASK_CREATE or ASK_DELETE. */
 struct grant *question_grant(struct question *question);

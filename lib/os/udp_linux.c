@@ -18,7 +18,8 @@
 #include <linux/errqueue.h> /* needs struct timespec, and does not include it */
 
 enum {
-	FAILURES_MAX = 2, /* one error may be left over from a send(); a socket that fails again is broken */
+	FAILURES_MAX =
+		2, /* one error may be left over from a send(); a second one is the socket's */
 };
 
 union control { /* aligned as a control message has to be */

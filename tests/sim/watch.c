@@ -242,7 +242,7 @@ void watch_records(struct watch *watch, struct client *client)
 
 	while ((grant = registry_next(&client->registry, grant))) {
 		look_at_record(watch, client, grant);
-		WATCH(watch, grant->is_granted == list_has(&grant->list),
+		WATCH(watch, grant->is_granted == list_is_linked(&grant->list),
 		      "port %u: granted and not in the list, or the reverse",
 		      grant->question.message.internal_port);
 		granted += grant->is_granted;
