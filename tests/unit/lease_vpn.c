@@ -105,6 +105,39 @@ START_TEST(vpn_both_protocols_get_the_same_port)
 	story_end(&s);
 }
 
+/* Of two protocols on different ports one is asked to move. Its lifetime counts from the first
+ * send that is not answered, for nothing was deleted since. */
+START_TEST(vpn_move_leaves_sends_answerable)
+{
+	struct story s;
+
+	story_begin_with(&s, 1, true);
+	s.gateway = gateway_obliges;
+	struct lease *lease = program_holds(&s, NATPMP_TCP_UDP, 0, 0, 600);
+	clock_runs_until(&s, SECOND);
+	story_skip(&s);
+	s.gateway = NULL;
+	while (s.now < 605 * SECOND) { /* TCP is lost after 600 s, UDP is not */
+		struct sent sent = client_sends_something(&s);
+		if (sent.bytes[1] == NATPMP_UDP && sent.at < 600 * SECOND)
+			gateway_grants(&s, lease->grants[0]->external_port, 600);
+	}
+	clock_runs_until(&s, 610 * SECOND);
+	program_asks_address(&s); /* the renewal of UDP, not answered, makes way for that */
+	clock_runs_until(&s, 620 * SECOND);
+	const struct question *udp = &lease->grants[0]->question;
+	instant asked_at = udp->asked_at, now = story_now(&s);
+	ck_assert_uint_gt(udp->last_sent, asked_at);
+	gateway_says(&s, "00 82 00 00 ## ## ## ## 00 00 93 52 00 00 02 58");
+	program_stops_asking_address(&s);
+	clock_runs_until(&s, 621 * SECOND);
+	ck_assert_uint_ge(udp->last_sent, now);
+	ck_assert_uint_eq(udp->message.suggested_port, 37714);
+	ck_assert_uint_eq(udp->asked_at, asked_at);
+	story_skip(&s);
+	story_end(&s);
+}
+
 START_TEST(vpn_gateway_restarts)
 {
 	struct story s;
@@ -152,6 +185,6 @@ int main(void)
 {
 	return RUN_TESTS("lease-vpn", vpn_port_0_is_echoed, vpn_external_port_is_named,
 			 vpn_port_changes, vpn_nothing_is_deleted,
-			 vpn_both_protocols_get_the_same_port, vpn_gateway_restarts,
-			 vpn_one_lease_only, N16_strict_without_the_option);
+			 vpn_both_protocols_get_the_same_port, vpn_move_leaves_sends_answerable,
+			 vpn_gateway_restarts, vpn_one_lease_only, N16_strict_without_the_option);
 }
