@@ -354,8 +354,11 @@ void lease_on_retry(struct lease *lease, instant now)
 		lease->move_at = now;
 }
 
-instant lease_asks_again_at(const struct lease *lease, instant now)
+instant lease_asks_again_at(const struct lease *lease, const struct grant *grant, instant now)
 {
+	/* VPN gateways delete nothing: where it was no help to ask, let it run out. */
+	if (grant->question.message.vpn && lease->moves.count > 2)
+		return later(now, grant->expiry.gateway_at);
 	return lease->is_exact && lease->move_at != NEVER ? lease->move_at : now;
 }
 

@@ -98,7 +98,7 @@ bool lease_on_time(struct lease *lease, struct gateway *gateway, const struct ex
 /* The program wants a try at once. */
 void lease_on_retry(struct lease *lease, instant now);
 /* When to ask again for a grant that was deleted in order to move. */
-instant lease_asks_again_at(const struct lease *lease, instant now);
+instant lease_asks_again_at(const struct lease *lease, const struct grant *grant, instant now);
 /* An event has told this view. */
 void lease_on_told(struct lease *lease, const struct lease_view *view);
 

@@ -138,6 +138,47 @@ START_TEST(vpn_move_leaves_sends_answerable)
 	story_end(&s);
 }
 
+/* A gateway whose mappings last 60 s, and keep their ports for as long as they are renewed; a new
+ * one has the port of the other protocol, if there is that. */
+struct vpn_gateway {
+	struct story s;
+	uint16_t port[3]; /* by protocol */
+	uint64_t until[3];
+};
+
+static void keep_ports(struct story *s, const struct sent *sent)
+{
+	struct vpn_gateway *gateway = (struct vpn_gateway *)(void *)s;
+	unsigned protocol = sent->bytes[1], other = NATPMP_TCP + NATPMP_UDP - protocol;
+
+	if (sent->len == 2) {
+		gateway_tells_address(s, ADDRESS);
+		return;
+	}
+	if (gateway->until[protocol] <= s->now)
+		gateway->port[protocol] =
+			gateway->until[other] > s->now ? gateway->port[other] : 4000;
+	gateway->until[protocol] = s->now + 60 * SECOND;
+	gateway_answers(s, sent, 0, gateway->port[protocol], 60);
+}
+
+/* Nothing can be deleted there: different ports last until one of them is not renewed. */
+START_TEST(vpn_different_ports_run_out)
+{
+	struct vpn_gateway g = {.port = {0, 4001, 4002}, .until = {0, MINUTE, MINUTE}};
+	struct story *s = &g.s;
+
+	story_begin_with(s, 1, true);
+	s->gateway = keep_ports;
+	struct lease *lease = program_holds(s, NATPMP_TCP_UDP, 0, 0, 60);
+	clock_runs_until(s, 3 * MINUTE);
+	ck_assert_int_eq(lease->told.status, NATPMP_OK);
+	ck_assert_uint_eq(g.port[NATPMP_UDP], g.port[NATPMP_TCP]);
+	ck_assert_uint_eq(lease->told.external_port, g.port[NATPMP_TCP]);
+	story_skip(s);
+	story_end(s);
+}
+
 START_TEST(vpn_gateway_restarts)
 {
 	struct story s;
@@ -186,5 +227,6 @@ int main(void)
 	return RUN_TESTS("lease-vpn", vpn_port_0_is_echoed, vpn_external_port_is_named,
 			 vpn_port_changes, vpn_nothing_is_deleted,
 			 vpn_both_protocols_get_the_same_port, vpn_move_leaves_sends_answerable,
-			 vpn_gateway_restarts, vpn_one_lease_only, N16_strict_without_the_option);
+			 vpn_different_ports_run_out, vpn_gateway_restarts, vpn_one_lease_only,
+			 N16_strict_without_the_option);
 }
