@@ -37,6 +37,7 @@ struct link {
 	struct routes routes;     /* open while changes of routes are followed */
 	os_handle groups[GROUPS]; /* for announcements; open while is_watched */
 	bool is_watched;          /* something is held, watched or deleted: follow changes */
+	bool is_followed;         /* no change of routes since the look-up went unheard */
 	bool routes_are_denied;   /* the system does not let us ask */
 	instant retry_at;         /* when to look up the link again, or NEVER */
 	instant groups_retry_at;  /* when to try again to open the missing groups, or NEVER */

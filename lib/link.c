@@ -97,6 +97,7 @@ static void close_routes(natpmp_ctx *ctx)
 {
 	remove_handle(ctx, ctx->link.routes.handle);
 	routes_close(&ctx->link.routes);
+	ctx->link.is_followed = false;
 }
 
 static void close_group(natpmp_ctx *ctx, unsigned i)
@@ -126,7 +127,9 @@ static enum os_status open_routes(natpmp_ctx *ctx)
 		return OS_OK;
 	status = routes_open(&link->routes);
 	if (status == OS_OK && add_handle(ctx, link->routes.handle) != OS_OK) {
+		int saved = errno;
 		routes_close(&link->routes);
+		errno = saved;
 		status = OS_FAILED;
 	}
 	if (status == OS_DENIED && !link->routes_are_denied)
@@ -223,7 +226,9 @@ static int open_request(natpmp_ctx *ctx, const struct route *route, uint32_t gat
 			 route->source ? route->source : link->named_source, interface_of(link));
 
 	if (status == OS_OK && add_handle(ctx, request.handle) != OS_OK) {
+		int saved = errno;
 		udp_close(&request);
+		errno = saved;
 		status = OS_FAILED;
 	}
 	if (status != OS_OK)
@@ -300,6 +305,7 @@ static void look_up(natpmp_ctx *ctx)
 	bool is_same;
 	int status = find_and_open(ctx, &is_same);
 
+	link->is_followed = link->routes.handle != NO_HANDLE;
 	link->retry_at = NEVER;
 	if (link->routes_are_denied && link->is_watched)
 		link->retry_at = clock_ms() + BLIND_DELAY;
@@ -332,9 +338,8 @@ static bool take_news(natpmp_ctx *ctx)
 int link_refresh(natpmp_ctx *ctx)
 {
 	struct link *link = &ctx->link;
-	bool is_listening = link->routes.handle != NO_HANDLE;
 
-	if (take_news(ctx) || !is_listening || link->status != NATPMP_OK)
+	if (take_news(ctx) || !link->is_followed || link->status != NATPMP_OK)
 		look_up(ctx);
 	if (link->status == NATPMP_E_SYSTEM)
 		errno = link->error;
@@ -343,7 +348,7 @@ int link_refresh(natpmp_ctx *ctx)
 
 void link_listen(natpmp_ctx *ctx)
 {
-	if (ctx->link.routes.handle == NO_HANDLE && !ctx->link.routes_are_denied)
+	if (!ctx->link.is_followed && !ctx->link.routes_are_denied)
 		look_up(ctx);
 }
 

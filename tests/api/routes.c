@@ -124,6 +124,53 @@ START_TEST(H5_blocking_call_follows_the_default_route)
 	stop_gateways(&g);
 }
 
+/* Between two calls, too, also if the program looked at the link in the meantime. */
+START_TEST(H5_next_call_follows_the_default_route)
+{
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60), again = m;
+	natpmp_lease *lease;
+	struct gateways g;
+	natpmp_link link;
+
+	start_gateways(&g);
+	natpmp_ctx *ctx = context(NULL, 2000);
+	m.internal_port = 81;
+	ok(natpmp_hold(ctx, &m, NULL, NULL, &lease));
+	ok(natpmp_map(ctx, &again));
+	ok(natpmp_release(lease));
+	ok(natpmp_unmap(ctx,
+			&again)); /* nothing is held any more, so routes need not be followed */
+	size_t heard = responder_heard(g.first);
+	run("ip route replace default via 10.0.0.3");
+	ok(natpmp_get_link(ctx, &link));
+	ck_assert_str_eq(link.gateway, "10.0.0.3");
+	ok(natpmp_map(ctx, &again));
+	ck_assert_uint_eq(responder_heard(g.first), heard);
+	ck_assert_uint_eq(responder_asked(g.second, NATPMP_TCP, 80), 1);
+	natpmp_free(ctx);
+	stop_gateways(&g);
+}
+
+/* The same with a named gateway, whose first call opens nothing but a socket. */
+START_TEST(H5_next_call_follows_the_own_address)
+{
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	struct gateways g;
+	natpmp_link link;
+
+	start_gateways(&g);
+	natpmp_ctx *ctx = context("10.0.0.1", 2000);
+	ok(natpmp_map(ctx, &m));
+	ck_assert_str_eq(m.internal_address, "10.0.0.2");
+	run("ip addr flush dev near && ip addr add 10.0.0.5/24 dev near");
+	ok(natpmp_get_link(ctx, &link));
+	ck_assert_str_eq(link.internal_address, "10.0.0.5");
+	ok(natpmp_map(ctx, &m));
+	ck_assert_str_eq(m.internal_address, "10.0.0.5");
+	natpmp_free(ctx);
+	stop_gateways(&g);
+}
+
 /* A named one that can be reached from an address of somebody else's for now: the answers go there
  * until the route says otherwise. */
 START_TEST(H5_blocking_call_follows_the_own_address)
@@ -291,7 +338,8 @@ int main(void)
 		return status;
 	return RUN_TESTS("api-routes", H5_blocking_call_follows_the_default_route,
 			 H5_blocking_call_follows_the_own_address,
-			 H5_next_call_asks_the_new_gateway,
+			 H5_next_call_follows_the_default_route,
+			 H5_next_call_follows_the_own_address, H5_next_call_asks_the_new_gateway,
 			 H5_flood_of_news_is_bounded_for_each_call, H5_lost_news_are_news,
 			 H14_dropped_by_this_host, H14_rejected_by_this_host);
 }
