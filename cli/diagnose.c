@@ -56,7 +56,7 @@ __attribute__((format(printf, 3, 4))) static void row(struct output *output, con
 
 static bool answered(int status)
 {
-	return status == NATPMP_OK || status <= NATPMP_E_VERSION;
+	return status == NATPMP_OK || is_refusal(status);
 }
 
 /* The question has left this host. */

@@ -65,7 +65,17 @@ const struct failure *failure_find(int status)
 
 bool is_silence(int status)
 {
-	return status <= NATPMP_E_TIMEOUT && status >= NATPMP_E_REFUSED;
+	int exit_status = failure_find(status)->exit_status;
+
+	return (exit_status == STATUS_NO_ANSWER || exit_status == STATUS_REFUSED) &&
+	       status != NATPMP_E_FIREWALL;
+}
+
+bool is_refusal(int status)
+{
+	int exit_status = failure_find(status)->exit_status;
+
+	return exit_status == STATUS_NOT_AUTHORIZED || exit_status == STATUS_GATEWAY_NO;
 }
 
 static const char *advice_for(int status, const struct options *options)

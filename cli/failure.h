@@ -32,8 +32,17 @@ struct failure {
 /* Never NULL; one that fits all for a status not known. */
 const struct failure *failure_find(int status);
 
-/* Nothing was heard of the gateway, or only that nobody is there. */
+/* NATPMP_PENDING is none: nothing has failed so far. */
+static inline bool is_failure(int status)
+{
+	return status < NATPMP_OK;
+}
+
+/* The gateway was asked, and nothing was heard of it, or only that no such service runs there. */
 bool is_silence(int status);
+
+/* The gateway answered this question, and not with what was wanted. */
+bool is_refusal(int status);
 
 /* What happened, and what to do next. */
 struct explanation {

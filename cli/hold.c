@@ -33,7 +33,7 @@ static void say_down(struct hold *hold, const natpmp_state *before)
 	int status = hold->now.status;
 	char name[OUTPUT_NAME_LEN], what[OUTPUT_NAME_LEN + 16];
 
-	if (before->status >= NATPMP_OK) {
+	if (!is_failure(before->status)) {
 		hold->down_since = now_ms();
 		memset(hold->said, 0, sizeof(hold->said));
 	}
@@ -77,7 +77,7 @@ static void say_up(struct hold *hold, const natpmp_state *before)
 	const struct options *options = hold->all->options;
 	struct output *output = hold->all->output;
 	const natpmp_mapping *now = &hold->now.mapping;
-	bool outage = before->status < NATPMP_OK;
+	bool outage = is_failure(before->status);
 	char name[OUTPUT_NAME_LEN], how_long[64];
 
 	output_asked(output);
@@ -120,7 +120,7 @@ static void on_event(natpmp_lease *lease, const natpmp_state *before, const natp
 	if (now->status == NATPMP_OK) {
 		say_up(hold, before);
 		hook_change(&hold->hook, &now->mapping);
-	} else if (now->status < NATPMP_OK && (holds->ready || holds->options->retry)) {
+	} else if (is_failure(now->status) && (holds->ready || holds->options->retry)) {
 		say_down(hold, before); /* else it is the end, and not ours to tell */
 	}
 }
@@ -301,7 +301,7 @@ const natpmp_state *holds_worst(const struct holds *holds)
 	for (size_t i = 0; i < holds->count; i++) {
 		const natpmp_state *now = &holds->hold[i].now;
 
-		if (now->status < NATPMP_OK)
+		if (is_failure(now->status))
 			return now;
 		if (now->status == NATPMP_PENDING && worst->status != NATPMP_PENDING)
 			worst = now;

@@ -43,12 +43,6 @@ static void log_line(void *arg, const char *line)
 	output_debug(arg, "%s", text);
 }
 
-/* The gateway said no to this one; anything else is the end for all. */
-static bool is_no(int status)
-{
-	return status <= NATPMP_E_BAD_ANSWER;
-}
-
 /* One after another, until one fails for a reason that concerns them all; the exit status is that
  * of the first failure. */
 static int each(natpmp_ctx *ctx, struct output *output,
@@ -58,7 +52,7 @@ static int each(natpmp_ctx *ctx, struct output *output,
 	int status = NATPMP_OK, exit_status = STATUS_DONE;
 	size_t i, left;
 
-	for (i = 0; i < options->count && (!status || is_no(status)); i++) {
+	for (i = 0; i < options->count && (!status || is_refusal(status)); i++) {
 		output_asking(output);
 		status = one(ctx, output, &options->wanted[i]);
 		if (status != NATPMP_OK && !exit_status)

@@ -297,6 +297,12 @@ void output_warn_silent(struct output *output, const natpmp_mapping *wanted)
 		output_note(output, "nothing listens on %s here so far", output_name(wanted, name));
 }
 
+/* The failure is one of the gateway, or of the way to it. */
+static bool was_asked(int status)
+{
+	return is_silence(status) || is_refusal(status) || status == NATPMP_E_FIREWALL;
+}
+
 /* Where a failure was, as far as that is known: " (asked 192.168.1.1)", with the port if that is
  * not the usual one, and with the way there if the gateway was named; or "". */
 static const char *where(const struct output *output, int status, const natpmp_link *link,
@@ -306,15 +312,14 @@ static const char *where(const struct output *output, int status, const natpmp_l
 	char port[16] = "";
 
 	*text = '\0';
-	if (status <= NATPMP_E_NO_INTERFACE && status >= NATPMP_E_POINT_TO_POINT &&
-	    options->interface) {
-		snprintf(text, OUTPUT_WHERE_LEN, " (-i %s)", options->interface);
-	} else if (status == NATPMP_E_NO_ROUTE && options->gateway) {
+	if (status == NATPMP_E_NO_ROUTE && options->gateway) {
 		snprintf(text, OUTPUT_WHERE_LEN, " (-g %s)", options->gateway);
-	} else if (status <= NATPMP_E_TIMEOUT && *link->gateway) {
+	} else if (failure_find(status)->exit_status == STATUS_NO_GATEWAY && options->interface) {
+		snprintf(text, OUTPUT_WHERE_LEN, " (-i %s)", options->interface);
+	} else if (was_asked(status) && *link->gateway) {
 		if (link->gateway_port != USUAL_PORT)
 			snprintf(port, sizeof(port), " port %u", link->gateway_port);
-		if (options->gateway && status > NATPMP_E_VERSION)
+		if (options->gateway && !is_refusal(status))
 			snprintf(text, OUTPUT_WHERE_LEN, " (asked %s%s, through %s from %s)",
 				 link->gateway, port, link->interface, link->internal_address);
 		else

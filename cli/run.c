@@ -73,7 +73,7 @@ static void look_at_opening(struct run *run)
 {
 	const natpmp_state *worst = holds_worst(&run->holds);
 
-	if (run->holds.ready || run->options->retry || worst->status >= NATPMP_OK)
+	if (run->holds.ready || run->options->retry || !is_failure(worst->status))
 		return;
 	errno = 0; /* of long ago */
 	fail(run, &worst->mapping, worst->status);

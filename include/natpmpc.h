@@ -109,13 +109,13 @@ typedef struct natpmp_options {
 	uint16_t gateway_port;  /* 0 = 5351 */
 	const char *interface;  /* use this interface's routes only; NULL = the kernel's choice */
 	const char *source;     /* own IPv4 address to send from; NULL = the kernel's choice */
-	uint32_t deadline;      /* ms a blocking call may wait, and a new hold until silence is
-	                         * told; 0 = 7750, five sends (RFC 6886 section 3.1); the RFC's
-	                         * whole series takes 127750: give 128000 */
+	uint32_t deadline;      /* ms; how long a blocking call may wait, and how long a new hold
+	                         * stays pending in silence; 0 = 7750, five sends (RFC 6886
+	                         * section 3.1); the whole series takes 127750: give 128000 */
 	natpmp_log_fn *log;     /* NULL = silence */
 	void *log_arg;
-	int vpn_ports;          /* not 0: as VPN providers' gateways have it, which hand out one
-	                         * external port per client and forward it to the same number.
+	int vpn_ports;          /* not 0: the gateway is a VPN provider's, which hands out one
+	                         * external port per client and forwards it to the same number.
 	                         * Ask for internal port 0; the granted mapping names the port to
 	                         * listen on. Nothing is deleted: port 0 would delete all. */
 	int reserved;
@@ -136,9 +136,9 @@ NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
  * another while the gateway answers, and after 2000 ms the rest without waiting, so this
  * takes about 2 s at most. NULL is fine. No other thread may be inside a call on it.
  * NATPMP_OK: nothing is left open, except what natpmp_map() left to its lifetime and what
- * a gateway with vpn_ports gave. Otherwise why a mapping, now or in an earlier
- * natpmp_release(), may still be open at a gateway; it ends with its lifetime. The context
- * is gone in any case, except with BUSY (inside a callback or natpmp_with_mapping()).
+ * a gateway with vpn_ports gave. Otherwise: why a mapping that was closed now, or by an
+ * earlier natpmp_release(), may still be open; it ends with its lifetime. The context is
+ * gone in any case, except with BUSY (inside a callback or natpmp_with_mapping()).
  */
 NATPMPC_API int natpmp_free(natpmp_ctx *ctx);
 
@@ -233,15 +233,15 @@ typedef struct natpmp_state {
 	int result;             /* the gateway's result code behind the last failure; 0 = none */
 	uint64_t expires_in;    /* ms, up: until its lifetime ends by this host's view */
 	uint64_t retry_in;      /* ms, not up: until the next try; 0 = it waits for its turn or an
-				 * answer; UINT64_MAX = for something else to change */
+				 * answer; UINT64_MAX = it waits for something else */
 	uint32_t reserved[6];
 } natpmp_state;
 
 /*
- * Called for every change of a lease: up to down, down to up, another reason, another
- * external port or address; for nothing else, and not twice. before and now are valid during
- * the call. In it every call is allowed except blocking ones and natpmp_free(), also
- * natpmp_release() of this very lease. It runs on the thread that processes the context
+ * Called once for every change of a lease (up to down, down to up, another reason, another
+ * external port or address) and for nothing else. before and now are valid during the call.
+ * In it every call is allowed, even natpmp_release() of this lease, except blocking ones,
+ * natpmp_process() and natpmp_free(). It runs on the thread that processes the context
  * (natpmp_process(), a blocking call, the thread of natpmp_with_mapping()) with the context
  * locked: do not wait in it for a thread that calls the library.
  */
@@ -250,8 +250,8 @@ typedef void natpmp_event_fn(natpmp_lease *lease, const natpmp_state *before,
 
 /*
  * Hold a mapping until natpmp_release(). Returns at once; the first event tells how it went:
- * up, or down as soon as the gateway says no, or when the deadline is over in silence (later
- * while other holds have their turn). on_event may be NULL: ask natpmp_lease_state(). The
+ * up, or down as soon as the gateway says no, or when the deadline is over in silence (later,
+ * if other holds have their turn first). on_event may be NULL: ask natpmp_lease_state(). The
  * context has to be driven: by natpmp_process(), or by other calls in progress.
  * Errors: INVALID, HELD, FORKED, NO_MEMORY, SYSTEM, NO_PORT. On error *lease is NULL.
  */
@@ -259,14 +259,14 @@ NATPMPC_API int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted,
 			    natpmp_event_fn *on_event, void *arg, natpmp_lease **lease);
 
 /* End a lease: the deletion of its mapping is queued and sent by later calls, also by
- * natpmp_free(); no event follows, and the pointer is gone. NULL is fine. Errors: FORKED;
+ * natpmp_free(); no event follows, and the pointer is invalid. NULL is fine. Errors: FORKED;
  * INVALID for the lease of natpmp_with_mapping(), which ends it itself. */
 NATPMPC_API int natpmp_release(natpmp_lease *lease);
 
 /* Try again now, if the lease is not up: no waiting for the next try. Errors: INVALID, FORKED. */
 NATPMPC_API int natpmp_retry(natpmp_lease *lease);
 
-/* The lease as it is now, whether or not an event has told. Any thread. Errors: FORKED. */
+/* The lease as it is now, whether or not an event has told. Errors: INVALID, FORKED. */
 NATPMPC_API int natpmp_lease_state(natpmp_lease *lease, natpmp_state *state);
 
 /* For a program with its own loop: wait until the descriptor is readable or the timeout is
@@ -307,11 +307,11 @@ typedef struct natpmp_link {
 	uint32_t reserved[8];
 } natpmp_link;
 
-/* Errors: ADDRESS, FORKED, and those from NO_MEMORY to NETLINK but NO_PORT. */
+/* Errors: ADDRESS, FORKED, and those from NO_MEMORY to NETLINK, except NO_PORT. */
 NATPMPC_API int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link);
 
-/* natpmp_unmap() without blocking: done (may be NULL) is called once with the result, where
- * event callbacks are, by natpmp_free() at the latest. Errors: INVALID, HELD, FORKED, NO_MEMORY; then done is not called. */
+/* natpmp_unmap() without blocking: done (may be NULL) is called once with the result, as event
+ * callbacks are, by natpmp_free() at the latest; not on error: INVALID, HELD, FORKED, NO_MEMORY. */
 typedef void natpmp_done_fn(void *arg, int status);
 NATPMPC_API int natpmp_start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping,
 				   natpmp_done_fn *done, void *arg);

@@ -214,6 +214,7 @@ static int leave_with(natpmp_ctx *ctx, int cancel, int status)
 	return status;
 }
 
+/* lease_judge() decides, called by client_settle(). */
 static bool is_decided(natpmp_ctx *ctx, void *arg)
 {
 	const natpmp_lease *lease = arg;
@@ -232,6 +233,8 @@ int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 	status = enter_to_block(ctx, &cancel);
 	if (status)
 		return status;
+	/* NEVER: silence is no verdict here. The deadline of drive_wait() ends it, and then
+	 * context_outcome() says why. */
 	status = context_hold(ctx, mapping, NEVER, true, &lease);
 	if (!status) {
 		bool is_simple = lease->core.count == 1 && !lease->core.is_exact;
@@ -522,8 +525,8 @@ int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 
 	memset(probe, 0, sizeof(*probe));
 	probe->status = ask_address(ctx);
-	bool is_answered = probe->status == NATPMP_OK || status_class(probe->status) == STATUS_NO;
-	if (is_answered) {
+	bool has_answered = probe->status == NATPMP_OK || status_class(probe->status) == STATUS_NO;
+	if (has_answered) {
 		probe->round_trip = (uint32_t)ctx->round_trip_us;
 		probe->uptime = client->gateway.clock.seconds;
 		/* A gateway that answered one question will answer the next one soon, or never. */

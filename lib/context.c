@@ -9,6 +9,7 @@
 
 #include "core/address.h"
 #include "core/natpmp.h"
+#include "core/status.h"
 #include "drive.h"
 #include "link.h"
 #include "os/clock.h"
@@ -224,9 +225,9 @@ static uint64_t retry_in(const struct lease *core, const struct link *link, inst
 {
 	instant at = core->move_at;
 
-	if (link->status < NATPMP_OK)
+	if (is_failure(link->status))
 		at = link->retry_at;
-	for (unsigned i = 0; i < core->count && link->status >= NATPMP_OK; i++) {
+	for (unsigned i = 0; i < core->count && !is_failure(link->status); i++) {
 		const struct grant *grant = core->grants[i];
 		if (grant->question.state != QUESTION_IDLE)
 			return 0;
@@ -244,6 +245,12 @@ static uint64_t expires_in(const struct lease *core, instant now)
 	return at > now ? at - now : 0;
 }
 
+/* The result code of a grant, if that grant is why the status is what it is. */
+static int result_behind(const struct retries *retries, int status)
+{
+	return status == NATPMP_OK || retries->status == status ? retries->result : 0;
+}
+
 void context_state(natpmp_lease *lease, const struct lease_view *view, natpmp_state *state)
 {
 	const struct lease *core = &lease->core;
@@ -252,7 +259,7 @@ void context_state(natpmp_lease *lease, const struct lease_view *view, natpmp_st
 
 	*state = (natpmp_state){.status = view->status, .failures = view->failures};
 	for (unsigned i = 0; i < core->count && !state->result; i++)
-		state->result = core->grants[i]->retries.result;
+		state->result = result_behind(&core->grants[i]->retries, view->status);
 	if (view->status == NATPMP_OK)
 		state->expires_in = expires_in(core, now);
 	else

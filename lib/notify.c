@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/address.h"
+#include "core/status.h"
 #include "drive.h"
 #include "link.h"
 #include "os/clock.h"
@@ -64,7 +65,7 @@ int natpmp_start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping, natpmp_do
 
 static bool unmap_is_over(const natpmp_ctx *ctx, const struct unmap *unmap)
 {
-	return !unmap->closing.left || ctx->link.status < NATPMP_OK;
+	return !unmap->closing.left || is_failure(ctx->link.status);
 }
 
 static void end_unmap(natpmp_ctx *ctx, struct unmap *unmap)
@@ -110,7 +111,7 @@ static void read_gateway(natpmp_ctx *ctx, natpmp_gateway *now)
 	const struct link *link = &ctx->link;
 
 	memset(now, 0, sizeof(*now));
-	now->status = link->status < NATPMP_OK ? link->status : client->gateway.reach;
+	now->status = is_failure(link->status) ? link->status : client->gateway.reach;
 	now->link.gateway_port = link->port;
 	if (link->status == NATPMP_OK) {
 		address_print(link->route.gateway, now->link.gateway);

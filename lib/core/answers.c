@@ -52,7 +52,8 @@ static void address_answered(struct client *client, const struct response *respo
 }
 
 /* A blocked caller gets an address that was asked for after all its grants were granted. Others
- * accept one that is not stale. */
+ * accept one that is not stale. This begins the second exchange of natpmp_map();
+ * client_stop_asking_for() takes the caller out of the count after the verdict. */
 static void refresh_address(struct client *client, struct lease *lease, instant now)
 {
 	struct external *external = &client->external;
@@ -61,8 +62,8 @@ static void refresh_address(struct client *client, struct lease *lease, instant 
 		return;
 	if (lease->is_awaited) {
 		external->is_settled = false;
-		external->callers += !lease->asks_address;
-		lease->asks_address = true;
+		external->callers += !lease->is_counted_as_caller;
+		lease->is_counted_as_caller = true;
 	}
 	if (external_is_stale(external, now))
 		external_ask(external, &client->gateway, lease->is_awaited, now);

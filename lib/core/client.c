@@ -19,6 +19,7 @@
 #include "core/answers.h"
 #include "core/natpmp.h"
 #include "core/settle.h"
+#include "core/status.h"
 
 bool client_init(struct client *client, uint64_t seed, bool is_vpn)
 {
@@ -162,6 +163,7 @@ static void tell_silence(struct client *client, instant now)
 	if (grant->is_granted || !grant->retries.status)
 		return;
 	grant->retries.status = (int16_t)client->gateway.reach;
+	grant->retries.result = 0;
 	client_settle(client, grant, now);
 }
 
@@ -204,8 +206,8 @@ static void on_grant_timer(struct client *client, struct grant *grant, instant n
 	}
 	if (lease && grant->is_granted && grant->expiry.at <= now) {
 		int reach = client->gateway.reach;
-		int why = reach < NATPMP_OK ? reach : NATPMP_E_TIMEOUT;
-		grant_on_expired(grant, grant->retries.status ? grant->retries.status : why, now);
+		int why = is_failure(reach) ? reach : NATPMP_E_TIMEOUT;
+		grant_on_expired(grant, why, now);
 	}
 	if (lease && grant == lease->grants[0] &&
 	    lease_on_time(lease, &client->gateway, &client->external, now))
@@ -354,7 +356,7 @@ int client_hold(struct client *client, struct lease *lease, const struct wanted 
 		/* A grant that an earlier lease left on another port is given back. */
 		if (lease->is_exact && grant->external_port != lease->suggested_port)
 			grant_on_moving(grant, lease->suggested_port, grant->act_at);
-		if (link_status < NATPMP_OK)
+		if (is_failure(link_status))
 			grant->retries.status = (int16_t)link_status;
 	}
 	client_settle_lease(client, lease, now);
@@ -534,7 +536,7 @@ int client_excuse(const struct client *client, const struct closing *closing)
 {
 	const struct gateway *gateway = &client->gateway;
 
-	if (gateway->link_status < NATPMP_OK)
+	if (is_failure(gateway->link_status))
 		return gateway->link_status;
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
 		const struct grant *grant =

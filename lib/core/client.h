@@ -57,7 +57,8 @@ void client_free(struct client *client);
 
 /* --- the program --- */
 
-/* Keep a mapping. Returns NATPMP_E_HELD, NATPMP_E_NO_MEMORY or NATPMP_OK. */
+/* Keep a mapping. Nothing is sent here: its question enters a lane, and client_output() sends it.
+ * Returns NATPMP_E_HELD, NATPMP_E_NO_MEMORY or NATPMP_OK. */
 int client_hold(struct client *client, struct lease *lease, const struct wanted *wanted,
 		instant now);
 /* End the lease and delete its mapping. No event follows. */
@@ -71,7 +72,7 @@ void client_retry(struct client *client, struct lease *lease, instant now);
 /* Release all leases. ended() is called for each, and may free it. */
 typedef void client_ended_fn(struct lease *lease);
 void client_release_all(struct client *client, instant now, client_ended_fn *ended);
-/* Does a lease hold that protocol and port? Port 0, without vpn_ports: is there any lease? */
+/* Does a lease hold that protocol and port? Port 0 without vpn_ports: is there any lease at all? */
 bool client_is_held(const struct client *client, unsigned protocol, uint16_t internal_port);
 
 /* Delete a mapping, whoever made it; internal port 0: all of that protocol. The caller waits until

@@ -23,7 +23,7 @@ struct external {
 	instant asked_at;
 	instant settle_at;  /* when we stop waiting for an answer, or NEVER */
 	instant retry_at;   /* when to ask again, or NEVER */
-	instant hint_until; /* announcements make us ask again no sooner */
+	instant hint_until; /* no announcement makes us ask again before this */
 };
 
 void external_init(struct external *external);

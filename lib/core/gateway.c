@@ -19,6 +19,8 @@
  */
 #include "core/gateway.h"
 
+#include "core/status.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -540,7 +542,7 @@ bool gateway_is_idle(const struct gateway *gateway)
 
 bool gateway_is_away(const struct gateway *gateway)
 {
-	return gateway->reach < NATPMP_OK;
+	return is_failure(gateway->reach);
 }
 
 bool gateway_seems_away(const struct gateway *gateway)

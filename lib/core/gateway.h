@@ -17,8 +17,8 @@ enum {
 	BACKOFF_PASS = 1000, /* ms; during a backoff, renewals may go out this far apart */
 
 	RECOVERY_DELAY_MAX = 5000, /* ms, random; RFC 6886 section 3.7 */
-	SUSPICION_WINDOW = 30000,  /* ms; in each, one recovery starts at most, and packets that
-				    * nobody asked for end one backoff at most */
+	SUSPICION_WINDOW = 30000,  /* ms; in each, at most one recovery starts, and unsolicited
+				    * packets end at most one backoff */
 	ANSWER_WINDOW = 127750,    /* ms after a send in which it may still be answered */
 
 	RANK_MARGIN = 600000, /* ms; a new question ranks this much later than now, so behind
@@ -54,7 +54,7 @@ struct question {
 	uint8_t zero_grants; /* successes with port or lifetime 0 since it was submitted */
 	int16_t hint;        /* natpmp_status of what was heard instead of an answer; 0: nothing */
 	struct heap_node turn;
-	instant asked_at;  /* its first send after an answer came, or could no longer come */
+	instant asked_at;  /* the first send that an answer may still belong to */
 	instant last_sent; /* 0: never */
 };
 
@@ -121,7 +121,7 @@ void gateway_cut_backoff(struct gateway *gateway);
 void gateway_withdraw(struct gateway *gateway, struct question *question);
 /* If the question is in flight and its next send is not near, begin its series again. */
 void gateway_restart_series(struct gateway *gateway, struct question *question, instant now);
-/* When the first of its sends went out that an answer may belong to now. */
+/* When the earliest send went out that an answer arriving now may belong to. */
 instant question_answerable_at(const struct question *question, instant now);
 /* It was sent and not answered, and an answer may still come. */
 bool question_is_outstanding(const struct question *question, instant now);

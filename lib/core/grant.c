@@ -5,11 +5,11 @@
  *                 sent                     granted
  *     NONE ------------------> POSSIBLE -------------> TRUSTED ---.
  *      ^  ^                      ^   ^                  |  ^      | the gateway
- *      |  |  refused at once     |   |  over, or lost   |  |      | seems to
+ *      |  |  refused at once     |   |  (as below)      |  |      | seems to
  *      |  `----------------------'   `------------------'  |      | reboot
  *      |                                 ^         granted |      v
  *      |  deleted (from any state)       `-------------- DOUBTED <-'
- *      `----------------------------      over, or lost
+ *      `----------------------------      over, lost, or its deletion was sent
  *
  * DOUBTED is not stored: a granted record is doubted if it is older than gateway.reboot.forgot_at,
  * so a reboot changes no record. A trusted grant is renewed, and a doubted one is asked for when
@@ -77,6 +77,8 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 	bool is_wanted = is_wanted_there(grant);
 	bool is_due = grant->act_at <= now;
 
+	/* First: is the open question still right? Only a record without one comes to the switch.
+	 */
 	if (grant->question.state != QUESTION_IDLE)
 		return next_action_while_asking(grant, now);
 	switch (grant_state(grant, gateway)) {
@@ -185,7 +187,7 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 {
 	grant->wanted_by = lease;
 	grant->question.is_superseded = true; /* a deletion in flight need not be answered */
-	grant->is_granted = false;            /* what was granted, was granted to another lease */
+	grant->is_granted = false;            /* what was granted before was another lease's */
 	grant->suggested_port = suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
@@ -302,7 +304,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 }
 
 /* The gateway refused a question that was sent only once, so it has granted nothing. */
-static bool was_in_vain(const struct grant *grant, int status)
+static bool has_granted_nothing(const struct grant *grant, int status)
 {
 	enum status_class kind = status_class(status);
 	bool was_sent_once = grant->question.asked_at == grant->question.last_sent;
@@ -310,10 +312,16 @@ static bool was_in_vain(const struct grant *grant, int status)
 	return (kind == STATUS_NO || kind == STATUS_CLOSED) && was_sent_once;
 }
 
+static void note_failure(struct retries *retries)
+{
+	if (retries->count < UINT16_MAX)
+		retries->count++;
+}
+
 /* Note what the gateway may have after a question failed. */
 static void note_failed_sends(struct grant *grant, int status, instant now)
 {
-	if (!was_in_vain(grant, status))
+	if (!has_granted_nothing(grant, status))
 		grant->expiry.gateway_at =
 			later(grant->expiry.gateway_at, sends_over_at(&grant->question));
 	else if (grant->expiry.gateway_at <= now)
@@ -338,7 +346,7 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 	else
 		grant->act_at = is_unheard && !is_short_lived(grant) ? now : now + delay;
 	grant->retries.status = (int16_t)status;
-	grant->retries.count++;
+	note_failure(&grant->retries);
 }
 
 static void let_go(struct grant *grant, instant now)
@@ -360,8 +368,9 @@ void grant_on_deleted(struct grant *grant, int status, instant now)
 
 void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, instant now)
 {
-	unsigned count = grant->retries.count++;
+	unsigned count = grant->retries.count;
 
+	note_failure(&grant->retries);
 	grant->question.hint = 0;
 	grant->retries.status = (int16_t)status;
 	grant->act_at = now + (is_unheard ? 0 : status_retry_delay(status, count, false));
@@ -382,9 +391,13 @@ void grant_on_farewell(struct grant *grant, instant now)
 
 void grant_on_expired(struct grant *grant, int status, instant now)
 {
+	struct retries *retries = &grant->retries;
+
 	grant->is_granted = false;
 	grant->act_at = now;
-	grant->retries = (struct retries){.status = (int16_t)status};
+	retries->count = 0;
+	if (retries->status == NATPMP_OK)
+		retries->status = (int16_t)status;
 }
 
 void grant_on_lost(struct grant *grant, int status, instant now)

@@ -13,11 +13,13 @@
 struct lease;
 
 enum {
-	RANK_PENALTY = 60000,         /* ms; for each failure in a row a question ranks later ... */
+	RANK_PENALTY =
+		60000, /* ms; for each failure in a row ranks a question this much later ... */
 	RANK_PENALTIES_MAX = 8,       /* ... but no more than this many failures count */
 	RENEWAL_DELAY_MAX = 86400000, /* ms; no renewal is planned further ahead */
-	OVER_DELAY_MAX = 2000, /* ms; if a grant came too late, ask again no later than this */
-	DELETION_TRIES = 5,    /* turns without an answer; then we leave it to its lifetime */
+	/* ms; when a grant came after its own lifetime was over, ask again within this time */
+	OVER_DELAY_MAX = 2000,
+	DELETION_TRIES = 5, /* turns without an answer; then we leave it to its lifetime */
 };
 
 enum grant_state {
@@ -35,7 +37,7 @@ struct retries {
 
 struct expiry {
 	instant at;         /* by our clock, from the first send that may be answered */
-	instant gateway_at; /* when the gateway has ended it at the latest */
+	instant gateway_at; /* the gateway has ended it by then */
 };
 
 struct grant {
@@ -45,7 +47,7 @@ struct grant {
 	struct grant *next_in_bucket;
 	struct lease *wanted_by;   /* NULL: no lease wants it */
 	bool is_granted : 1;       /* the state is TRUSTED or DOUBTED: see grant_state() */
-	bool is_possible : 1;      /* the gateway may have it; if not is_granted: POSSIBLE */
+	bool is_possible : 1;      /* the gateway may have it; POSSIBLE unless is_granted */
 	bool deletion_is_owed : 1; /* a lease was released; its deletion is not confirmed */
 	bool is_moving : 1;        /* see grant_is_moving() */
 	struct retries retries;
@@ -76,13 +78,12 @@ bool grant_is_in_force(const struct grant *grant, const struct gateway *gateway)
  * until it is granted. */
 enum grant_action grant_next_action(const struct grant *grant, const struct gateway *gateway,
 				    bool is_awaited, instant now);
-/* When the gateway has ended it at the latest, even if it granted the question that is still
- * unanswered. */
+/* By then the gateway has ended it, even if it granted the question that is still unanswered. */
 instant grant_gone_at(const struct grant *grant);
-/* When grant_next_action() may change without an event, or NEVER. */
+/* When the answer of grant_next_action() may change by time alone, or NEVER. */
 instant grant_next_deadline(const struct grant *grant, const struct gateway *gateway);
-/* It is not in force and had a short lifetime. It is asked for in turns of five sends at most 30 s
- * apart, because the last sends of a whole series are farther apart. */
+/* It had a short lifetime and is not in force. Its turns end after five sends and begin at most 30
+ * s apart; the last sends of a whole series are farther apart than that. */
 bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway);
 /* The lane and the rank of its question. is_blocking: a caller is blocked by that question. */
 enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking);

@@ -19,6 +19,8 @@
  */
 #include "core/lease.h"
 
+#include "core/status.h"
+
 void lease_init(struct lease *lease, const struct wanted *wanted, instant now)
 {
 	*lease = (struct lease){
@@ -103,7 +105,7 @@ int lease_excuse(const struct lease *lease, const struct gateway *gateway)
 {
 	int why = lease_down_reason(lease);
 
-	if (gateway->link_status < NATPMP_OK)
+	if (is_failure(gateway->link_status))
 		return gateway->link_status;
 	if (why)
 		return why;
@@ -199,7 +201,7 @@ static void move_exact(struct lease *lease, instant now)
 
 static void move_on(struct lease *lease, struct gateway *gateway, instant now)
 {
-	/* To ask for the other one alone is for renewals. */
+	/* The first try, to ask for the other one alone, is for renewals only. */
 	unsigned tries = lease->moves.count ? lease->moves.count : 1;
 
 	lease->moves.count = (uint8_t)(tries + 1);

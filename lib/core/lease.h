@@ -21,7 +21,7 @@ struct wanted {
 	uint32_t lifetime;       /* s */
 	bool is_exact;           /* suggested_port or nothing */
 	bool is_awaited;         /* a caller is blocked until there is a verdict */
-	duration patience;       /* how long silence is no verdict; NEVER: it never becomes one */
+	duration patience; /* how long it is pending in silence; NEVER: silence is no verdict */
 };
 
 /* What an event tells. */
@@ -37,7 +37,7 @@ struct lease_view {
 struct moves {
 	uint8_t count;  /* in a row */
 	uint8_t rounds; /* rounds of such tries that failed */
-	bool are_told;  /* that the ports differ may be told */
+	bool are_told;  /* PORTS_DIFFER or OTHER_PORT may be told */
 };
 
 struct lease {
@@ -45,7 +45,8 @@ struct lease {
 	uint8_t count;
 	bool is_exact;
 	bool is_awaited;
-	bool asks_address; /* its blocked caller waits for the external address */
+	bool is_counted_as_caller; /* in external.callers: its blocked caller waits for the address
+				    */
 	struct moves moves;
 	uint16_t internal_port;
 	uint16_t suggested_port; /* external, as the program wants it */

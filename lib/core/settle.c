@@ -254,8 +254,8 @@ void client_note_news(struct client *client, struct lease *lease)
 
 void client_stop_asking_for(struct client *client, struct lease *lease)
 {
-	if (lease->asks_address) {
-		lease->asks_address = false;
+	if (lease->is_counted_as_caller) {
+		lease->is_counted_as_caller = false;
 		client_stop_asking_address(client);
 	}
 }

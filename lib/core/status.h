@@ -23,6 +23,12 @@ enum {
 
 enum status_class status_class(int status);
 
+/* NATPMP_PENDING is none: nothing has failed so far. */
+static inline bool is_failure(int status)
+{
+	return status < NATPMP_OK;
+}
+
 /* How long to wait before the next try. failures: how many came before the last one; short_lived:
  * the mapping was last granted for less than SHORT_LIFETIME. */
 duration status_retry_delay(int status, unsigned failures, bool short_lived);

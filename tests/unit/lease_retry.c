@@ -255,6 +255,21 @@ START_TEST(reasons_change)
 	granted_at_last(&s, web);
 }
 
+START_TEST(result_belongs_to_the_reason)
+{
+	struct story s;
+	const struct lease *web = refused(&s, 4, NATPMP_E_NO_RESOURCES);
+	const struct retries *retries = &web->grants[0]->retries;
+
+	ck_assert_uint_eq(retries->result, 4);
+	clock_runs_until(&s, MINUTE); /* asked again, and not answered */
+	story_skip(&s);
+	ck_assert_int_eq(web->told.status, NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(retries->status, NATPMP_E_TIMEOUT);
+	ck_assert_uint_eq(retries->result, 0);
+	story_end(&s);
+}
+
 /* --- of a blocking call: one try, and what to say when its time is over --- */
 
 START_TEST(N9_blocking_call_is_refused_at_once)
@@ -609,7 +624,7 @@ int main(void)
 		no_resources_waits_twice_as_long_each_time, N11_another_link_is_asked_at_once,
 		N31_refused_renewals, N9_refused_by_icmp_at_first, N11_announcement_ends_the_pause,
 		N4_silence_is_told_after_five_sends, N10_unreachable_is_a_reason_and_no_end,
-		reasons_change, N9_blocking_call_is_refused_at_once,
+		reasons_change, result_belongs_to_the_reason, N9_blocking_call_is_refused_at_once,
 		N9_next_blocking_call_does_not_wait, N7_blocking_call_with_the_whole_series,
 		N10_blocking_call_excuses_itself_with_the_hint,
 		N19_blocking_call_fails_with_the_result, N5_blocking_call_goes_on_after_making_way,

@@ -106,6 +106,7 @@ START_TEST(N62_tries_of_what_was_lost)
 	struct story *s = &g.s;
 
 	lease_goes_down(s, MINUTE, web, NATPMP_E_NO_RESOURCES);
+	ck_assert_uint_eq(web->grants[0]->retries.result, 4); /* of that reason */
 	uint64_t expected = MINUTE;
 	size_t i = s->sent_count - 1;
 	clock_runs_until(s, 5 * MINUTE);
