@@ -168,7 +168,7 @@ static int close_all(natpmp_ctx *ctx)
 int natpmp_free(natpmp_ctx *ctx)
 {
 	int cancel;
-	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_OK;
+	int status = ctx ? context_lock(ctx, &cancel) : NATPMP_OK;
 
 	if (!ctx)
 		return NATPMP_OK;
@@ -177,7 +177,7 @@ int natpmp_free(natpmp_ctx *ctx)
 		return status;
 	}
 	if (ctx->drive.in_callback || ctx->scopes) {
-		context_leave(ctx, cancel);
+		context_unlock(ctx, cancel);
 		return NATPMP_E_BUSY;
 	}
 	status = close_all(ctx);
@@ -193,24 +193,24 @@ int natpmp_free(natpmp_ctx *ctx)
 /* --- blocking calls --- */
 
 /* On success the context is locked and has a link; on error it is not locked. */
-static int enter_to_block(natpmp_ctx *ctx, int *cancel)
+static int lock_to_block(natpmp_ctx *ctx, int *cancel)
 {
-	int status = ctx ? context_enter(ctx, cancel) : NATPMP_E_INVALID;
+	int status = ctx ? context_lock(ctx, cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
 	status = ctx->drive.in_callback ? NATPMP_E_BUSY : link_refresh(ctx);
 	if (status)
-		context_leave(ctx, *cancel);
+		context_unlock(ctx, *cancel);
 	return status;
 }
 
 /* End a blocking call: set errno for NATPMP_E_SYSTEM of the link, and unlock. */
-static int leave_with(natpmp_ctx *ctx, int cancel, int status)
+static int unlock_with(natpmp_ctx *ctx, int cancel, int status)
 {
 	if (status == NATPMP_E_SYSTEM && ctx->link.status == NATPMP_E_SYSTEM)
 		errno = ctx->link.error;
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	return status;
 }
 
@@ -230,7 +230,7 @@ int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 
 	if (!context_accepts(ctx, mapping))
 		return NATPMP_E_INVALID;
-	status = enter_to_block(ctx, &cancel);
+	status = lock_to_block(ctx, &cancel);
 	if (status)
 		return status;
 	/* NEVER: silence is no verdict here. The deadline of drive_wait() ends it, and then
@@ -241,11 +241,11 @@ int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 		drive_wait(ctx, is_decided, lease, clock_ms() + ctx->deadline);
 		status = context_outcome(lease, mapping);
 		if (status && !is_simple)
-			context_close(lease); /* a part of it may have been granted */
+			context_release_lease(lease); /* a part of it may have been granted */
 		else
-			context_leave_lease(lease);
+			context_abandon_lease(lease);
 	}
-	return leave_with(ctx, cancel, status);
+	return unlock_with(ctx, cancel, status);
 }
 
 static bool is_unmapped(natpmp_ctx *ctx, void *arg)
@@ -260,19 +260,19 @@ static int unmap(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t internal_po
 {
 	struct closing closing;
 	int cancel;
-	int status = enter_to_block(ctx, &cancel);
+	int status = lock_to_block(ctx, &cancel);
 	instant now = clock_ms();
 
 	if (status)
 		return status;
-	status = client_close(&ctx->client, &closing, protocol, internal_port, now);
+	status = client_unmap(&ctx->client, &closing, protocol, internal_port, now);
 	if (!status) {
 		drive_wait(ctx, is_unmapped, &closing, now + ctx->deadline);
 		status = closing.left ? client_excuse(&ctx->client, &closing) : closing.status;
-		client_stop_closing(&ctx->client, &closing, clock_ms());
+		client_stop_unmapping(&ctx->client, &closing, clock_ms());
 		drive_pump(ctx);
 	}
-	return leave_with(ctx, cancel, status);
+	return unlock_with(ctx, cancel, status);
 }
 
 int natpmp_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping)
@@ -325,13 +325,13 @@ static int ask_address(natpmp_ctx *ctx)
 int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN])
 {
 	int cancel;
-	int status = address ? enter_to_block(ctx, &cancel) : NATPMP_E_INVALID;
+	int status = address ? lock_to_block(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
 	status = ask_address(ctx);
 	address_print(status ? 0 : ctx->client.external.address, address);
-	return leave_with(ctx, cancel, status);
+	return unlock_with(ctx, cancel, status);
 }
 
 natpmp_address_kind natpmp_classify(const char *text)
@@ -354,7 +354,7 @@ int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_event_fn *
 		*result = NULL;
 	if (!result || !ctx)
 		return NATPMP_E_INVALID;
-	status = context_enter(ctx, &cancel);
+	status = context_lock(ctx, &cancel);
 	if (status)
 		return status;
 	status = NATPMP_E_INVALID;
@@ -367,7 +367,7 @@ int natpmp_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, natpmp_event_fn *
 		(*result)->arg = arg;
 	}
 	drive_pump(ctx);
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	return status;
 }
 
@@ -375,7 +375,7 @@ int natpmp_release(natpmp_lease *lease)
 {
 	natpmp_ctx *ctx = lease ? lease->ctx : NULL;
 	int cancel;
-	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_OK;
+	int status = ctx ? context_lock(ctx, &cancel) : NATPMP_OK;
 
 	if (!ctx || status)
 		return status;
@@ -386,7 +386,7 @@ int natpmp_release(natpmp_lease *lease)
 		free(lease);
 		drive_pump(ctx);
 	}
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	return status;
 }
 
@@ -394,34 +394,34 @@ int natpmp_retry(natpmp_lease *lease)
 {
 	natpmp_ctx *ctx = lease ? lease->ctx : NULL;
 	int cancel;
-	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_E_INVALID;
+	int status = ctx ? context_lock(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
 	client_retry(&ctx->client, &lease->core, clock_ms());
 	drive_pump(ctx);
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	return NATPMP_OK;
 }
 
 int natpmp_lease_state(natpmp_lease *lease, natpmp_state *state)
 {
 	int cancel;
-	int status = lease && state ? context_enter(lease->ctx, &cancel) : NATPMP_E_INVALID;
+	int status = lease && state ? context_lock(lease->ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
 	const struct client *client = &lease->ctx->client;
 	struct lease_view view = lease_view(&lease->core, &client->gateway, &client->external);
 	context_state(lease, &view, state);
-	context_leave(lease->ctx, cancel);
+	context_unlock(lease->ctx, cancel);
 	return NATPMP_OK;
 }
 
 int natpmp_fd(natpmp_ctx *ctx)
 {
 	int cancel;
-	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_E_INVALID;
+	int status = ctx ? context_lock(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
@@ -432,7 +432,7 @@ int natpmp_fd(natpmp_ctx *ctx)
 	else
 		status = ctx->waiter.handle;
 	drive_pump(ctx);
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	return status;
 }
 
@@ -441,7 +441,7 @@ int natpmp_timeout(natpmp_ctx *ctx)
 	instant at, now;
 	int cancel;
 
-	if (!ctx || context_enter(ctx, &cancel))
+	if (!ctx || context_lock(ctx, &cancel))
 		return -1;
 	at = drive_next_deadline(ctx);
 	now = clock_ms();
@@ -450,7 +450,7 @@ int natpmp_timeout(natpmp_ctx *ctx)
 		(void)waiter_arm(&ctx->waiter, NEVER);
 	ctx->drive.needs_timer = false;
 	ctx->drive.loop_told = at ? at : 1;
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	if (at == NEVER)
 		return -1;
 	if (at <= now)
@@ -461,7 +461,7 @@ int natpmp_timeout(natpmp_ctx *ctx)
 int natpmp_process(natpmp_ctx *ctx)
 {
 	int cancel;
-	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_E_INVALID;
+	int status = ctx ? context_lock(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
@@ -471,7 +471,7 @@ int natpmp_process(natpmp_ctx *ctx)
 		status = NATPMP_E_BUSY;
 	else
 		drive_process(ctx);
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	return status;
 }
 
@@ -482,7 +482,7 @@ int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 	struct route route;
 	uint32_t gateway;
 	int cancel, saved;
-	int status = ctx && link ? context_enter(ctx, &cancel) : NATPMP_E_INVALID;
+	int status = ctx && link ? context_lock(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
@@ -493,7 +493,7 @@ int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 	address_print(gateway, link->gateway);
 	address_print(route.source, link->internal_address);
 	route_interface(&route, link->interface);
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	errno = saved;
 	return status;
 }
@@ -516,7 +516,7 @@ static int ask_pcp(natpmp_ctx *ctx, duration patience)
 int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 {
 	int cancel;
-	int status = probe ? enter_to_block(ctx, &cancel) : NATPMP_E_INVALID;
+	int status = probe ? lock_to_block(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
@@ -534,5 +534,5 @@ int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 	}
 	address_print(probe->status ? 0 : client->external.address, probe->external_address);
 	probe->pcp_status = ask_pcp(ctx, patience);
-	return leave_with(ctx, cancel, NATPMP_OK);
+	return unlock_with(ctx, cancel, NATPMP_OK);
 }

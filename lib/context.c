@@ -23,7 +23,7 @@ enum {
 	FIRST_USER_PORT = 1024, /* lower ports are for services of the system */
 };
 
-int context_enter(natpmp_ctx *ctx, int *cancel)
+int context_lock(natpmp_ctx *ctx, int *cancel)
 {
 	if (ctx->generation != process_generation())
 		return NATPMP_E_FORKED;
@@ -34,7 +34,7 @@ int context_enter(natpmp_ctx *ctx, int *cancel)
 	return NATPMP_OK;
 }
 
-void context_leave(natpmp_ctx *ctx, int cancel)
+void context_unlock(natpmp_ctx *ctx, int cancel)
 {
 	pthread_mutex_unlock(&ctx->mutex);
 	pthread_setcancelstate(cancel, &cancel);
@@ -184,7 +184,7 @@ static bool is_closed(natpmp_ctx *ctx, void *arg)
 	       gateway_is_away(&ctx->client.gateway) || ctx->link.status != NATPMP_OK;
 }
 
-void context_close(natpmp_lease *lease)
+void context_release_lease(natpmp_lease *lease)
 {
 	natpmp_ctx *ctx = lease->ctx;
 	struct keys keys = {protocol_of(&lease->core), lease->core.internal_port};
@@ -195,7 +195,7 @@ void context_close(natpmp_lease *lease)
 	drive_wait(ctx, is_closed, &keys, now + CLOSE_MS);
 }
 
-void context_leave_lease(natpmp_lease *lease)
+void context_abandon_lease(natpmp_lease *lease)
 {
 	natpmp_ctx *ctx = lease->ctx;
 

@@ -105,9 +105,9 @@ struct natpmp_lease {
 };
 
 /* Every call begins with this. It returns NATPMP_OK with the context locked and the thread not
- * cancellable (*cancel: the state before, for context_leave()), or NATPMP_E_FORKED. */
-int context_enter(natpmp_ctx *ctx, int *cancel);
-void context_leave(natpmp_ctx *ctx, int cancel);
+ * cancellable (*cancel: the state before, for context_unlock()), or NATPMP_E_FORKED. */
+int context_lock(natpmp_ctx *ctx, int *cancel);
+void context_unlock(natpmp_ctx *ctx, int cancel);
 
 /* Is this mapping one that this context can be asked for? */
 bool context_accepts(const natpmp_ctx *ctx, const natpmp_mapping *wanted);
@@ -116,9 +116,9 @@ bool context_accepts(const natpmp_ctx *ctx, const natpmp_mapping *wanted);
 int context_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, duration patience, bool is_awaited,
 		 natpmp_lease **lease);
 /* Release and free the lease, and wait until its mapping is closed, CLOSE_MS at most. */
-void context_close(natpmp_lease *lease);
+void context_release_lease(natpmp_lease *lease);
 /* End and free the lease, and leave its mapping to its lifetime. */
-void context_leave_lease(natpmp_lease *lease);
+void context_abandon_lease(natpmp_lease *lease);
 /* Write the mapping as granted, even if the external address is not known yet; or return why there
  * is none. */
 int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping);

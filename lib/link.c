@@ -161,8 +161,8 @@ static void open_groups(natpmp_ctx *ctx)
 /* --- looking --- */
 
 /* Find the own address that a socket would send from, without asking for the route. */
-static enum os_status find_blindly(const struct link *link, uint32_t destination,
-				   struct route *route)
+static enum os_status find_source_blindly(const struct link *link, uint32_t destination,
+					  struct route *route)
 {
 	struct udp probe;
 	enum os_status status =
@@ -183,13 +183,13 @@ int link_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway)
 	*route = (struct route){0};
 	*gateway = link->named_gateway;
 	if (status == OS_DENIED && link->named_gateway)
-		return status_of(link, find_blindly(link, destination, route));
+		return status_of(link, find_source_blindly(link, destination, route));
 	if (status == OS_OK)
 		status = routes_ask(&link->routes, destination, interface_of(link),
 				    link->named_source, route);
 	/* The kernel also answers OS_NO_ROUTE if the source is not an address of this host. */
 	if (status == OS_NO_ROUTE && link->named_source &&
-	    find_blindly(link, destination, route) == OS_NOT_OURS)
+	    find_source_blindly(link, destination, route) == OS_NOT_OURS)
 		status = OS_NOT_OURS;
 	if (status != OS_OK)
 		return status_of(link, status);
@@ -277,7 +277,7 @@ static void log_link(natpmp_ctx *ctx)
 }
 
 /* The first time, do not ask for the route to a named gateway. */
-static int find_and_open(natpmp_ctx *ctx, bool *is_same)
+static int find_and_open_link(natpmp_ctx *ctx, bool *is_same)
 {
 	struct link *link = &ctx->link;
 	struct route route = {0};
@@ -298,12 +298,12 @@ static int find_and_open(natpmp_ctx *ctx, bool *is_same)
 	return NATPMP_OK;
 }
 
-static void look_up(natpmp_ctx *ctx)
+static void look_up_link(natpmp_ctx *ctx)
 {
 	struct link *link = &ctx->link;
 	int before = link->status;
 	bool is_same;
-	int status = find_and_open(ctx, &is_same);
+	int status = find_and_open_link(ctx, &is_same);
 
 	link->is_followed = link->routes.handle != NO_HANDLE;
 	link->retry_at = NEVER;
@@ -327,20 +327,20 @@ static void look_up(natpmp_ctx *ctx)
 }
 
 /* Take in the changes of routes. True: the link has to be looked up again. */
-static bool take_news(natpmp_ctx *ctx)
+static bool take_route_news(natpmp_ctx *ctx)
 {
 	struct link *link = &ctx->link;
 	bool is_due = link->retry_at <= clock_ms();
 
-	return (link->routes.handle != NO_HANDLE && routes_changed(&link->routes)) || is_due;
+	return (link->routes.handle != NO_HANDLE && routes_take_news(&link->routes)) || is_due;
 }
 
 int link_refresh(natpmp_ctx *ctx)
 {
 	struct link *link = &ctx->link;
 
-	if (take_news(ctx) || !link->is_followed || link->status != NATPMP_OK)
-		look_up(ctx);
+	if (take_route_news(ctx) || !link->is_followed || link->status != NATPMP_OK)
+		look_up_link(ctx);
 	if (link->status == NATPMP_E_SYSTEM)
 		errno = link->error;
 	return link->status;
@@ -349,7 +349,7 @@ int link_refresh(natpmp_ctx *ctx)
 void link_listen(natpmp_ctx *ctx)
 {
 	if (!ctx->link.is_followed && !ctx->link.routes_are_denied)
-		look_up(ctx);
+		look_up_link(ctx);
 }
 
 void link_watch(natpmp_ctx *ctx)
@@ -360,8 +360,8 @@ void link_watch(natpmp_ctx *ctx)
 	link->is_watched = true;
 	if (!was_watched)
 		open_groups(ctx);
-	if (!was_watched || take_news(ctx))
-		look_up(ctx);
+	if (!was_watched || take_route_news(ctx))
+		look_up_link(ctx);
 }
 
 void link_unwatch(natpmp_ctx *ctx)
@@ -377,8 +377,8 @@ void link_unwatch(natpmp_ctx *ctx)
 
 void link_process(natpmp_ctx *ctx)
 {
-	if (take_news(ctx))
-		look_up(ctx);
+	if (take_route_news(ctx))
+		look_up_link(ctx);
 	if (ctx->link.groups_retry_at <= clock_ms())
 		open_groups(ctx);
 }

@@ -27,7 +27,7 @@ static int start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping, struct un
 	int status;
 
 	link_watch(ctx);
-	status = client_close(&ctx->client, &unmap->closing, mapping->protocol,
+	status = client_unmap(&ctx->client, &unmap->closing, mapping->protocol,
 			      mapping->internal_port, now);
 	if (status)
 		return status;
@@ -46,7 +46,7 @@ int natpmp_start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping, natpmp_do
 
 	if (!ctx || protocol < NATPMP_UDP || protocol > NATPMP_TCP_UDP || !mapping->internal_port)
 		return NATPMP_E_INVALID;
-	status = context_enter(ctx, &cancel);
+	status = context_lock(ctx, &cancel);
 	if (status)
 		return status;
 	unmap = calloc(1, sizeof(*unmap));
@@ -59,7 +59,7 @@ int natpmp_start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping, natpmp_do
 			free(unmap);
 	}
 	drive_pump(ctx);
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	return status;
 }
 
@@ -73,7 +73,7 @@ static void end_unmap(natpmp_ctx *ctx, struct unmap *unmap)
 	const struct closing *closing = &unmap->closing;
 	int status = closing->left ? client_excuse(&ctx->client, closing) : closing->status;
 
-	client_stop_closing(&ctx->client, &unmap->closing, clock_ms());
+	client_stop_unmapping(&ctx->client, &unmap->closing, clock_ms());
 	list_remove(&unmap->list);
 	if (unmap->done)
 		unmap->done(unmap->arg, status);
@@ -149,7 +149,7 @@ static void tell_gateway(natpmp_ctx *ctx)
 int natpmp_watch(natpmp_ctx *ctx, natpmp_watch_fn *on_change, void *arg)
 {
 	int cancel;
-	int status = ctx ? context_enter(ctx, &cancel) : NATPMP_E_INVALID;
+	int status = ctx ? context_lock(ctx, &cancel) : NATPMP_E_INVALID;
 
 	if (status)
 		return status;
@@ -160,7 +160,7 @@ int natpmp_watch(natpmp_ctx *ctx, natpmp_watch_fn *on_change, void *arg)
 		link_watch(ctx);
 	client_watch(&ctx->client, on_change != NULL, clock_ms());
 	drive_pump(ctx);
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	return NATPMP_OK;
 }
 

@@ -22,14 +22,14 @@ static bool scope_is_over(natpmp_ctx *ctx, void *arg)
 	return scope->is_over;
 }
 
-static void *keep(void *arg)
+static void *keep_mapping(void *arg)
 {
 	struct scope *scope = arg;
 	int cancel;
 
-	if (context_enter(scope->ctx, &cancel) == NATPMP_OK) {
+	if (context_lock(scope->ctx, &cancel) == NATPMP_OK) {
 		drive_wait(scope->ctx, scope_is_over, scope, NEVER);
-		context_leave(scope->ctx, cancel);
+		context_unlock(scope->ctx, cancel);
 	}
 	return NULL;
 }
@@ -42,7 +42,7 @@ static int start_keeper(struct scope *scope)
 	/* The keeper inherits this mask, so that signals go to the program's threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&scope->keeper, NULL, keep, scope);
+	error = pthread_create(&scope->keeper, NULL, keep_mapping, scope);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	errno = error;
 	return error ? NATPMP_E_SYSTEM : NATPMP_OK;
@@ -55,17 +55,17 @@ static void end_scope(void *arg)
 	natpmp_ctx *ctx = scope->ctx;
 	int cancel, saved = errno;
 
-	if (context_enter(ctx, &cancel))
+	if (context_lock(ctx, &cancel))
 		return; /* this is a child that body forked */
 	scope->is_over = true;
 	drive_wake(ctx);
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	pthread_join(scope->keeper, NULL);
 
-	context_enter(ctx, &cancel);
-	context_close(scope->lease);
+	context_lock(ctx, &cancel);
+	context_release_lease(scope->lease);
 	ctx->scopes--;
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	errno = saved;
 }
 
@@ -118,7 +118,7 @@ static int open_scope(struct scope *scope, const natpmp_mapping *wanted, natpmp_
 {
 	natpmp_ctx *ctx = scope->ctx;
 	int cancel, saved;
-	int status = context_enter(ctx, &cancel);
+	int status = context_lock(ctx, &cancel);
 
 	if (status)
 		return status;
@@ -127,12 +127,12 @@ static int open_scope(struct scope *scope, const natpmp_mapping *wanted, natpmp_
 		status = open_lease(scope, mapping);
 		saved = errno;
 		if (status)
-			context_close(scope->lease);
+			context_release_lease(scope->lease);
 		else
 			ctx->scopes++;
 		errno = saved;
 	}
-	context_leave(ctx, cancel);
+	context_unlock(ctx, cancel);
 	return status;
 }
 

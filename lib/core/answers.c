@@ -206,23 +206,34 @@ void client_put_away(struct client *client, bool is_yielding, instant now)
 
 /* --- packets --- */
 
-/* Does the response answer the question about this grant? A success with port or lifetime 0 may be
- * the late answer to a deletion; only a second one is noted as a bad answer. */
-static bool grant_matches(struct grant *grant, const struct response *response, instant now)
+/* A success, but with port or lifetime 0: to a deletion that is its answer. */
+static bool is_zero_grant(const struct response *response)
 {
-	struct question *question = &grant->question;
+	return response->status == NATPMP_OK && !(response->lifetime && response->external_port);
+}
 
-	if (!question_is_outstanding(question, now))
-		return false;
+/* Does the response answer the question about this grant, which is outstanding? */
+static bool grant_matches(const struct grant *grant, const struct response *response)
+{
+	const struct question *question = &grant->question;
+
 	if (response->status != NATPMP_OK)
 		return question->state != QUESTION_IDLE || !grant->is_granted;
 	if (question->message.kind == ASK_DELETE)
 		return response->lifetime == 0;
-	if (response->lifetime && response->external_port)
-		return true;
-	if (question->zero_grants++)
+	return !is_zero_grant(response);
+}
+
+/* The question about this grant is outstanding. A zero grant may be the late answer to a deletion;
+ * only a second one is noted as a bad answer. */
+static struct question *match_mapping(struct grant *grant, const struct response *response)
+{
+	struct question *question = &grant->question;
+
+	if (question->message.kind != ASK_DELETE && is_zero_grant(response) &&
+	    question->zero_grants++)
 		question->hint = NATPMP_E_BAD_ANSWER;
-	return false;
+	return grant_matches(grant, response) ? question : NULL;
 }
 
 static struct grant *find_grant(const struct client *client, const struct response *response)
@@ -253,7 +264,9 @@ static struct question *match_question(struct client *client, const struct respo
 			       : NULL;
 	case RESPONSE_MAPPING:
 		grant = find_grant(client, response);
-		return grant && grant_matches(grant, response, now) ? &grant->question : NULL;
+		return grant && question_is_outstanding(&grant->question, now)
+			       ? match_mapping(grant, response)
+			       : NULL;
 	case RESPONSE_UNNAMED:
 		return in_flight && in_flight->message.kind >= ASK_CREATE &&
 				       in_flight->message.protocol == response->protocol

@@ -130,7 +130,7 @@ void client_farewell(struct client *client, instant now, client_send_fn *send, v
 
 /* --- time --- */
 
-static void recover(struct client *client, instant now)
+static void recover_grants(struct client *client, instant now)
 {
 	struct list *next;
 
@@ -222,7 +222,7 @@ static void run_timers(struct client *client, instant now)
 	gateway_on_time(&client->gateway, now);
 	see_reach(client, now);
 	if (client->gateway.reboot.recovery_at <= now)
-		recover(client, now);
+		recover_grants(client, now);
 	while ((first = heap_first(&client->timers)) && first->key <= now)
 		on_grant_timer(client, container_of(first, struct grant, timer), now);
 	on_external_time(client, now);
@@ -428,7 +428,7 @@ void client_retry(struct client *client, struct lease *lease, instant now)
 	client_settle_lease(client, lease, now);
 }
 
-int client_close(struct client *client, struct closing *closing, natpmp_protocol protocol,
+int client_unmap(struct client *client, struct closing *closing, natpmp_protocol protocol,
 		 uint16_t internal_port, instant now)
 {
 	*closing = (struct closing){.internal_port = internal_port};
@@ -440,7 +440,7 @@ int client_close(struct client *client, struct closing *closing, natpmp_protocol
 			continue;
 		struct grant *grant = client_make_grant(client, bit, internal_port);
 		if (!grant) {
-			client_stop_closing(client, closing, now);
+			client_stop_unmapping(client, closing, now);
 			return NATPMP_E_NO_MEMORY;
 		}
 		closing->left |= (uint8_t)bit;
@@ -454,7 +454,7 @@ int client_close(struct client *client, struct closing *closing, natpmp_protocol
 	return NATPMP_OK;
 }
 
-void client_stop_closing(struct client *client, struct closing *closing, instant now)
+void client_stop_unmapping(struct client *client, struct closing *closing, instant now)
 {
 	list_remove(&closing->list);
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
@@ -496,12 +496,17 @@ void client_stop_asking_address(struct client *client)
 	struct external *external = &client->external;
 
 	external_stop_waiting(external);
-	if (!external->address && (client->is_watched || !list_is_empty(&client->granted)))
+	if (external->callers)
+		return; /* somebody else waits for the same answer */
+	bool is_kept = client_is_kept(client);
+	bool has_granted = !list_is_empty(&client->granted);
+	if (!external->address && is_kept && (client->is_watched || has_granted))
 		return; /* the watcher and the leases need the address, too */
-	if (client_is_kept(client) && !external->callers)
-		external->is_doubted = true; /* the next grant asks for it again */
 	external_stop(external, &client->gateway);
-	if (client_is_kept(client) && !external->is_settled)
+	if (!is_kept)
+		return;
+	external->is_doubted = true; /* the next grant asks for it again */
+	if (!external->is_settled)
 		external->settle_at = 0; /* leases do not wait for a question that nobody asks */
 }
 

@@ -4,7 +4,7 @@
  * enters the core. Calls take packets and requests and give packets, deadlines and events; they use
  * no socket, clock or thread. The instant that they are given never goes back.
  *
- * client_init(), client_hold() and client_close() can run out of memory, and nothing else can.
+ * client_init(), client_hold() and client_unmap() can run out of memory, and nothing else can.
  */
 #ifndef CORE_CLIENT_H
 #define CORE_CLIENT_H
@@ -76,13 +76,13 @@ void client_release_all(struct client *client, instant now, client_ended_fn *end
 bool client_is_held(const struct client *client, unsigned protocol, uint16_t internal_port);
 
 /* Delete a mapping, whoever made it; internal port 0: all of that protocol. The caller waits until
- * closing->left is 0, or calls client_stop_closing(). Returns NATPMP_E_HELD, NATPMP_E_NO_MEMORY or
- * NATPMP_OK. */
-int client_close(struct client *client, struct closing *closing, natpmp_protocol protocol,
+ * closing->left is 0, or calls client_stop_unmapping(). Returns NATPMP_E_HELD, NATPMP_E_NO_MEMORY
+ * or NATPMP_OK. */
+int client_unmap(struct client *client, struct closing *closing, natpmp_protocol protocol,
 		 uint16_t internal_port, instant now);
 /* Why the deletion has not ended, for a caller whose deadline is over. */
 int client_excuse(const struct client *client, const struct closing *closing);
-void client_stop_closing(struct client *client, struct closing *closing, instant now);
+void client_stop_unmapping(struct client *client, struct closing *closing, instant now);
 /* There is no record at all: nothing is held, and nothing is left to delete. */
 bool client_is_empty(const struct client *client);
 /* The deletion of that protocol and port has ended, with or without success. */

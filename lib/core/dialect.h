@@ -80,10 +80,10 @@ struct dialect {
 	duration (*send_delay)(unsigned n);
 	unsigned sends;    /* of a whole series */
 	unsigned patience; /* sends after which a question makes way for another */
-	/* Take in the clock of a packet that came between the two instants. True: the gateway
+	/* Note the clock of a packet that came between the two instants. True: the gateway
 	 * restarted since the packet before; the first packet never tells that. */
-	bool (*has_restarted)(struct gateway_clock *clock, uint32_t seconds, instant at_earliest,
-			      instant at_latest);
+	bool (*note_clock)(struct gateway_clock *clock, uint32_t seconds, instant at_earliest,
+			   instant at_latest);
 	/* The time from the start of a lifetime to the next try to renew it, after that many
 	 * earlier tries. NEVER: there is no further try. */
 	duration (*renewal_delay)(duration lifetime, unsigned tries);

@@ -80,7 +80,7 @@ bool external_is_stale(const struct external *external, instant now)
 	       now - external->asked_at >= ADDRESS_STALE;
 }
 
-static bool settle(struct external *external, uint32_t address)
+static bool settle_address(struct external *external, uint32_t address)
 {
 	bool is_news = !external->is_settled || external->address != address;
 
@@ -100,7 +100,7 @@ static bool end_question(struct external *external, int status, uint32_t address
 	if (!address && is_held)
 		external->retry_at = now + status_retry_delay(NATPMP_E_NO_RESOURCES,
 							      external->failures - 1, false);
-	return settle(external, address);
+	return settle_address(external, address);
 }
 
 bool external_on_response(struct external *external, const struct response *response, bool is_held,
@@ -123,7 +123,7 @@ bool external_on_time(struct external *external, instant now)
 	if (external->settle_at > now)
 		return false;
 	external->settle_at = NEVER;
-	return !external->is_settled && settle(external, external->address);
+	return !external->is_settled && settle_address(external, external->address);
 }
 
 void external_on_hint(struct external *external, instant now)

@@ -299,7 +299,8 @@ instant gateway_next_deadline(const struct gateway *gateway, instant now)
 	return earlier(at, gateway->series.next_send_at);
 }
 
-static void take_turn(struct gateway *gateway, instant now)
+/* The question whose turn it is goes from its lane into flight. */
+static void start_next_question(struct gateway *gateway, instant now)
 {
 	struct question *question = lanes_first(gateway, now);
 
@@ -344,7 +345,7 @@ size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_
 	struct series *series = &gateway->series;
 
 	if (!gateway->in_flight)
-		take_turn(gateway, now);
+		start_next_question(gateway, now);
 	if (!series->sends)
 		series->first_sent_at = now;
 	advance_series(gateway, now);
@@ -436,7 +437,7 @@ struct response gateway_read(const struct gateway *gateway, const uint8_t *bytes
 
 /* A gateway that was thought to be away is heard: a question whose five sends it missed gets
  * another chance. If its turn is over already, it goes back to its lane. */
-static void begin_anew(struct gateway *gateway, instant now)
+static void begin_series_anew(struct gateway *gateway, instant now)
 {
 	struct question *question = gateway->in_flight;
 
@@ -449,7 +450,7 @@ static void begin_anew(struct gateway *gateway, instant now)
 	lane_enter(gateway, question, question->turn.key);
 }
 
-static void hear(struct gateway *gateway, instant now)
+static void note_heard(struct gateway *gateway, instant now)
 {
 	bool was_away = gateway_is_away(gateway);
 
@@ -458,7 +459,7 @@ static void hear(struct gateway *gateway, instant now)
 	gateway->reach = NATPMP_OK;
 	gateway->backoff = (struct backoff){0};
 	if (was_away)
-		begin_anew(gateway, now);
+		begin_series_anew(gateway, now);
 }
 
 void gateway_on_response(struct gateway *gateway, instant at_earliest, instant now,
@@ -473,14 +474,14 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 		question->is_answered = true;
 		question->hint = 0;
 		gateway_withdraw(gateway, question);
-		hear(gateway, now);
+		note_heard(gateway, now);
 	} else if (gateway->hearing_until <= now) {
 		if (gateway_is_away(gateway))
 			gateway->hearing_until = now + SUSPICION_WINDOW;
-		hear(gateway, now);
+		note_heard(gateway, now);
 	}
 	if (response->has_clock &&
-	    gateway->dialect->has_restarted(&gateway->clock, response->clock, at_earliest, now))
+	    gateway->dialect->note_clock(&gateway->clock, response->clock, at_earliest, now))
 		suspect_reboot(gateway, now);
 }
 

@@ -349,7 +349,7 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 	note_failure(&grant->retries);
 }
 
-static void let_go(struct grant *grant, instant now)
+static void let_grant_go(struct grant *grant, instant now)
 {
 	grant->is_granted = grant->is_possible = grant->deletion_is_owed = false;
 	grant->is_moving = false;
@@ -360,7 +360,7 @@ void grant_on_deleted(struct grant *grant, int status, instant now)
 {
 	bool is_moving = grant_is_moving(grant);
 
-	let_go(grant, now);
+	let_grant_go(grant, now);
 	/* The gateway refused: it may still have the mapping when the lease is released. */
 	grant->is_possible = is_moving && status != NATPMP_OK;
 	grant->retries = (struct retries){0};

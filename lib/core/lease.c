@@ -179,7 +179,7 @@ static void move_grant(struct lease *lease, unsigned i, uint16_t port, instant n
 		grant_on_moving(lease->grants[i], port, now);
 }
 
-static void end_round(struct lease *lease, instant now)
+static void end_move_round(struct lease *lease, instant now)
 {
 	duration delay = status_retry_delay(misfit_status(lease), lease->moves.rounds, false);
 
@@ -196,10 +196,11 @@ static void move_exact(struct lease *lease, instant now)
 	for (unsigned i = 0; i < lease->count; i++)
 		if (lease->grants[i]->is_granted)
 			move_grant(lease, i, lease->suggested_port, now);
-	end_round(lease, now);
+	end_move_round(lease, now);
 }
 
-static void move_on(struct lease *lease, struct gateway *gateway, instant now)
+/* Ask for another external port, so that both grants have the same. */
+static void make_next_move(struct lease *lease, struct gateway *gateway, instant now)
 {
 	/* The first try, to ask for the other one alone, is for renewals only. */
 	unsigned tries = lease->moves.count ? lease->moves.count : 1;
@@ -215,7 +216,7 @@ static void move_on(struct lease *lease, struct gateway *gateway, instant now)
 		move_grant(lease, 0, port, now);
 		move_grant(lease, 1, port, now);
 	} else {
-		end_round(lease, now);
+		end_move_round(lease, now);
 	}
 }
 
@@ -227,12 +228,13 @@ static void plan_move(struct lease *lease, struct gateway *gateway, instant now)
 	duration delay =
 		lease->moves.count < 3 ? 0 : (duration)MS_PER_S << (lease->moves.count - 3);
 	if (!delay || lease->moves.count >= LEASE_MOVES_MAX)
-		move_on(lease, gateway, now);
+		make_next_move(lease, gateway, now);
 	else
 		lease->move_at = now + delay;
 }
 
-static void fit(struct lease *lease)
+/* The ports fit. */
+static void end_moves(struct lease *lease)
 {
 	lease->moves.count = lease->moves.rounds = 0;
 	lease->moves.are_told = false;
@@ -251,7 +253,7 @@ void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *
 		return;
 	}
 	if (lease->count == 1) {
-		fit(lease);
+		end_moves(lease);
 		return;
 	}
 	bool differ = grant->external_port != other->external_port;
@@ -261,7 +263,7 @@ void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *
 		if (grant == lease->grants[0] && other->act_at == NEVER)
 			other->act_at = now;
 	} else if (!differ) {
-		fit(lease);
+		end_moves(lease);
 	} else if (was_up && !lease->moves.count) {
 		lease->moves.count = 1;
 		other->suggested_port = grant->external_port;
@@ -343,7 +345,7 @@ bool lease_on_time(struct lease *lease, struct gateway *gateway, const struct ex
 		lease->move_at = NEVER;
 		if (grants_are_in_force(lease, gateway) && !lease_ports_fit(lease) &&
 		    !lease->is_exact)
-			move_on(lease, gateway, now);
+			make_next_move(lease, gateway, now);
 	}
 	if (lease->verdict_at <= now && !lease_judge(lease, gateway, external, now))
 		return lease_on_verdict_due(lease, gateway, now);

@@ -232,8 +232,8 @@ static duration send_delay(unsigned n)
 
 /* RFC 6886 section 3.6: the gateway restarted if seconds < old seconds + 7/8 of the elapsed time -
  * 2; a clock that runs ahead is no sign of it. The sum is signed and in units of 1/8000 s. */
-static bool has_restarted(struct gateway_clock *clock, uint32_t seconds, instant at_earliest,
-			  instant at_latest)
+static bool note_clock(struct gateway_clock *clock, uint32_t seconds, instant at_earliest,
+		       instant at_latest)
 {
 	bool restarted = false;
 
@@ -265,7 +265,7 @@ const struct dialect natpmp_dialect = {
 	.send_delay = send_delay,
 	.sends = NATPMP_SENDS,
 	.patience = NATPMP_PATIENCE,
-	.has_restarted = has_restarted,
+	.note_clock = note_clock,
 	.renewal_delay = renewal_delay,
 	.renewal_gap = NATPMP_RENEWAL_GAP,
 };

@@ -77,7 +77,7 @@ enum status_class status_class(int status)
 	return i < STATUS_COUNT ? statuses[i].kind : STATUS_NO;
 }
 
-static duration doubled(duration first, duration last, unsigned times)
+static duration doubled_delay(duration first, duration last, unsigned times)
 {
 	return earlier(first << (times < 16 ? times : 16), last);
 }
@@ -87,9 +87,10 @@ duration status_retry_delay(int status, unsigned failures, bool short_lived)
 	size_t i = status_index(status);
 
 	if (short_lived)
-		return doubled(1000, 30000, failures);
-	return i < STATUS_COUNT ? doubled(statuses[i].first_delay, statuses[i].last_delay, failures)
-				: 0;
+		return doubled_delay(1000, 30000, failures);
+	return i < STATUS_COUNT
+		       ? doubled_delay(statuses[i].first_delay, statuses[i].last_delay, failures)
+		       : 0;
 }
 
 const char *natpmp_strerror(int status)

@@ -31,9 +31,9 @@ void routes_close(struct routes *routes);
 enum os_status routes_ask(struct routes *routes, uint32_t destination, const char *interface,
 			  uint32_t source, struct route *route);
 
-/* Did anything change since the last call? It reads a bounded number of news; if there are more,
- * the handle stays readable. */
-bool routes_changed(struct routes *routes);
+/* Read what has changed since the last call, a bounded number of news; if there are more, the
+ * handle stays readable. True: something has changed. */
+bool routes_take_news(struct routes *routes);
 
 /* The name of the interface; "" if it is gone or not known. */
 void route_interface(const struct route *route, char name[OS_INTERFACE_LEN]);

@@ -228,7 +228,7 @@ enum os_status routes_ask(struct routes *routes, uint32_t destination, const cha
 
 /* --- news --- */
 
-bool routes_changed(struct routes *routes)
+bool routes_take_news(struct routes *routes)
 {
 	_Alignas(struct nlmsghdr) uint8_t bytes[BYTES_MAX];
 	bool changed;

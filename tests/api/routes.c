@@ -216,7 +216,7 @@ START_TEST(H5_flood_of_news_is_bounded_for_each_call)
 
 	ck_assert_int_eq(routes_open(&routes), OS_OK);
 	struct pollfd news = {.fd = routes.handle, .events = POLLIN};
-	ck_assert(!routes_changed(&routes));
+	ck_assert(!routes_take_news(&routes));
 	ck_assert_int_eq(poll(&news, 1, 0), 0);
 	FILE *changes = popen("ip -batch -", "w");
 	ck_assert_ptr_nonnull(changes);
@@ -226,12 +226,12 @@ START_TEST(H5_flood_of_news_is_bounded_for_each_call)
 	}
 	ck_assert_int_eq(pclose(changes), 0);
 	while (poll(&news, 1, 0) == 1) {
-		ck_assert(routes_changed(&routes));
+		ck_assert(routes_take_news(&routes));
 		calls++;
 	}
 	ck_assert_int_ge(calls, CHANGES / AT_A_TIME);
 	ck_assert_int_le(calls, CHANGES);
-	ck_assert(!routes_changed(&routes));
+	ck_assert(!routes_take_news(&routes));
 	routes_close(&routes);
 }
 
@@ -251,7 +251,7 @@ START_TEST(H5_lost_news_are_news)
 	}
 	ck_assert_int_eq(pclose(changes), 0);
 	ck_assert_int_ne(routes_ask(&routes, INADDR_LOOPBACK, NULL, 0, &route), OS_NO_ROUTE);
-	while (routes_changed(&routes))
+	while (routes_take_news(&routes))
 		;
 	ck_assert_int_eq(routes_ask(&routes, INADDR_LOOPBACK, NULL, 0, &route), OS_OK);
 	ck_assert_uint_eq(route.source, INADDR_LOOPBACK);

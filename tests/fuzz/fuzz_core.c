@@ -175,7 +175,7 @@ static void change_hold(struct world *w)
 
 static void stop_closing(struct world *w, unsigned slot)
 {
-	client_stop_closing(&w->client, w->closings[slot], w->now);
+	client_stop_unmapping(&w->client, w->closings[slot], w->now);
 	free(w->closings[slot]);
 	w->closings[slot] = NULL;
 }
@@ -189,7 +189,7 @@ static void close_port(struct world *w)
 	if (w->closings[slot])
 		stop_closing(w, slot);
 	if (!closing || (w->client.is_vpn && port) ||
-	    client_close(&w->client, closing, (natpmp_protocol)(kind % 3 + 1), port, w->now) !=
+	    client_unmap(&w->client, closing, (natpmp_protocol)(kind % 3 + 1), port, w->now) !=
 		    NATPMP_OK) {
 		free(closing);
 	} else {

@@ -303,7 +303,7 @@ static void end_unmap(struct world *w, struct unmap *unmap)
 	uint16_t port = unmap->core.internal_port;
 
 	TRACE(w, "unmap of port %u: %d, left %u", port, unmap->core.status, unmap->core.left);
-	client_stop_closing(&w->client, &unmap->core, w->now);
+	client_stop_unmapping(&w->client, &unmap->core, w->now);
 	watch_taken_back(&w->watch, &w->client);
 	w->program.calls--;
 	if (!port)
@@ -469,7 +469,7 @@ void world_unmap(struct world *w, unsigned slot, bool all, uint64_t deadline)
 		abort();
 	TRACE(w, "unmap %d port %u", protocol, port);
 	w->program.last_act = w->now;
-	if (client_close(&w->client, &unmap->core, protocol, port, w->now) != NATPMP_OK) {
+	if (client_unmap(&w->client, &unmap->core, protocol, port, w->now) != NATPMP_OK) {
 		free(unmap);
 		return;
 	}

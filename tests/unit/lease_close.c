@@ -445,9 +445,9 @@ START_TEST(N38_delete_all_is_refused_while_anything_is_held)
 
 	story_begin(&s);
 	lease_is_up(&s, NATPMP_TCP, 80, 7200);
-	ck_assert_int_eq(client_close(&s.client, &closing, NATPMP_UDP, 0, story_now(&s)),
+	ck_assert_int_eq(client_unmap(&s.client, &closing, NATPMP_UDP, 0, story_now(&s)),
 			 NATPMP_E_HELD);
-	ck_assert_int_eq(client_close(&s.client, &closing, NATPMP_TCP_UDP, 0, story_now(&s)),
+	ck_assert_int_eq(client_unmap(&s.client, &closing, NATPMP_TCP_UDP, 0, story_now(&s)),
 			 NATPMP_E_HELD);
 	nothing_happens_until(&s, HOUR - 1);
 	story_end(&s);
@@ -532,10 +532,10 @@ START_TEST(N36_one_of_two_callers_goes)
 	struct closing gone;
 
 	story_begin(&s);
-	ck_assert_int_eq(client_close(&s.client, &gone, NATPMP_TCP, 80, story_now(&s)), NATPMP_OK);
+	ck_assert_int_eq(client_unmap(&s.client, &gone, NATPMP_TCP, 80, story_now(&s)), NATPMP_OK);
 	struct closing *stays = program_unmaps(&s, NATPMP_TCP_UDP, 80);
 	client_sends_something(&s);
-	client_stop_closing(&s.client, &gone, story_now(&s));
+	client_stop_unmapping(&s.client, &gone, story_now(&s));
 	gateway_confirms(&s);
 	client_sends_something(&s);
 	gateway_refuses(&s, 2);
@@ -552,12 +552,12 @@ START_TEST(N36_all_callers_go)
 	struct closing one, two;
 
 	story_begin(&s);
-	ck_assert_int_eq(client_close(&s.client, &one, NATPMP_TCP, 80, story_now(&s)), NATPMP_OK);
-	ck_assert_int_eq(client_close(&s.client, &two, NATPMP_TCP, 80, story_now(&s)), NATPMP_OK);
+	ck_assert_int_eq(client_unmap(&s.client, &one, NATPMP_TCP, 80, story_now(&s)), NATPMP_OK);
+	ck_assert_int_eq(client_unmap(&s.client, &two, NATPMP_TCP, 80, story_now(&s)), NATPMP_OK);
 	client_deletes(&s, 0, NATPMP_TCP, 80);
-	client_stop_closing(&s.client, &one, story_now(&s));
+	client_stop_unmapping(&s.client, &one, story_now(&s));
 	client_repeats(&s, 1);
-	client_stop_closing(&s.client, &two, story_now(&s));
+	client_stop_unmapping(&s.client, &two, story_now(&s));
 	ck_assert(client_is_empty(&s.client));
 	nothing_happens_until(&s, HOUR);
 	story_end(&s);
@@ -572,10 +572,10 @@ START_TEST(N36_a_caller_beside_a_release)
 	story_begin(&s);
 	program_releases(&s, lease_is_up(&s, NATPMP_TCP, 80, 7200));
 	client_deletes(&s, 0, NATPMP_TCP, 80);
-	ck_assert_int_eq(client_close(&s.client, &closing, NATPMP_TCP, 80, story_now(&s)),
+	ck_assert_int_eq(client_unmap(&s.client, &closing, NATPMP_TCP, 80, story_now(&s)),
 			 NATPMP_OK);
 	client_repeats(&s, 2);
-	client_stop_closing(&s.client, &closing, story_now(&s));
+	client_stop_unmapping(&s.client, &closing, story_now(&s));
 	ck_assert_uint_eq(closing.left, NATPMP_TCP);
 	clock_runs_until(&s, SECOND);
 	ck_assert(!mapping_is_closed(&s, NATPMP_TCP, 80));

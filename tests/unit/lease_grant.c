@@ -343,8 +343,8 @@ START_TEST(held_already)
 	instant now = story_now(&s);
 	ck_assert_int_eq(client_hold(&s.client, &lease, &again, now), NATPMP_E_HELD);
 	ck_assert_int_eq(client_hold(&s.client, &lease, &both, now), NATPMP_E_HELD);
-	ck_assert_int_eq(client_close(&s.client, &closing, NATPMP_TCP, 80, now), NATPMP_E_HELD);
-	ck_assert_int_eq(client_close(&s.client, &closing, NATPMP_TCP, 0, now), NATPMP_E_HELD);
+	ck_assert_int_eq(client_unmap(&s.client, &closing, NATPMP_TCP, 80, now), NATPMP_E_HELD);
+	ck_assert_int_eq(client_unmap(&s.client, &closing, NATPMP_TCP, 0, now), NATPMP_E_HELD);
 	ck_assert(!client_is_held(&s.client, NATPMP_UDP, 80));
 	ck_assert(!client_is_held(&s.client, NATPMP_TCP, 81));
 	nothing_happens_until(&s, 1000);

@@ -558,6 +558,27 @@ START_TEST(N54_question_for_the_address_is_a_new_one)
 	story_end(&s);
 }
 
+/* Two wait for the address, and one of them gives up: the blocked mapping still gets it. */
+START_TEST(N54_one_of_two_gives_up_waiting_for_the_address)
+{
+	struct story s;
+
+	story_begin(&s);
+	struct lease *web = program_maps(&s, NATPMP_TCP, 80, 80, 7200);
+	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	gateway_grants(&s, 80, 7200);
+	client_asks_address(&s, 0);
+	program_asks_address(&s);
+	program_stops_asking_address(&s);
+	clock_runs_until(&s, 100);
+	ck_assert_int_eq(web->status, NATPMP_PENDING);
+	gateway_tells_address(&s, ADDRESS);
+	ck_assert_int_eq(web->status, NATPMP_OK);
+	ck_assert_uint_eq(web->told.external_address, ADDRESS);
+	s.event_told = s.event_count;
+	story_end(&s);
+}
+
 /* Who asked for the address has gone; it is not to be waited for, even if there are holds. */
 START_TEST(N54_abandoned_question_for_the_address)
 {
@@ -630,6 +651,7 @@ int main(void)
 		N19_blocking_call_fails_with_the_result, N5_blocking_call_goes_on_after_making_way,
 		N5_blocking_deletion_goes_on_after_making_way,
 		N54_question_for_the_address_goes_on_after_making_way,
+		N54_one_of_two_gives_up_waiting_for_the_address,
 		N54_abandoned_question_for_the_address, N54_holds_want_the_address_all_the_same,
 		N54_blocking_question_begins_the_series_again,
 		N7_blocking_call_beside_a_hold_that_is_down,

@@ -277,7 +277,7 @@ static void end_program(struct story *s)
 	}
 	while (!list_is_empty(&s->unmaps)) {
 		struct unmap *unmap = container_of(s->unmaps.next, struct unmap, list);
-		client_stop_closing(&s->client, &unmap->closing, story_now(s));
+		client_stop_unmapping(&s->client, &unmap->closing, story_now(s));
 		list_remove(&unmap->list);
 		free(unmap);
 	}
@@ -374,7 +374,7 @@ struct closing *program_unmaps(struct story *s, natpmp_protocol protocol, uint16
 	unmap->list = (struct list){0};
 	list_append(&s->unmaps, &unmap->list);
 	int status =
-		client_close(&s->client, &unmap->closing, protocol, internal_port, story_now(s));
+		client_unmap(&s->client, &unmap->closing, protocol, internal_port, story_now(s));
 	REQUIRE(status == NATPMP_OK, "port %u is not closed: %d", internal_port, status);
 	pump(s);
 	return &unmap->closing;
