@@ -52,9 +52,13 @@ void watch_sent(struct watch *watch, const struct client *client, uint64_t now, 
 	bool is_called = client->external.callers || watch->called_at >= watch->first;
 	bool hurried = again && (len == 12 || is_called) &&
 		       watch->first + series(watch->step + 1) + late >= now + FIRST_WAIT;
+	const struct external *external = &client->external;
+	/* The wait for the address is over, so the question was taken back. */
+	bool is_unwanted = watch->len == 2 && watch->bytes[0] == 0 && !external->callers &&
+			   external->question.state == QUESTION_IDLE;
 	/* A deletion is over when the lifetime of the mapping is. */
-	bool given_up = elapsed >= FIVE_SENDS || (again && watch->step >= 4) || hurried ||
-			(watch->len == 12 && is_deletion(watch));
+	bool given_up = is_unwanted || elapsed >= FIVE_SENDS || (again && watch->step >= 4) ||
+			hurried || (watch->len == 12 && is_deletion(watch));
 
 	/* The same bytes may begin another series: the core says which it is. */
 	if (again && client->gateway.series.first_sent_at != now) {
@@ -258,8 +262,8 @@ void watch_records(struct watch *watch, struct client *client)
 		granted--;
 	}
 	WATCH(watch, !granted, "%zu granted records too few in the list", granted);
-	WATCH(watch, count == client->registry.count, "%zu records found, %zu counted",
-	      count, client->registry.count);
+	WATCH(watch, count == client->registry.count, "%zu records found, %zu counted", count,
+	      client->registry.count);
 	WATCH(watch,
 	      client->holds || client->external.callers ||
 		      client->external.question.state != QUESTION_WAITING,

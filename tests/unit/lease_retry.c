@@ -564,13 +564,15 @@ START_TEST(N54_one_of_two_gives_up_waiting_for_the_address)
 	struct story s;
 
 	story_begin(&s);
+	lease_is_up(&s, NATPMP_TCP, 79, 7200);
+	uint64_t at = s.now;
 	struct lease *web = program_maps(&s, NATPMP_TCP, 80, 80, 7200);
-	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
+	client_asks(&s, at, NATPMP_TCP, 80, 80, 7200);
 	gateway_grants(&s, 80, 7200);
-	client_asks_address(&s, 0);
+	client_asks_address(&s, at);
 	program_asks_address(&s);
 	program_stops_asking_address(&s);
-	clock_runs_until(&s, 100);
+	clock_runs_until(&s, at + 100);
 	ck_assert_int_eq(web->status, NATPMP_PENDING);
 	gateway_tells_address(&s, ADDRESS);
 	ck_assert_int_eq(web->status, NATPMP_OK);
