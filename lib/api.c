@@ -214,15 +214,6 @@ static int unlock_with(natpmp_ctx *ctx, int cancel, int status)
 	return status;
 }
 
-/* lease_judge() decides, called by client_settle(). */
-static bool is_decided(natpmp_ctx *ctx, void *arg)
-{
-	const natpmp_lease *lease = arg;
-
-	(void)ctx;
-	return lease->core.status != NATPMP_PENDING;
-}
-
 int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 {
 	natpmp_lease *lease;
@@ -233,12 +224,12 @@ int natpmp_map(natpmp_ctx *ctx, natpmp_mapping *mapping)
 	status = lock_to_block(ctx, &cancel);
 	if (status)
 		return status;
-	/* NEVER: silence is no verdict here. The deadline of drive_wait() ends it, and then
+	/* NEVER: silence is no verdict here. The context's deadline ends the wait, and then
 	 * context_outcome() says why. */
 	status = context_hold(ctx, mapping, NEVER, true, &lease);
 	if (!status) {
 		bool is_simple = lease->core.count == 1 && !lease->core.is_exact;
-		drive_wait(ctx, is_decided, lease, clock_ms() + ctx->deadline);
+		context_wait_for_verdict(lease);
 		status = context_outcome(lease, mapping);
 		if (status && !is_simple)
 			context_release_lease(lease); /* a part of it may have been granted */
@@ -279,14 +270,14 @@ int natpmp_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping)
 {
 	unsigned protocol = mapping ? (unsigned)mapping->protocol : 0;
 
-	if (protocol < NATPMP_UDP || protocol > NATPMP_TCP_UDP || !mapping->internal_port)
+	if (!context_accepts_protocol(protocol) || !mapping->internal_port)
 		return NATPMP_E_INVALID;
 	return unmap(ctx, mapping->protocol, mapping->internal_port);
 }
 
 int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol)
 {
-	if ((unsigned)protocol < NATPMP_UDP || (unsigned)protocol > NATPMP_TCP_UDP)
+	if (!context_accepts_protocol((unsigned)protocol))
 		return NATPMP_E_INVALID;
 	return unmap(ctx, protocol, 0);
 }

@@ -72,7 +72,7 @@ bool context_accepts(const natpmp_ctx *ctx, const natpmp_mapping *wanted)
 	const unsigned all_flags = NATPMP_ANY_PORT | NATPMP_EXACT_PORT;
 	unsigned protocol = wanted ? (unsigned)wanted->protocol : 0;
 
-	if (!ctx || protocol < NATPMP_UDP || protocol > NATPMP_TCP_UDP ||
+	if (!ctx || !context_accepts_protocol(protocol) ||
 	    memcmp(wanted->reserved, none, sizeof(none)) != 0)
 		return false;
 	if (wanted->flags & ~all_flags || wanted->flags == all_flags ||
@@ -159,6 +159,22 @@ int context_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, duration patienc
 	}
 	*lease = made;
 	return NATPMP_OK;
+}
+
+/* lease_judge() decides, called by client_settle(). */
+static bool is_decided(natpmp_ctx *ctx, void *arg)
+{
+	const natpmp_lease *lease = arg;
+
+	(void)ctx;
+	return lease->core.status != NATPMP_PENDING;
+}
+
+void context_wait_for_verdict(natpmp_lease *lease)
+{
+	natpmp_ctx *ctx = lease->ctx;
+
+	drive_wait(ctx, is_decided, lease, clock_ms() + ctx->deadline);
 }
 
 /* The keys of a mapping that is being closed. They outlive its lease. */

@@ -109,12 +109,20 @@ struct natpmp_lease {
 int context_lock(natpmp_ctx *ctx, int *cancel);
 void context_unlock(natpmp_ctx *ctx, int cancel);
 
+/* Is it TCP, UDP or both? */
+static inline bool context_accepts_protocol(unsigned protocol)
+{
+	return protocol >= NATPMP_UDP && protocol <= NATPMP_TCP_UDP;
+}
+
 /* Is this mapping one that this context can be asked for? */
 bool context_accepts(const natpmp_ctx *ctx, const natpmp_mapping *wanted);
 /* Hold a mapping, with a picked port if the internal port is 0; patience and is_awaited are those
  * of struct wanted. On error *lease is NULL. */
 int context_hold(natpmp_ctx *ctx, const natpmp_mapping *wanted, duration patience, bool is_awaited,
 		 natpmp_lease **lease);
+/* Drive until the lease is up or down, or the deadline of the context is over. */
+void context_wait_for_verdict(natpmp_lease *lease);
 /* Release and free the lease, and wait until its mapping is closed, CLOSE_MS at most. */
 void context_release_lease(natpmp_lease *lease);
 /* End and free the lease, and leave its mapping to its lifetime. */

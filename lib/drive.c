@@ -219,7 +219,7 @@ static void tell_events(natpmp_ctx *ctx)
 
 /* Wake up the threads whose wait is over. One of them may be the driver, which sleeps in
  * waiter_sleep(), if a program's loop called this. */
-static void wake_waiting(natpmp_ctx *ctx)
+void drive_wake(natpmp_ctx *ctx)
 {
 	instant now = clock_ms();
 	bool is_any_over = false;
@@ -236,11 +236,6 @@ static void wake_waiting(natpmp_ctx *ctx)
 	}
 	if (is_any_over)
 		wake_driver(ctx);
-}
-
-void drive_wake(natpmp_ctx *ctx)
-{
-	wake_waiting(ctx);
 }
 
 /* Look at routes and announcements. is_explained: an answer or a time-out explains this call, so
@@ -271,7 +266,7 @@ void drive_process(natpmp_ctx *ctx)
 		drive_pump(ctx);
 	}
 	notify_process(ctx);
-	wake_waiting(ctx);
+	drive_wake(ctx);
 }
 
 /* --- waiting --- */

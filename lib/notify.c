@@ -33,7 +33,6 @@ static int start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping, struct un
 		return status;
 	unmap->deadline = now + ctx->deadline;
 	list_append(&ctx->unmaps, &unmap->list);
-	drive_pump(ctx);
 	return NATPMP_OK;
 }
 
@@ -44,7 +43,7 @@ int natpmp_start_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping, natpmp_do
 	struct unmap *unmap;
 	int status, cancel;
 
-	if (!ctx || protocol < NATPMP_UDP || protocol > NATPMP_TCP_UDP || !mapping->internal_port)
+	if (!ctx || !context_accepts_protocol(protocol) || !mapping->internal_port)
 		return NATPMP_E_INVALID;
 	status = context_lock(ctx, &cancel);
 	if (status)

@@ -5,7 +5,6 @@
 
 #include "drive.h"
 #include "link.h"
-#include "os/clock.h"
 
 struct scope {
 	natpmp_ctx *ctx;
@@ -69,14 +68,6 @@ static void end_scope(void *arg)
 	errno = saved;
 }
 
-static bool is_decided(natpmp_ctx *ctx, void *arg)
-{
-	const natpmp_lease *lease = arg;
-
-	(void)ctx;
-	return lease->core.status != NATPMP_PENDING;
-}
-
 /* With the context locked: wait until the mapping is open, and start the keeper. */
 static int open_lease(struct scope *scope, natpmp_mapping *mapping)
 {
@@ -84,7 +75,7 @@ static int open_lease(struct scope *scope, natpmp_mapping *mapping)
 	natpmp_state state;
 	int status;
 
-	drive_wait(ctx, is_decided, scope->lease, clock_ms() + ctx->deadline);
+	context_wait_for_verdict(scope->lease);
 	client_stop_waiting(&scope->lease->core);
 	context_state(scope->lease, &scope->lease->core.told, &state);
 	*mapping = state.mapping;

@@ -307,14 +307,20 @@ int client_leftover(const struct client *client, instant now)
 
 /* --- the program --- */
 
+/* The record of that protocol, if it is one of the protocols; or NULL. */
+static struct grant *find_grant_of(const struct client *client, unsigned protocols,
+				   unsigned protocol, uint16_t internal_port)
+{
+	return protocols & protocol ? registry_find(&client->registry, protocol, internal_port)
+				    : NULL;
+}
+
 bool client_is_held(const struct client *client, unsigned protocol, uint16_t internal_port)
 {
 	if (!internal_port && !client->is_vpn)
 		return client->holds;
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
-		const struct grant *grant =
-			protocol & bit ? registry_find(&client->registry, bit, internal_port)
-				       : NULL;
+		const struct grant *grant = find_grant_of(client, protocol, bit, internal_port);
 		if (grant && grant->wanted_by)
 			return true;
 	}
@@ -458,9 +464,8 @@ void client_stop_unmapping(struct client *client, struct closing *closing, insta
 {
 	list_remove(&closing->list);
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
-		struct grant *grant = closing->left & bit ? registry_find(&client->registry, bit,
-									  closing->internal_port)
-							  : NULL;
+		struct grant *grant =
+			find_grant_of(client, closing->left, bit, closing->internal_port);
 		if (!grant || grant->wanted_by || grant->deletion_is_owed ||
 		    client_is_deletion_awaited(client, &grant->question.message))
 			continue;
@@ -477,9 +482,7 @@ bool client_is_empty(const struct client *client)
 bool client_is_closed(const struct client *client, unsigned protocol, uint16_t internal_port)
 {
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
-		const struct grant *grant =
-			protocol & bit ? registry_find(&client->registry, bit, internal_port)
-				       : NULL;
+		const struct grant *grant = find_grant_of(client, protocol, bit, internal_port);
 		if (grant && !grant->wanted_by)
 			return false;
 	}
@@ -545,9 +548,7 @@ int client_excuse(const struct client *client, const struct closing *closing)
 		return gateway->link_status;
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
 		const struct grant *grant =
-			closing->left & bit
-				? registry_find(&client->registry, bit, closing->internal_port)
-				: NULL;
+			find_grant_of(client, closing->left, bit, closing->internal_port);
 		if (grant && grant->question.hint)
 			return grant->question.hint;
 	}
