@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "core/client.h"
+#include "../tests/unit/link_v4.h"
 
 enum { HOLDS_MAX = 2 * 65535, LIFETIME = 7200, ROUND_TRIP = 1 /* ms */ };
 
@@ -141,7 +142,7 @@ static void begin(struct world *world, size_t holds)
 	world->leases = calloc(holds, sizeof(*world->leases));
 	if (!world->leases || !client_init(&world->client, 1, false))
 		abort();
-	client_on_link(&world->client, world->now, NATPMP_OK, 1, 0xc0a8010a);
+	client_on_link_v4(&world->client, world->now, NATPMP_OK, 1, 0xc0a8010a);
 }
 
 static void end(struct world *world)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * natpmpc.h - ask the home router to forward a TCP or UDP port to this host.
+ * natpmpc.h - ask the home router to forward a TCP or UDP port to this host, or
+ * its IPv6 firewall to let it in.
  *
- * A client of the NAT Port Mapping Protocol (NAT-PMP, RFC 6886). Words are
- * the RFC's: a mapping forwards an external port of the gateway to an internal
- * port of this host, for a lifetime in seconds.
+ * A client of the NAT Port Mapping Protocol (NAT-PMP, RFC 6886) and the Port
+ * Control Protocol (PCP, RFC 6887). Words are the RFCs': a mapping forwards an
+ * external port of the gateway to an internal port of this host, for a lifetime
+ * in seconds.
  *
  *   natpmp_ctx *ctx;
  *   natpmp_mapping m = { .protocol = NATPMP_TCP, .internal_port = 633 };
@@ -58,7 +60,7 @@ typedef enum natpmp_status {
 
 	/* the caller's mistake */
 	NATPMP_E_INVALID = -1, /* an argument is out of its range */
-	NATPMP_E_ADDRESS = -2, /* not a usable IPv4 address (gateway or source) */
+	NATPMP_E_ADDRESS = -2, /* not a usable address of that family (gateway or source) */
 	NATPMP_E_HELD = -3,    /* this context holds or is mapping that protocol and port already */
 	NATPMP_E_BUSY = -4,    /* a blocking call or natpmp_free() from inside a callback */
 	NATPMP_E_FORKED = -5,  /* the context belongs to the parent process */
@@ -72,6 +74,7 @@ typedef enum natpmp_status {
 	NATPMP_E_NO_ROUTE = -25,       /* no route to the named gateway, or not from that source */
 	NATPMP_E_NO_PORT = -26,        /* no free local port could be picked */
 	NATPMP_E_NETLINK = -27,        /* no AF_NETLINK to look up the gateway with: name one */
+	NATPMP_E_NO_ADDRESS = -28,     /* this host has no global IPv6 address */
 
 	/* no usable answer */
 	NATPMP_E_TIMEOUT = -40,     /* silence until the deadline */
@@ -81,15 +84,21 @@ typedef enum natpmp_status {
 	NATPMP_E_BAD_ANSWER = -44,  /* success, but with external port or lifetime zero */
 	NATPMP_E_FIREWALL = -45,    /* a firewall of this host does not let the request out */
 
-	/* the gateway said no: RFC 6886 section 3.5, result codes 1 to 5 */
-	NATPMP_E_VERSION = -61,         /* 1: speaks another version only (PCP) */
-	NATPMP_E_NOT_AUTHORIZED = -62,  /* 2: switched off, forbidden, or a manual mapping */
-	NATPMP_E_NETWORK_FAILURE = -63, /* 3: the gateway has no external address */
-	NATPMP_E_NO_RESOURCES = -64,    /* 4: no more mappings at this time */
-	NATPMP_E_OPCODE = -65,          /* 5: unsupported opcode */
-	NATPMP_E_RESULT = -66,          /* any other code; the RFC demands: fatal */
+	/* the gateway said no: its result code in NAT-PMP (RFC 6886 section 3.5) / in PCP (RFC
+	 * 6887 section 7.4) */
+	NATPMP_E_VERSION = -61,         /* 1/1: speaks none of the dialects that we may use */
+	NATPMP_E_NOT_AUTHORIZED = -62,  /* 2/2: switched off, forbidden, or not ours */
+	NATPMP_E_NETWORK_FAILURE = -63, /* 3/7: the gateway has no external address */
+	NATPMP_E_NO_RESOURCES = -64,    /* 4/8: no more mappings at this time */
+	NATPMP_E_OPCODE = -65,          /* 5/4: unsupported opcode */
+	NATPMP_E_RESULT = -66,          /* any other code; RFC 6886 demands: fatal */
 	NATPMP_E_PORTS_DIFFER = -67,    /* TCP and UDP could not get one equal external port */
-	NATPMP_E_OTHER_PORT = -68       /* NATPMP_EXACT_PORT, and the gateway gave another one */
+	NATPMP_E_OTHER_PORT = -68,      /* -/11: NATPMP_EXACT_PORT, and it is not to be had */
+	NATPMP_E_MALFORMED = -69,       /* -/3, 6: the gateway does not like our request */
+	NATPMP_E_OPTION = -70,          /* -/5: unsupported option */
+	NATPMP_E_PROTOCOL = -71,        /* -/9: it does not map that protocol */
+	NATPMP_E_QUOTA = -72,           /* -/10: this host has its share of mappings */
+	NATPMP_E_ADDRESS_MISMATCH = -73 /* -/12: there is another NAT between us and the gateway */
 } natpmp_status;
 
 /* One line for people; never NULL, static, for any value. */
@@ -103,12 +112,25 @@ typedef struct natpmp_ctx natpmp_ctx;
  * not call the library from it. */
 typedef void natpmp_log_fn(void *arg, const char *line);
 
+/* A dialect: one of the protocols that open ports. */
+typedef enum natpmp_dialect {
+	NATPMP_DIALECT_AUTO = 0,   /* PCP if the gateway speaks it, else NAT-PMP */
+	NATPMP_DIALECT_NATPMP = 1, /* NAT-PMP only */
+	NATPMP_DIALECT_PCP = 2     /* PCP only */
+} natpmp_dialect;
+
+typedef enum natpmp_family {
+	NATPMP_IPV4 = 0,
+	NATPMP_IPV6 = 1 /* the ports of a global address of this host, by PCP only */
+} natpmp_family;
+
 typedef struct natpmp_options {
 	size_t size;            /* sizeof(natpmp_options); NATPMP_OPTIONS_INIT sets it */
-	const char *gateway;    /* IPv4 address; NULL = next hop of the default route */
+	const char *gateway;    /* address, an IPv6 one may end in %interface; NULL = next hop of
+	                         * the family's default route */
 	uint16_t gateway_port;  /* 0 = 5351 */
 	const char *interface;  /* use this interface's routes only; NULL = the kernel's choice */
-	const char *source;     /* own IPv4 address to send from; NULL = the kernel's choice */
+	const char *source;     /* own address to send from; NULL = the kernel's choice */
 	uint32_t deadline;      /* ms; how long a blocking call may wait, and how long a new hold
 	                         * stays pending in silence; 0 = 7750, five sends (RFC 6886
 	                         * section 3.1); the whole series takes 127750: give 128000 */
@@ -117,17 +139,26 @@ typedef struct natpmp_options {
 	int vpn_ports;          /* not 0: the gateway is a VPN provider's, which hands out one
 	                         * external port per client and forwards it to the same number.
 	                         * Ask for internal port 0; the granted mapping names the port to
-	                         * listen on. Nothing is deleted: port 0 would delete all. */
-	int reserved;
+	                         * listen on. Nothing is deleted: port 0 would delete all.
+	                         * Speaks NAT-PMP only. */
+	natpmp_dialect dialect;
+	natpmp_family family;   /* a context is one gateway of one family */
+	const void *secret;     /* PCP: whoever knows it can renew and delete the mappings of this
+	                         * context (RFC 6887 section 11.2), so a program that keeps it can
+	                         * do so after a restart; NULL = a random one */
+	size_t secret_size;     /* bytes, 16 to 64 */
 } natpmp_options;
 
-#define NATPMP_OPTIONS_INIT { sizeof(natpmp_options), NULL, 0, NULL, NULL, 0, NULL, NULL, 0, 0 }
+#define NATPMP_OPTIONS_INIT \
+	{ sizeof(natpmp_options), NULL, 0, NULL, NULL, 0, NULL, NULL, 0, \
+	  NATPMP_DIALECT_AUTO, NATPMP_IPV4, NULL, 0 }
 
 /*
  * Make a context. options may be NULL for all defaults; only the log callback is kept.
  * The gateway is looked up when it is needed, so this succeeds without a network.
- * Errors: INVALID (options->size unknown, reserved not 0, name too long), ADDRESS,
- * NO_MEMORY. On error *ctx is NULL.
+ * Errors: INVALID (options->size unknown, name too long, secret too short or too long,
+ * a dialect that the family or vpn_ports excludes), ADDRESS, NO_MEMORY, SYSTEM (no random
+ * numbers). On error *ctx is NULL.
  */
 NATPMPC_API int natpmp_new(natpmp_ctx **ctx, const natpmp_options *options);
 
@@ -163,7 +194,8 @@ typedef struct natpmp_mapping {
 	/* The addresses are only ever written, never read, by the library. */
 	char internal_address[NATPMP_ADDRESS_LEN]; /* this host, as the gateway sees it */
 	char external_address[NATPMP_ADDRESS_LEN]; /* "" = the gateway has none to tell */
-	uint32_t reserved[7];
+	natpmp_dialect dialect; /* granted: the one that it was made in; never read, either */
+	uint32_t reserved[6];
 } natpmp_mapping;
 
 typedef enum natpmp_flags { /* of a mapping as wanted; at most one of them */
@@ -174,8 +206,8 @@ typedef enum natpmp_flags { /* of a mapping as wanted; at most one of them */
 
 /*
  * Open a mapping and leave it to its lifetime; *mapping goes in as wanted and comes out as
- * granted (on error: untouched). To extend it, map again. Two exchanges: the mapping, then
- * the external address; the mapping is good even if the gateway tells no address. Blocks
+ * granted (on error: untouched). To extend it, map again. One exchange in PCP; in NAT-PMP
+ * two: the mapping, then the external address, without which it is good, too. Blocks
  * until the deadline at most, or all nine sends of RFC 6886 section 3.1 (NO_SERVICE). After
  * a time-out the gateway may still have opened it. If only a part of it was granted
  * (NATPMP_TCP_UDP, NATPMP_EXACT_PORT), closing that takes up to 2 s more. The port that is
@@ -202,18 +234,19 @@ NATPMPC_API int natpmp_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping);
 NATPMPC_API int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol);
 
 /* Ask for the gateway's external address. "" with NATPMP_OK if the gateway tells one that
- * cannot be its own (0.0.0.0, loopback, multicast). Errors: ADDRESS, BUSY, FORKED, and all
- * from NO_MEMORY down. */
+ * cannot be its own (0.0.0.0, loopback, multicast). PCP has no such question: where only PCP
+ * is spoken, UDP port 9 is mapped for a moment (RFC 6887 section 11.6). Errors: ADDRESS,
+ * BUSY, FORKED, and all from NO_MEMORY down. */
 NATPMPC_API int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN]);
 
 /* What kind of address is that? Anything but PUBLIC cannot be reached from the
  * internet: then there is another NAT in front of this gateway. */
 typedef enum natpmp_address_kind {
-	NATPMP_ADDRESS_NONE = 0,   /* "" or not an IPv4 address */
+	NATPMP_ADDRESS_NONE = 0,   /* "" or not an address */
 	NATPMP_ADDRESS_PUBLIC,
-	NATPMP_ADDRESS_PRIVATE,    /* RFC 1918 */
+	NATPMP_ADDRESS_PRIVATE,    /* RFC 1918, RFC 4193 */
 	NATPMP_ADDRESS_SHARED,     /* 100.64/10, the provider's NAT (RFC 6598) */
-	NATPMP_ADDRESS_LINK_LOCAL, /* 169.254/16 */
+	NATPMP_ADDRESS_LINK_LOCAL, /* 169.254/16, fe80::/10 */
 	NATPMP_ADDRESS_RESERVED    /* loopback, documentation, multicast, ... (RFC 6890) */
 } natpmp_address_kind;
 NATPMPC_API natpmp_address_kind natpmp_classify(const char *address);
@@ -329,14 +362,16 @@ typedef void natpmp_watch_fn(natpmp_ctx *ctx, const natpmp_gateway *now, void *a
 NATPMPC_API int natpmp_watch(natpmp_ctx *ctx, natpmp_watch_fn *on_change, void *arg);
 
 /* What answers at the gateway? For diagnosis: asks for the external address in NAT-PMP, then
- * whether PCP (RFC 6887) is spoken, by an ANNOUNCE request that changes nothing. */
+ * whether PCP (RFC 6887) is spoken, by an ANNOUNCE request that changes nothing. Of a dialect
+ * that the context may not use: NATPMP_PENDING. */
 typedef struct natpmp_probe {
 	int status;             /* of the NAT-PMP question: as natpmp_external_address() */
 	int pcp_status;         /* of the PCP one: NATPMP_OK = spoken */
 	uint32_t round_trip;    /* us, from the last send to the NAT-PMP answer; 0 = none came */
 	uint32_t uptime;        /* s since the gateway's epoch began, by its own clock; 0 = not told */
 	char external_address[NATPMP_ADDRESS_LEN];
-	uint32_t reserved[8];
+	uint32_t pcp_round_trip, pcp_uptime; /* as the two above, of the PCP question */
+	uint32_t reserved[6];
 } natpmp_probe;
 
 /* Blocks for two deadlines at most. Errors: ADDRESS, BUSY, FORKED, NO_MEMORY to NO_ROUTE;

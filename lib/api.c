@@ -21,13 +21,15 @@ enum {
 	FAREWELLS_PER_MS = 200, /* deletions per ms that are sent without waiting at the end */
 };
 
+static const struct ip_address no_address;
+
 /* --- contexts --- */
 
-static int read_address(const char *text, uint32_t *address)
+static int read_address(const char *text, struct ip_address *address)
 {
 	if (!text)
 		return NATPMP_OK;
-	if (!address_parse(text, address) || *address == 0 || *address >> 28 >= 0xe)
+	if (!address_parse(text, address) || !ip_is_v4(address) || !address_is_peer(address))
 		return NATPMP_E_ADDRESS;
 	return NATPMP_OK;
 }
@@ -49,6 +51,8 @@ static int read_options(natpmp_ctx *ctx, const natpmp_options *options)
 	ctx->deadline = options->deadline ? options->deadline : DEADLINE;
 	ctx->log = options->log;
 	ctx->log_arg = options->log_arg;
+	if ((unsigned)options->dialect > NATPMP_DIALECT_PCP)
+		return NATPMP_E_INVALID;
 	return status;
 }
 
@@ -96,7 +100,7 @@ int natpmp_new(natpmp_ctx **result, const natpmp_options *given)
 	*result = NULL;
 	if (given) {
 		/* A later version with more members will accept the sizes of all earlier ones. */
-		if (given->size != sizeof(options) || given->reserved)
+		if (given->size != sizeof(options))
 			return NATPMP_E_INVALID;
 		options = *given;
 	}
@@ -321,17 +325,17 @@ int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN])
 	if (status)
 		return status;
 	status = ask_address(ctx);
-	address_print(status ? 0 : ctx->client.external.address, address);
+	address_print(status ? &no_address : &ctx->client.external.address, address);
 	return unlock_with(ctx, cancel, status);
 }
 
 natpmp_address_kind natpmp_classify(const char *text)
 {
-	uint32_t address;
+	struct ip_address address;
 
 	if (!text || !address_parse(text, &address))
 		return NATPMP_ADDRESS_NONE;
-	return address_classify(address);
+	return address_classify(&address);
 }
 
 /* --- holds --- */
@@ -471,7 +475,7 @@ int natpmp_process(natpmp_ctx *ctx)
 int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 {
 	struct route route;
-	uint32_t gateway;
+	struct ip_address gateway;
 	int cancel, saved;
 	int status = ctx && link ? context_lock(ctx, &cancel) : NATPMP_E_INVALID;
 
@@ -481,8 +485,8 @@ int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link)
 	status = link_find(ctx, &route, &gateway);
 	link->gateway_port = ctx->link.port;
 	saved = errno;
-	address_print(gateway, link->gateway);
-	address_print(route.source, link->internal_address);
+	address_print(&gateway, link->gateway);
+	address_print(&route.source, link->internal_address);
 	route_interface(&route, link->interface);
 	context_unlock(ctx, cancel);
 	errno = saved;
@@ -523,7 +527,8 @@ int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 		/* A gateway that answered one question will answer the next one soon, or never. */
 		patience = earlier(patience, PCP_PATIENCE);
 	}
-	address_print(probe->status ? 0 : client->external.address, probe->external_address);
+	address_print(probe->status ? &no_address : &client->external.address,
+		      probe->external_address);
 	probe->pcp_status = ask_pcp(ctx, patience);
 	return unlock_with(ctx, cancel, NATPMP_OK);
 }

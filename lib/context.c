@@ -231,8 +231,8 @@ int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
 	mapping->internal_port = core->internal_port ? core->internal_port : first->external_port;
 	mapping->external_port = first->external_port;
 	mapping->lifetime = lease_lifetime(core);
-	address_print(ctx->client.gateway.own_address, mapping->internal_address);
-	address_print(ctx->client.external.address, mapping->external_address);
+	address_print(&ctx->client.gateway.own_address, mapping->internal_address);
+	address_print(&ctx->client.external.address, mapping->external_address);
 	return NATPMP_OK;
 }
 
@@ -290,6 +290,6 @@ void context_state(natpmp_lease *lease, const struct lease_view *view, natpmp_st
 	mapping->internal_port = view->internal_port;
 	mapping->external_port = view->external_port;
 	mapping->lifetime = view->lifetime;
-	address_print(view->internal_address, mapping->internal_address);
-	address_print(view->external_address, mapping->external_address);
+	address_print(&view->internal_address, mapping->internal_address);
+	address_print(&view->external_address, mapping->external_address);
 }

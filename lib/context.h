@@ -24,10 +24,10 @@ enum {
 /* Which gateway, by which route. */
 struct link {
 	/* the options */
-	uint32_t named_gateway; /* 0: the default route's next hop */
+	struct ip_address named_gateway; /* none: the default route's next hop */
 	uint16_t port;
 	char interface[OS_INTERFACE_LEN]; /* "": any */
-	uint32_t named_source;            /* 0: any */
+	struct ip_address named_source;   /* none: any */
 
 	/* the present state */
 	int status;               /* natpmp_status; NATPMP_PENDING: not looked up so far */

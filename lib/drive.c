@@ -53,7 +53,7 @@ static void take_datagram(natpmp_ctx *ctx, const struct datagram *datagram, inst
 			ctx->round_trip_us = clock_us() - ctx->sent_us;
 		break;
 	case UDP_STRANGER:
-		address_print(datagram->from, from);
+		address_print(&datagram->from, from);
 		LOG(ctx, "ignored, for it came from %s port %u", from, datagram->from_port);
 		break;
 	case UDP_REFUSED:
@@ -101,7 +101,8 @@ static void take_announcement(natpmp_ctx *ctx, const struct datagram *datagram, 
 	bool is_there = !route->index || datagram->interface == route->index;
 
 	/* Packets from others MUST be discarded (RFC 6886 section 3.2.1). */
-	if (ctx->link.status != NATPMP_OK || datagram->from != route->gateway || !is_there)
+	if (ctx->link.status != NATPMP_OK || !ip_is_equal(&datagram->from, &route->gateway) ||
+	    !is_there)
 		return;
 	context_log_bytes(ctx, "announced", datagram->bytes, datagram->len);
 	client_on_announcement(&ctx->client, ctx->drive.groups_empty_at, now, datagram->bytes,

@@ -21,12 +21,12 @@
 
 /* Announcements: RFC 6886 section 3.2.1. Drafts before 2008 used port 5351, and some servers still
  * announce only there. */
-#define ALL_HOSTS 0xe0000001U /* 224.0.0.1 */
+static const struct ip_address all_hosts = {{[10] = 0xff, 0xff, 224, 0, 0, 1}};
 static const uint16_t group_ports[GROUPS] = {5350, 5351};
 
 /* The address of a root name server. The route to it is the route to the internet; nothing is ever
  * sent there. */
-#define FAR_AWAY 0xc6290004U /* 198.41.0.4 */
+static const struct ip_address far_away = {{[10] = 0xff, 0xff, 198, 41, 0, 4}};
 
 enum {
 	RETRY_DELAY = 5000,          /* ms, after a failure of this machine */
@@ -46,13 +46,18 @@ void link_init(struct link *link)
 	};
 }
 
+static bool has_named_gateway(const struct link *link)
+{
+	return !ip_is_none(&link->named_gateway);
+}
+
 static int status_of(const struct link *link, enum os_status status)
 {
 	switch (status) {
 	case OS_OK:
 		return NATPMP_OK;
 	case OS_NO_ROUTE:
-		return link->named_gateway ? NATPMP_E_NO_ROUTE : NATPMP_E_NO_GATEWAY;
+		return has_named_gateway(link) ? NATPMP_E_NO_ROUTE : NATPMP_E_NO_GATEWAY;
 	case OS_NO_INTERFACE:
 		return NATPMP_E_NO_INTERFACE;
 	case OS_NOT_OURS:
@@ -147,7 +152,7 @@ static void open_groups(natpmp_ctx *ctx)
 	for (unsigned i = 0; i < GROUPS; i++) {
 		if (link->groups[i] != NO_HANDLE)
 			continue;
-		if (udp_open_group(&link->groups[i], ALL_HOSTS, group_ports[i]) == OS_OK &&
+		if (udp_open_group(&link->groups[i], &all_hosts, group_ports[i]) == OS_OK &&
 		    add_handle(ctx, link->groups[i]) == OS_OK)
 			continue;
 		if (!was_retried)
@@ -161,12 +166,12 @@ static void open_groups(natpmp_ctx *ctx)
 /* --- looking --- */
 
 /* Find the own address that a socket would send from, without asking for the route. */
-static enum os_status find_source_blindly(const struct link *link, uint32_t destination,
-					  struct route *route)
+static enum os_status find_source_blindly(const struct link *link,
+					  const struct ip_address *destination, struct route *route)
 {
 	struct udp probe;
 	enum os_status status =
-		udp_open(&probe, destination, link->port, link->named_source, interface_of(link));
+		udp_open(&probe, destination, link->port, &link->named_source, interface_of(link));
 
 	if (status == OS_OK)
 		route->source = probe.own;
@@ -174,28 +179,29 @@ static enum os_status find_source_blindly(const struct link *link, uint32_t dest
 	return status;
 }
 
-int link_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway)
+int link_find(natpmp_ctx *ctx, struct route *route, struct ip_address *gateway)
 {
 	struct link *link = &ctx->link;
-	uint32_t destination = link->named_gateway ? link->named_gateway : FAR_AWAY;
+	const struct ip_address *destination =
+		has_named_gateway(link) ? &link->named_gateway : &far_away;
 	enum os_status status = open_routes(ctx);
 
 	*route = (struct route){0};
 	*gateway = link->named_gateway;
-	if (status == OS_DENIED && link->named_gateway)
+	if (status == OS_DENIED && has_named_gateway(link))
 		return status_of(link, find_source_blindly(link, destination, route));
 	if (status == OS_OK)
 		status = routes_ask(&link->routes, destination, interface_of(link),
-				    link->named_source, route);
+				    &link->named_source, route);
 	/* The kernel also answers OS_NO_ROUTE if the source is not an address of this host. */
-	if (status == OS_NO_ROUTE && link->named_source &&
+	if (status == OS_NO_ROUTE && !ip_is_none(&link->named_source) &&
 	    find_source_blindly(link, destination, route) == OS_NOT_OURS)
 		status = OS_NOT_OURS;
 	if (status != OS_OK)
 		return status_of(link, status);
-	if (!*gateway)
+	if (ip_is_none(gateway))
 		*gateway = route->gateway;
-	if (*gateway)
+	if (!ip_is_none(gateway))
 		return NATPMP_OK;
 	/* If a named interface has no default route, the kernel makes one up. */
 	return interface_of(link) && !route_is_point_to_point(route) ? NATPMP_E_NO_GATEWAY
@@ -217,13 +223,15 @@ void link_say_farewell(natpmp_ctx *ctx)
 
 /* Send from the source address of the route that was found. That of the route to the gateway itself
  * may be another one. */
-static int open_request(natpmp_ctx *ctx, const struct route *route, uint32_t gateway)
+static int open_request(natpmp_ctx *ctx, const struct route *route,
+			const struct ip_address *gateway)
 {
 	struct link *link = &ctx->link;
 	struct udp request;
 	enum os_status status =
 		udp_open(&request, gateway, link->port,
-			 route->source ? route->source : link->named_source, interface_of(link));
+			 ip_is_none(&route->source) ? &link->named_source : &route->source,
+			 interface_of(link));
 
 	if (status == OS_OK && add_handle(ctx, request.handle) != OS_OK) {
 		int saved = errno;
@@ -239,19 +247,21 @@ static int open_request(natpmp_ctx *ctx, const struct route *route, uint32_t gat
 	}
 	link->request = request;
 	link->route = *route;
-	link->route.gateway = gateway;
+	link->route.gateway = *gateway;
 	link->route.source = request.own;
 	ctx->drive.empty_at = clock_ms();
 	return NATPMP_OK;
 }
 
-static bool is_same_link(const struct link *link, const struct route *route, uint32_t gateway)
+static bool is_same_link(const struct link *link, const struct route *route,
+			 const struct ip_address *gateway)
 {
 	bool is_same_interface =
 		link->route.index == route->index || !link->route.index || !route->index;
 
-	return link->request.handle != NO_HANDLE && link->route.gateway == gateway &&
-	       is_same_interface && (link->route.source == route->source || !route->source);
+	return link->request.handle != NO_HANDLE && ip_is_equal(&link->route.gateway, gateway) &&
+	       is_same_interface &&
+	       (ip_is_none(&route->source) || ip_is_equal(&link->route.source, &route->source));
 }
 
 static void log_link(natpmp_ctx *ctx)
@@ -267,12 +277,12 @@ static void log_link(natpmp_ctx *ctx)
 		    has_error ? strerror(link->error) : "");
 		return;
 	}
-	address_print(link->route.gateway, gateway);
-	address_print(link->route.source, own);
+	address_print(&link->route.gateway, gateway);
+	address_print(&link->route.source, own);
 	route_interface(&link->route, interface);
 	LOG(ctx, "gateway %s port %u,%s%s from %s", gateway, link->port, interface[0] ? " by " : "",
 	    interface, own);
-	if (address_classify(link->route.source) == NATPMP_ADDRESS_PUBLIC)
+	if (address_classify(&link->route.source) == NATPMP_ADDRESS_PUBLIC)
 		LOG(ctx, "%s is a public address: maybe there is no NAT (RFC 6886 section 3)", own);
 }
 
@@ -281,18 +291,18 @@ static int find_and_open_link(natpmp_ctx *ctx, bool *is_same)
 {
 	struct link *link = &ctx->link;
 	struct route route = {0};
-	uint32_t gateway = link->named_gateway;
+	struct ip_address gateway = link->named_gateway;
 	bool is_first = link->status == NATPMP_PENDING && !link->is_watched;
 	int status = NATPMP_OK;
 
 	*is_same = false;
-	if (!is_first || !gateway)
+	if (!is_first || ip_is_none(&gateway))
 		status = link_find(ctx, &route, &gateway);
 	if (status != NATPMP_OK)
 		return status;
-	*is_same = is_same_link(link, &route, gateway);
+	*is_same = is_same_link(link, &route, &gateway);
 	if (!*is_same)
-		return open_request(ctx, &route, gateway);
+		return open_request(ctx, &route, &gateway);
 	if (route.index)
 		link->route.index = route.index;
 	return NATPMP_OK;
@@ -301,6 +311,7 @@ static int find_and_open_link(natpmp_ctx *ctx, bool *is_same)
 static void look_up_link(natpmp_ctx *ctx)
 {
 	struct link *link = &ctx->link;
+	const struct ip_address none = {{0}};
 	int before = link->status;
 	bool is_same;
 	int status = find_and_open_link(ctx, &is_same);
@@ -322,8 +333,8 @@ static void look_up_link(natpmp_ctx *ctx)
 		return;
 	log_link(ctx);
 	client_on_link(&ctx->client, clock_ms(), status,
-		       status == NATPMP_OK ? link->route.gateway : 0,
-		       status == NATPMP_OK ? link->route.source : 0);
+		       status == NATPMP_OK ? &link->route.gateway : &none,
+		       status == NATPMP_OK ? &link->route.source : &none);
 }
 
 /* Take in the changes of routes. True: the link has to be looked up again. */

@@ -10,7 +10,7 @@ void link_close(natpmp_ctx *ctx);
 
 /* Look up the gateway and the route, without changing the link. It may open the conversation about
  * routes. */
-int link_find(natpmp_ctx *ctx, struct route *route, uint32_t *gateway);
+int link_find(natpmp_ctx *ctx, struct route *route, struct ip_address *gateway);
 /* Before something is asked: bring the link up to date with the routes. */
 int link_refresh(natpmp_ctx *ctx);
 /* Follow changes of routes from now on, because a caller has been blocked for long. May look up the

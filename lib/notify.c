@@ -113,13 +113,13 @@ static void read_gateway(natpmp_ctx *ctx, natpmp_gateway *now)
 	now->status = is_failure(link->status) ? link->status : client->gateway.reach;
 	now->link.gateway_port = link->port;
 	if (link->status == NATPMP_OK) {
-		address_print(link->route.gateway, now->link.gateway);
-		address_print(link->route.source, now->link.internal_address);
+		address_print(&link->route.gateway, now->link.gateway);
+		address_print(&link->route.source, now->link.internal_address);
 		route_interface(&link->route, now->link.interface);
 	}
 	if (now->status == NATPMP_OK) {
 		now->status = status_of_answers(ctx);
-		address_print(client->external.address, now->external_address);
+		address_print(&client->external.address, now->external_address);
 	}
 }
 

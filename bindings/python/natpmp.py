@@ -40,7 +40,8 @@ class _Mapping(ctypes.Structure):
         ("flags", ctypes.c_uint32),
         ("internal_address", ctypes.c_char * 46),
         ("external_address", ctypes.c_char * 46),
-        ("reserved", ctypes.c_uint32 * 7),
+        ("dialect", ctypes.c_int),
+        ("reserved", ctypes.c_uint32 * 6),
     ]
 
 
@@ -67,7 +68,10 @@ class _Options(ctypes.Structure):
         ("log", ctypes.c_void_p),
         ("log_arg", ctypes.c_void_p),
         ("vpn_ports", ctypes.c_int),
-        ("reserved", ctypes.c_int),
+        ("dialect", ctypes.c_int),
+        ("family", ctypes.c_int),
+        ("secret", ctypes.c_char_p),
+        ("secret_size", ctypes.c_size_t),
     ]
 
 
@@ -172,10 +176,11 @@ class Client:
     """Questions to one gateway. Its calls wait, for 7.75 s at most if no deadline is given."""
 
     def __init__(self, *, gateway=None, gateway_port=0, interface=None, source=None, deadline=0,
-                 vpn_ports=False):
+                 vpn_ports=False, dialect=0, family=0, secret=None):
         text = [None if s is None else s.encode() for s in (gateway, interface, source)]
         options = _Options(ctypes.sizeof(_Options), text[0], _port(gateway_port), text[1], text[2],
-                           deadline, None, None, vpn_ports, 0)
+                           deadline, None, None, vpn_ports, dialect, family, secret,
+                           len(secret or b""))
         self._ctx = _pointer()
         given = [name for name in (gateway, interface, source) if name is not None]
         _check(_new(ctypes.byref(self._ctx), ctypes.byref(options)), ", ".join(given))

@@ -44,13 +44,13 @@ class NATPMP
     end
 
     MAPPING = ['int protocol', 'uint16_t internal_port', 'uint16_t external_port', 'uint32_t lifetime',
-               'uint32_t flags', 'char internal_address[46]', 'char external_address[46]', 'uint32_t reserved[7]'].freeze
+               'uint32_t flags', 'char internal_address[46]', 'char external_address[46]', 'int dialect', 'uint32_t reserved[6]'].freeze
     Mapping = struct(MAPPING)
     State = struct(['int status', *inside('mapping', MAPPING), 'unsigned int failures', 'int result',
                     'uint64_t expires_in', 'uint64_t retry_in', 'uint32_t reserved[6]'])
     Options = struct(['size_t size', 'const char *gateway', 'uint16_t gateway_port', 'const char *interface',
                       'const char *source', 'uint32_t deadline', 'void *log', 'void *log_arg', 'int vpn_ports',
-                      'int reserved'])
+                      'int dialect', 'int family', 'void *secret', 'size_t secret_size'])
 
     extern 'const char *natpmp_strerror(int)'
     extern 'int natpmp_new(void *, void *)'
@@ -86,6 +86,8 @@ class NATPMP
       given.gateway_port = options.fetch(:gateway_port, 0)
       given.deadline = options.fetch(:deadline, 0)
       given.vpn_ports = options[:vpn_ports] ? 1 : 0
+      given.dialect = options.fetch(:dialect, 0)
+      given.family = options.fetch(:family, 0)
       place = Fiddle::Pointer.malloc(Fiddle::SIZEOF_VOIDP, Fiddle::RUBY_FREE)
       check natpmp_new(place, given), options
       begin

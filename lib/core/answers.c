@@ -43,11 +43,11 @@ static void retry_network_failures(struct client *client, instant now)
 
 static void address_answered(struct client *client, const struct response *response, instant now)
 {
-	uint32_t before = client->external.address;
+	bool was_known = !ip_is_none(&client->external.address);
 
 	if (external_on_response(&client->external, response, client_is_kept(client), now))
 		client_address_changed(client, now);
-	if (!before && client->external.address)
+	if (!was_known && !ip_is_none(&client->external.address))
 		retry_network_failures(client, now);
 }
 
@@ -319,7 +319,7 @@ static void hint_received(struct client *client, const struct response *response
 {
 	bool has_news = response->kind == RESPONSE_PCP_ANNOUNCED ||
 			(response->kind == RESPONSE_ADDRESS && response->status == NATPMP_OK &&
-			 response->address != client->external.address);
+			 !ip_is_equal(&response->address, &client->external.address));
 
 	if (has_news && client_is_kept(client))
 		external_on_hint(&client->external, now);

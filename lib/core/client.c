@@ -28,7 +28,7 @@ bool client_init(struct client *client, uint64_t seed, bool is_vpn)
 		.reach = NATPMP_PENDING,
 		.pcp.question.message.kind = ASK_PCP,
 	};
-	gateway_init(&client->gateway, &natpmp_dialect, seed);
+	gateway_init(&client->gateway, &dialect_natpmp, seed);
 	external_init(&client->external);
 	list_init(&client->granted);
 	list_init(&client->changed);
@@ -79,10 +79,10 @@ static void try_link(struct client *client, instant now)
 	}
 }
 
-void client_on_link(struct client *client, instant now, int status, uint32_t gateway_id,
-		    uint32_t own_address)
+void client_on_link(struct client *client, instant now, int status,
+		    const struct ip_address *address, const struct ip_address *own_address)
 {
-	bool was_used_before = gateway_id && client->gateway_id == gateway_id;
+	bool was_used_before = !ip_is_none(address) && ip_is_equal(&client->maker, address);
 
 	gateway_relink(&client->gateway, now, status, own_address, was_used_before);
 	client->reach = client->gateway.reach;
@@ -91,7 +91,7 @@ void client_on_link(struct client *client, instant now, int status, uint32_t gat
 		lose_link(client, status, now);
 		return;
 	}
-	client->gateway_id = gateway_id;
+	client->maker = *address;
 	try_link(client, now);
 	if (client->external.callers || client->is_watched)
 		external_ask(&client->external, &client->gateway, client->external.callers, now);
@@ -118,14 +118,14 @@ void client_farewell(struct client *client, instant now, client_send_fn *send, v
 		if (!may_be_left(client, grant))
 			continue;
 		deletion.kind = ASK_DELETE;
-		send(arg, bytes, gateway->dialect->encode(&deletion, gateway->own_address, bytes));
+		send(arg, bytes, gateway->dialect->encode(&deletion, &gateway->own_address, bytes));
 		grant->deletion_is_owed = true;
 		client_note_leftover(client, grant,
 				     gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT,
 				     now);
 		grant_on_farewell(grant, now);
 	}
-	client->gateway_id = 0;
+	client->maker = (struct ip_address){{0}};
 }
 
 /* --- time --- */
@@ -503,7 +503,7 @@ void client_stop_asking_address(struct client *client)
 		return; /* somebody else waits for the same answer */
 	bool is_kept = client_is_kept(client);
 	bool has_granted = !list_is_empty(&client->granted);
-	if (!external->address && is_kept && (client->is_watched || has_granted))
+	if (ip_is_none(&external->address) && is_kept && (client->is_watched || has_granted))
 		return; /* the watcher and the leases need the address, too */
 	external_stop(external, &client->gateway);
 	if (!is_kept)

@@ -44,11 +44,11 @@ struct client {
 	struct list changed; /* leases with news */
 	struct list closings;
 	struct leftover leftover;
-	size_t holds;        /* the number of leases */
-	int reach;           /* gateway.reach, as we last acted on it */
-	uint32_t gateway_id; /* the gateway that made the grants; 0: none */
-	bool is_vpn;         /* natpmp_options.vpn_ports */
-	bool is_watched;     /* natpmp_watch() follows the gateway, even without a mapping */
+	size_t holds;            /* the number of leases */
+	int reach;               /* gateway.reach, as we last acted on it */
+	struct ip_address maker; /* the gateway that made the grants, if there is one */
+	bool is_vpn;             /* natpmp_options.vpn_ports */
+	bool is_watched;         /* natpmp_watch() follows the gateway, even without a mapping */
 };
 
 bool client_init(struct client *client, uint64_t seed, bool is_vpn); /* false: out of memory */
@@ -111,10 +111,10 @@ void client_on_announcement(struct client *client, instant at_earliest, instant 
  * says that the gateway's port is closed; NATPMP_E_UNREACHABLE and NATPMP_E_FIREWALL are hints. */
 void client_on_bounce(struct client *client, instant now, const uint8_t *bytes, size_t len,
 		      int status);
-/* The link changed: another gateway (its id is its address), another own address, or no gateway
+/* The link changed: another gateway (address), another own address, or no gateway
  * (status says why). Call client_farewell() first, while the old gateway can still be reached. */
-void client_on_link(struct client *client, instant now, int status, uint32_t gateway_id,
-		    uint32_t own_address);
+void client_on_link(struct client *client, instant now, int status,
+		    const struct ip_address *address, const struct ip_address *own_address);
 
 typedef void client_send_fn(void *arg, const uint8_t *bytes, size_t len);
 /* Send a deletion for every mapping that the gateway may have, without waiting for answers. */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/instant.h"
+#include "core/ip.h"
 #include "natpmpc.h"
 
 enum {
@@ -56,9 +57,9 @@ struct response {
 	uint32_t clock; /* s, the gateway's */
 	uint8_t protocol;
 	uint16_t internal_port;
-	uint16_t external_port; /* of a success */
-	uint32_t lifetime;      /* s, of a success */
-	uint32_t address;       /* external, host order, of a success */
+	uint16_t external_port;    /* of a success */
+	uint32_t lifetime;         /* s, of a success */
+	struct ip_address address; /* external, of a success */
 };
 
 /* The gateway's clock, as last seen. */
@@ -69,8 +70,8 @@ struct gateway_clock {
 };
 
 struct dialect {
-	/* Write the request; returns its length. own_address: host order. */
-	size_t (*encode)(const struct message *message, uint32_t own_address,
+	/* Write the request; returns its length. */
+	size_t (*encode)(const struct message *message, const struct ip_address *own,
 			 uint8_t bytes[REQUEST_MAX]);
 	/* Read a packet, and never past len. asked: the message in flight, or NULL; a few refusals
 	 * can be understood only with it. */

@@ -17,7 +17,7 @@ void external_init(struct external *external)
 
 void external_forget(struct external *external)
 {
-	external->address = 0;
+	external->address = (struct ip_address){{0}};
 	external->is_settled = external->is_doubted = false;
 	external->failures = 0;
 	external->hint_until = 0;
@@ -80,9 +80,9 @@ bool external_is_stale(const struct external *external, instant now)
 	       now - external->asked_at >= ADDRESS_STALE;
 }
 
-static bool settle_address(struct external *external, uint32_t address)
+static bool settle_address(struct external *external, struct ip_address address)
 {
-	bool is_news = !external->is_settled || external->address != address;
+	bool is_news = !external->is_settled || !ip_is_equal(&external->address, &address);
 
 	external->is_settled = true;
 	external->address = address;
@@ -90,14 +90,16 @@ static bool settle_address(struct external *external, uint32_t address)
 	return is_news;
 }
 
-static bool end_question(struct external *external, int status, uint32_t address, bool is_held,
-			 instant now)
+static bool end_question(struct external *external, int status, struct ip_address address,
+			 bool is_held, instant now)
 {
+	bool is_known = !ip_is_none(&address);
+
 	external->status = status;
 	external->answers++;
-	external->failures = address ? 0 : external->failures + 1;
+	external->failures = is_known ? 0 : external->failures + 1;
 	external->retry_at = NEVER;
-	if (!address && is_held)
+	if (!is_known && is_held)
 		external->retry_at = now + status_retry_delay(NATPMP_E_NO_RESOURCES,
 							      external->failures - 1, false);
 	return settle_address(external, address);
@@ -106,10 +108,11 @@ static bool end_question(struct external *external, int status, uint32_t address
 bool external_on_response(struct external *external, const struct response *response, bool is_held,
 			  instant now)
 {
-	bool is_usable = response->status == NATPMP_OK && address_is_usable(response->address);
+	bool is_usable = response->status == NATPMP_OK && address_is_usable(&response->address);
+	struct ip_address none = {{0}};
 
-	return end_question(external, response->status, is_usable ? response->address : 0, is_held,
-			    now);
+	return end_question(external, response->status, is_usable ? response->address : none,
+			    is_held, now);
 }
 
 bool external_on_failed(struct external *external, int status, bool is_held, instant now)

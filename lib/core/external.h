@@ -13,13 +13,13 @@ enum {
 
 struct external {
 	struct question question;
-	uint32_t address;  /* host order; 0: none is known */
-	bool is_settled;   /* it was answered, or we no longer wait for an answer */
-	bool is_doubted;   /* it may have changed */
-	unsigned callers;  /* blocked by the question */
-	unsigned answers;  /* counts questions that ended ... */
-	int status;        /* ... and how the last one ended */
-	unsigned failures; /* in a row */
+	struct ip_address address; /* if one is known */
+	bool is_settled;           /* it was answered, or we no longer wait for an answer */
+	bool is_doubted;           /* it may have changed */
+	unsigned callers;          /* blocked by the question */
+	unsigned answers;          /* counts questions that ended ... */
+	int status;                /* ... and how the last one ended */
+	unsigned failures;         /* in a row */
 	instant asked_at;
 	instant settle_at;  /* when we stop waiting for an answer, or NEVER */
 	instant retry_at;   /* when to ask again, or NEVER */

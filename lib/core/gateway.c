@@ -351,7 +351,7 @@ size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_
 	advance_series(gateway, now);
 	question_note_sent(gateway->in_flight, now);
 	gateway->pcp_was_asked |= gateway->in_flight->message.kind == ASK_PCP;
-	return gateway->dialect->encode(&gateway->in_flight->message, gateway->own_address, bytes);
+	return gateway->dialect->encode(&gateway->in_flight->message, &gateway->own_address, bytes);
 }
 
 static void begin_backoff(struct gateway *gateway, instant since)
@@ -496,7 +496,7 @@ struct question *gateway_on_bounce(struct gateway *gateway, instant now, const u
 	/* A router quotes at least 8 bytes after the IP header, so maybe none of ours (RFC 792),
 	 * and may add padding (RFC 4884). If the quoted bytes are not ours, the error is about an
 	 * earlier request. */
-	size_t whole = gateway->dialect->encode(&question->message, gateway->own_address, ours);
+	size_t whole = gateway->dialect->encode(&question->message, &gateway->own_address, ours);
 	if (memcmp(ours, bytes, len < whole ? len : whole) != 0)
 		return NULL;
 	if (status != NATPMP_E_REFUSED) {
@@ -510,8 +510,8 @@ struct question *gateway_on_bounce(struct gateway *gateway, instant now, const u
 	return question;
 }
 
-void gateway_relink(struct gateway *gateway, instant now, int status, uint32_t own_address,
-		    bool was_used_before)
+void gateway_relink(struct gateway *gateway, instant now, int status,
+		    const struct ip_address *own_address, bool was_used_before)
 {
 	struct question *question = gateway->in_flight;
 
@@ -526,7 +526,7 @@ void gateway_relink(struct gateway *gateway, instant now, int status, uint32_t o
 	gateway->pcp_was_asked = false;
 	gateway->link_status = status;
 	gateway->reach = NATPMP_PENDING;
-	gateway->own_address = own_address;
+	gateway->own_address = *own_address;
 	gateway->answered_at = now;
 	open_window(gateway, now);
 	gateway->reboot.window_until = 0;

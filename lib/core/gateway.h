@@ -98,9 +98,9 @@ struct gateway {
 	instant hearing_until; /* unsolicited packets end no backoff before this */
 	int link_status;       /* NATPMP_OK: there is a gateway to ask */
 	int reach; /* NATPMP_PENDING: not known; NATPMP_OK: it answers; else why it does not */
-	unsigned silences;    /* questions put away in a row with nothing heard */
-	uint32_t own_address; /* host order */
-	uint32_t serial;      /* counts submissions: of equal ranks the earlier goes first */
+	unsigned silences; /* questions put away in a row with nothing heard */
+	struct ip_address own_address;
+	uint32_t serial; /* counts submissions: of equal ranks the earlier goes first */
 	bool pcp_was_asked;
 	uint64_t random;
 };
@@ -164,8 +164,8 @@ struct question *gateway_on_bounce(struct gateway *gateway, instant now, const u
 				   size_t len, int status);
 /* The link changed: another gateway, another own address, or no gateway (status says why).
  * was_used_before: what this gateway granted is asked for after a random delay, not at once. */
-void gateway_relink(struct gateway *gateway, instant now, int status, uint32_t own_address,
-		    bool was_used_before);
+void gateway_relink(struct gateway *gateway, instant now, int status,
+		    const struct ip_address *own_address, bool was_used_before);
 
 /* --- what is known --- */
 

@@ -144,9 +144,10 @@ bool lease_has_news(const struct lease *lease, const struct lease_view *view)
 
 	if (told->status != view->status)
 		return true;
-	return view->status == NATPMP_OK && (told->external_port != view->external_port ||
-					     told->external_address != view->external_address ||
-					     told->internal_address != view->internal_address);
+	return view->status == NATPMP_OK &&
+	       (told->external_port != view->external_port ||
+		!ip_is_equal(&told->external_address, &view->external_address) ||
+		!ip_is_equal(&told->internal_address, &view->internal_address));
 }
 
 bool lease_lets_ask(const struct lease *lease, const struct grant *grant,

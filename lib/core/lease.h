@@ -28,8 +28,8 @@ struct wanted {
 struct lease_view {
 	int status; /* NATPMP_OK: up; else the other members are as when it was last up */
 	uint16_t internal_port, external_port;
-	uint32_t lifetime;                           /* s */
-	uint32_t external_address, internal_address; /* host order, 0 = none */
+	uint32_t lifetime; /* s */
+	struct ip_address external_address, internal_address;
 	unsigned failures; /* in a row so far; if it is up: before it came up */
 };
 

@@ -62,20 +62,19 @@ static void put32(uint8_t *bytes, uint32_t value)
 /* --- requests --- */
 
 /* RFC 6887 section 7.1: version 2, opcode 0, our own address as ::ffff:a.b.c.d */
-static size_t encode_pcp_question(uint32_t own_address, uint8_t *bytes)
+static size_t encode_pcp_question(const struct ip_address *own, uint8_t *bytes)
 {
 	bytes[0] = PCP_VERSION;
-	bytes[18] = bytes[19] = 0xff;
-	put32(bytes + 20, own_address);
+	memcpy(bytes + 8, own->bytes, sizeof(own->bytes));
 	return PCP_LENGTH_MIN;
 }
 
-static size_t encode(const struct message *message, uint32_t own_address,
+static size_t encode(const struct message *message, const struct ip_address *own,
 		     uint8_t bytes[REQUEST_MAX])
 {
 	memset(bytes, 0, REQUEST_MAX);
 	if (message->kind == ASK_PCP)
-		return encode_pcp_question(own_address, bytes);
+		return encode_pcp_question(own, bytes);
 	if (message->kind == ASK_ADDRESS)
 		return 2;
 	bytes[1] = message->protocol == NATPMP_UDP ? OPCODE_UDP : OPCODE_TCP;
@@ -180,7 +179,7 @@ static void decode_address(const uint8_t *bytes, size_t len, struct response *r)
 	}
 	decode_clock(bytes, len, r);
 	if (r->status == NATPMP_OK)
-		r->address = get32(bytes + 8);
+		r->address = ip_from_v4(get32(bytes + 8));
 }
 
 static struct response decode(const uint8_t *bytes, size_t len, const struct message *asked)
@@ -259,7 +258,7 @@ static duration renewal_delay(duration lifetime, unsigned tries)
 	return tries && rest < NATPMP_RENEWAL_GAP ? NEVER : lifetime - rest;
 }
 
-const struct dialect natpmp_dialect = {
+const struct dialect dialect_natpmp = {
 	.encode = encode,
 	.decode = decode,
 	.send_delay = send_delay,

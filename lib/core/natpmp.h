@@ -13,6 +13,6 @@ enum {
 	NATPMP_RENEWAL_GAP = 4000 /* ms, between two tries to renew (RFC 6887 section 11.2.1) */
 };
 
-extern const struct dialect natpmp_dialect;
+extern const struct dialect dialect_natpmp;
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * os - what all headers here share. Each header has one source file per system, and shows no type,
- * flag or error number of a system, except errno where it says so. Addresses and ports are in host
- * order.
+ * flag or error number of a system, except errno where it says so. Ports are in host order.
  *
  * Functions block only where their comment says so. Programs that are executed do not inherit
  * handles.
@@ -11,6 +10,8 @@
 #define OS_OS_H
 
 #include <stdint.h>
+
+#include "core/ip.h" /* an address is the same thing everywhere */
 
 /* A socket or another thing to wait for. */
 typedef int os_handle;

@@ -8,9 +8,9 @@
 #include "os/os.h"
 
 struct route {
-	uint32_t gateway; /* next hop; 0: there is none, or it has no IPv4 address */
-	uint32_t source;  /* the address of this host that a packet would carry; 0: not known */
-	unsigned index;   /* the system's number of the interface; 0: not known */
+	struct ip_address gateway; /* next hop; none: there is none, or it is of the other family */
+	struct ip_address source; /* the address of this host that a packet would carry, if known */
+	unsigned index;           /* the system's number of the interface; 0: not known */
 };
 
 /* A conversation with the system about routes. */
@@ -26,10 +26,11 @@ enum os_status routes_open(struct routes *routes);
 void routes_close(struct routes *routes);
 
 /* Ask how the system would send a packet to that address, by that interface only (NULL: any) and
- * from that address of this host (0: any), with all its routes and rules. Answers at once, with
+ * from that address of this host (none: any), with all its routes and rules. Answers at once, with
  * OS_OK, OS_NO_ROUTE, OS_NO_INTERFACE, OS_NOT_OURS, OS_NO_MEMORY or OS_FAILED. */
-enum os_status routes_ask(struct routes *routes, uint32_t destination, const char *interface,
-			  uint32_t source, struct route *route);
+enum os_status routes_ask(struct routes *routes, const struct ip_address *destination,
+			  const char *interface, const struct ip_address *source,
+			  struct route *route);
 
 /* Read what has changed since the last call, a bounded number of news; if there are more, the
  * handle stays readable. True: something has changed. */

@@ -95,9 +95,9 @@ static void add_attribute(struct question *q, unsigned short type, uint32_t valu
 static void read_attribute(struct route *route, unsigned short type, uint32_t value)
 {
 	if (type == RTA_GATEWAY)
-		route->gateway = ntohl(value);
+		route->gateway = ip_from_v4(ntohl(value));
 	else if (type == RTA_PREFSRC)
-		route->source = ntohl(value);
+		route->source = ip_from_v4(ntohl(value));
 	else if (type == RTA_OIF)
 		route->index = value;
 }
@@ -175,7 +175,7 @@ static int exchange(struct routes *routes, struct question *q, struct route *rou
 	return EPROTO;
 }
 
-static enum os_status status_of_route(int error, uint32_t source)
+static enum os_status status_of_route(int error, bool has_source)
 {
 	switch (error) {
 	case 0:
@@ -184,7 +184,7 @@ static enum os_status status_of_route(int error, uint32_t source)
 		return OS_NO_INTERFACE;
 	case EINVAL: /* a route of type blackhole, or not from that source */
 	case EADDRNOTAVAIL:
-		return source ? OS_NOT_OURS : OS_NO_ROUTE;
+		return has_source ? OS_NOT_OURS : OS_NO_ROUTE;
 	case ENETUNREACH:
 	case EHOSTUNREACH:
 	case ENETDOWN:
@@ -198,8 +198,9 @@ static enum os_status status_of_route(int error, uint32_t source)
 	}
 }
 
-enum os_status routes_ask(struct routes *routes, uint32_t destination, const char *interface,
-			  uint32_t source, struct route *route)
+enum os_status routes_ask(struct routes *routes, const struct ip_address *destination,
+			  const char *interface, const struct ip_address *source,
+			  struct route *route)
 {
 	struct question q = {
 		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
@@ -208,21 +209,23 @@ enum os_status routes_ask(struct routes *routes, uint32_t destination, const cha
 		.route = {.rtm_family = AF_INET, .rtm_dst_len = 32},
 	};
 
+	bool has_source = !ip_is_none(source);
+
 	*route = (struct route){0};
-	add_attribute(&q, RTA_DST, htonl(destination));
+	add_attribute(&q, RTA_DST, htonl(ip_to_v4(destination)));
 	if (interface) {
 		unsigned index = if_nametoindex(interface);
 		if (!index)
-			return status_of_route(errno, 0);
+			return status_of_route(errno, false);
 		add_attribute(&q, RTA_OIF, index);
 	}
-	if (source) {
+	if (has_source) {
 		q.route.rtm_src_len = 32;
-		add_attribute(&q, RTA_SRC, htonl(source));
+		add_attribute(&q, RTA_SRC, htonl(ip_to_v4(source)));
 	}
-	enum os_status status = status_of_route(exchange(routes, &q, route), source);
-	if (source)
-		route->source = source;
+	enum os_status status = status_of_route(exchange(routes, &q, route), has_source);
+	if (has_source)
+		route->source = *source;
 	return status;
 }
 

@@ -24,9 +24,9 @@ enum udp_kind {
 
 struct datagram {
 	enum udp_kind kind;
-	uint32_t from;      /* address; of UDP_DATAGRAM and UDP_STRANGER */
-	uint16_t from_port; /* likewise */
-	unsigned interface; /* the system's number of the interface; of datagrams to a group */
+	struct ip_address from; /* of UDP_DATAGRAM and UDP_STRANGER */
+	uint16_t from_port;     /* likewise */
+	unsigned interface;     /* the system's number of the interface; of datagrams to a group */
 	size_t len;
 	uint8_t bytes[UDP_BYTES_MAX];
 };
@@ -34,17 +34,17 @@ struct datagram {
 /* A socket that talks to one peer. */
 struct udp {
 	os_handle handle;
-	uint32_t peer, own; /* addresses */
-	uint16_t port;      /* the peer's */
-	bool has_errors;    /* errors about lost datagrams may wait to be read */
+	struct ip_address peer, own;
+	uint16_t port;   /* the peer's */
+	bool has_errors; /* errors about lost datagrams may wait to be read */
 };
 
-/* Open a socket on a port of this host that no other socket can share; source (0: the system's
+/* Open a socket on a port of this host that no other socket can share; source (none: the system's
  * choice) and interface (NULL: any) restrict the address, which is then in udp->own. Returns OS_OK,
  * OS_NO_ROUTE, OS_NO_INTERFACE, OS_NOT_OURS, OS_NO_MEMORY or OS_FAILED; on error the handle is
  * NO_HANDLE. */
-enum os_status udp_open(struct udp *udp, uint32_t peer, uint16_t port, uint32_t source,
-			const char *interface);
+enum os_status udp_open(struct udp *udp, const struct ip_address *peer, uint16_t port,
+			const struct ip_address *source, const char *interface);
 void udp_close(struct udp *udp);
 
 /* Send a datagram. False: a firewall of this host does not let it out; any other failure counts as
@@ -57,7 +57,7 @@ size_t udp_receive(struct udp *udp, struct datagram batch[UDP_BATCH]);
 
 /* Open a socket that receives datagrams to a multicast group and port, which other sockets can
  * share. Returns OS_OK, or OS_FAILED with the handle NO_HANDLE. */
-enum os_status udp_open_group(os_handle *handle, uint32_t group, uint16_t port);
+enum os_status udp_open_group(os_handle *handle, const struct ip_address *group, uint16_t port);
 /* Read what came to the group, like udp_receive(). */
 size_t udp_receive_group(os_handle handle, struct datagram batch[UDP_BATCH]);
 

@@ -36,11 +36,11 @@ static struct cmsghdr *next_control(struct msghdr *message, struct cmsghdr *cont
 }
 #pragma GCC diagnostic pop
 
-static struct sockaddr_in address_of(uint32_t address, uint16_t port)
+static struct sockaddr_in address_of(const struct ip_address *ip, uint16_t port)
 {
 	struct sockaddr_in a = {
 		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(address),
+		.sin_addr.s_addr = htonl(ip_to_v4(ip)),
 		.sin_port = htons(port),
 	};
 
@@ -76,29 +76,30 @@ static enum os_status status_of(int error, bool has_source)
 }
 
 /* 0, or an error number. */
-static int prepare_socket(int fd, const struct udp *udp, uint32_t source, const char *interface)
+static int prepare_socket(int fd, const struct udp *udp, const struct ip_address *source,
+			  const char *interface)
 {
-	struct sockaddr_in from = address_of(source, 0), to = address_of(udp->peer, udp->port);
+	struct sockaddr_in from = address_of(source, 0), to = address_of(&udp->peer, udp->port);
 
 	if (set_flag(fd, IPPROTO_IP, IP_RECVERR) < 0)
 		return errno;
 	if (interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface,
 				    (socklen_t)strlen(interface) + 1) < 0)
 		return errno;
-	if (source && bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0)
+	if (!ip_is_none(source) && bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0)
 		return errno;
 	return connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ? errno : 0;
 }
 
-enum os_status udp_open(struct udp *udp, uint32_t peer, uint16_t port, uint32_t source,
-			const char *interface)
+enum os_status udp_open(struct udp *udp, const struct ip_address *peer, uint16_t port,
+			const struct ip_address *source, const char *interface)
 {
 	struct sockaddr_in own = {0};
 	socklen_t len = sizeof(own);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int error;
 
-	*udp = (struct udp){.handle = NO_HANDLE, .peer = peer, .port = port};
+	*udp = (struct udp){.handle = NO_HANDLE, .peer = *peer, .port = port};
 	if (fd < 0)
 		return status_of(errno, false);
 	error = prepare_socket(fd, udp, source, interface);
@@ -106,10 +107,10 @@ enum os_status udp_open(struct udp *udp, uint32_t peer, uint16_t port, uint32_t 
 		error = errno;
 	if (error) {
 		close(fd);
-		return status_of(error, source != 0);
+		return status_of(error, !ip_is_none(source));
 	}
 	udp->handle = fd;
-	udp->own = ntohl(own.sin_addr.s_addr);
+	udp->own = ip_from_v4(ntohl(own.sin_addr.s_addr));
 	return OS_OK;
 }
 
@@ -133,7 +134,7 @@ bool udp_send(struct udp *udp, const uint8_t *bytes, size_t len)
 /* --- receiving --- */
 
 static enum udp_kind kind_of_error(const struct udp *udp, const struct sock_extended_err *error,
-				   uint32_t offender)
+				   const struct ip_address *offender)
 {
 	bool is_closed =
 		error->ee_type == ICMP_DEST_UNREACH &&
@@ -142,9 +143,10 @@ static enum udp_kind kind_of_error(const struct udp *udp, const struct sock_exte
 	/* The port is closed only if the peer itself says so; a firewall may say the same. */
 	if (error->ee_origin != SO_EE_ORIGIN_ICMP)
 		return error->ee_errno == EPERM ? UDP_BLOCKED : UDP_UNREACHABLE;
-	if (is_closed && offender == udp->peer)
+	if (is_closed && ip_is_equal(offender, &udp->peer))
 		return UDP_REFUSED;
-	return offender == udp->own && udp->own != udp->peer ? UDP_BLOCKED : UDP_UNREACHABLE;
+	bool is_own = ip_is_equal(offender, &udp->own) && !ip_is_equal(&udp->own, &udp->peer);
+	return is_own ? UDP_BLOCKED : UDP_UNREACHABLE;
 }
 
 static enum udp_kind read_error(const struct udp *udp, struct msghdr *message)
@@ -159,7 +161,8 @@ static enum udp_kind read_error(const struct udp *udp, struct msghdr *message)
 		    c->cmsg_len < CMSG_LEN(sizeof(said)))
 			continue;
 		memcpy(&said, CMSG_DATA(c), sizeof(said));
-		return kind_of_error(udp, &said.error, ntohl(said.offender.sin_addr.s_addr));
+		struct ip_address offender = ip_from_v4(ntohl(said.offender.sin_addr.s_addr));
+		return kind_of_error(udp, &said.error, &offender);
 	}
 	return UDP_UNREACHABLE;
 }
@@ -216,7 +219,7 @@ static int receive_datagrams(int fd, struct datagram *batch, size_t room, union 
 	for (int i = 0; i < count; i++) {
 		batch[i].kind = UDP_DATAGRAM;
 		batch[i].len = messages[i].msg_len;
-		batch[i].from = ntohl(from[i].sin_addr.s_addr);
+		batch[i].from = ip_from_v4(ntohl(from[i].sin_addr.s_addr));
 		batch[i].from_port = ntohs(from[i].sin_port);
 		batch[i].interface = 0;
 		struct msghdr *header = &messages[i].msg_hdr;
@@ -252,7 +255,8 @@ size_t udp_receive(struct udp *udp, struct datagram batch[UDP_BATCH])
 		}
 		/* A datagram that was queued between socket() and connect() may be from anybody. */
 		for (size_t i = count; i < count + (size_t)n; i++)
-			if (batch[i].from != udp->peer || batch[i].from_port != udp->port)
+			if (!ip_is_equal(&batch[i].from, &udp->peer) ||
+			    batch[i].from_port != udp->port)
 				batch[i].kind = UDP_STRANGER;
 		count += (size_t)n;
 		break; /* recvmmsg() stopped because nothing more was there, or the batch is full */
@@ -260,7 +264,7 @@ size_t udp_receive(struct udp *udp, struct datagram batch[UDP_BATCH])
 	return count;
 }
 
-enum os_status udp_open_group(os_handle *handle, uint32_t group, uint16_t port)
+enum os_status udp_open_group(os_handle *handle, const struct ip_address *group, uint16_t port)
 {
 	struct sockaddr_in here = address_of(group, port);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

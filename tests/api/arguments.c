@@ -66,7 +66,7 @@ START_TEST(reserved_is_zero)
 	natpmp_ctx *ctx;
 
 	ok(natpmp_new(&ctx, &options));
-	options.reserved = 1;
+	options.dialect = (natpmp_dialect)3;
 	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
 	for (size_t i = 0; i < sizeof(m.reserved) / sizeof(m.reserved[0]); i++) {
 		m.reserved[i] = 1;
@@ -332,7 +332,11 @@ START_TEST(N55_classify)
 		{NULL, NATPMP_ADDRESS_NONE},
 		{"", NATPMP_ADDRESS_NONE},
 		{"nonsense", NATPMP_ADDRESS_NONE},
-		{"::1", NATPMP_ADDRESS_NONE},
+		{"::1", NATPMP_ADDRESS_RESERVED},
+		{"fe80::1", NATPMP_ADDRESS_LINK_LOCAL},
+		{"fd00::1", NATPMP_ADDRESS_PRIVATE},
+		{"2a00::1", NATPMP_ADDRESS_PUBLIC},
+		{"fe80::1%lo", NATPMP_ADDRESS_NONE},
 		{"8.8.8.8", NATPMP_ADDRESS_PUBLIC},
 		{"10.1.2.3", NATPMP_ADDRESS_PRIVATE},
 		{"100.64.9.7", NATPMP_ADDRESS_SHARED},

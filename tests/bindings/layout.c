@@ -21,6 +21,7 @@ int main(void)
 	MEMBER(natpmp_mapping, flags);
 	MEMBER(natpmp_mapping, internal_address);
 	MEMBER(natpmp_mapping, external_address);
+	MEMBER(natpmp_mapping, dialect);
 	MEMBER(natpmp_mapping, reserved);
 	SIZE(natpmp_state);
 	MEMBER(natpmp_state, status);
@@ -40,6 +41,9 @@ int main(void)
 	MEMBER(natpmp_options, log);
 	MEMBER(natpmp_options, log_arg);
 	MEMBER(natpmp_options, vpn_ports);
-	MEMBER(natpmp_options, reserved);
+	MEMBER(natpmp_options, dialect);
+	MEMBER(natpmp_options, family);
+	MEMBER(natpmp_options, secret);
+	MEMBER(natpmp_options, secret_size);
 	return 0;
 }

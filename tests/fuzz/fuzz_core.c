@@ -11,6 +11,7 @@
 #include "core/client.h"
 #include "fuzz.h"
 #include "watch.h"
+#include "../unit/link_v4.h"
 
 enum { LEASES = 12, CLOSINGS = 3, STEPS = 400, NOT_YET = 0x80 };
 
@@ -311,7 +312,7 @@ static void relink(struct world *w)
 	settle(w); /* nothing heard is left to look at */
 	if (what & 0x80)
 		client_farewell(&w->client, w->now, count_farewell, &farewells);
-	client_on_link(&w->client, w->now, status, id, byte(&w->in));
+	client_on_link_v4(&w->client, w->now, status, id, byte(&w->in));
 	watch_relinked(&w->watch);
 	w->linked = status == NATPMP_OK;
 	w->sent_len = 0;
@@ -400,7 +401,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	w = (struct world){.in = {data, size}, .linked = true, .now = 100000, .wanted = NEVER};
 	w.watch = (struct watch){.fail = fail, .arg = &w};
 	insist(client_init(&w.client, 1, byte(&w.in) & 1));
-	client_on_link(&w.client, w.now, NATPMP_OK, 1, 1);
+	client_on_link_v4(&w.client, w.now, NATPMP_OK, 1, 1);
 	watch_relinked(&w.watch);
 	for (int i = 0; i < STEPS && w.in.left; i++) {
 		unsigned what = byte(&w.in);

@@ -19,7 +19,7 @@ static void look(const struct response *r, size_t len)
 		insist(len >= (r->status == NATPMP_OK ? 16 : 10) && r->protocol);
 	if (r->external_port || r->lifetime)
 		insist(is_mapping && r->status == NATPMP_OK);
-	if (r->address)
+	if (!ip_is_none(&r->address))
 		insist(r->kind == RESPONSE_ADDRESS && r->status == NATPMP_OK);
 	insist((r->status == NATPMP_OK) == (r->result == 0));
 }
@@ -35,12 +35,12 @@ static void look_at_request(const struct response *r)
 		.lifetime = r->lifetime,
 	};
 	uint8_t bytes[REQUEST_MAX];
-	size_t len = natpmp_dialect.encode(&message, r->address, bytes);
+	size_t len = dialect_natpmp.encode(&message, &r->address, bytes);
 
 	insist(len == (message.kind == ASK_ADDRESS ? 2 : message.kind == ASK_PCP ? 24 : 12));
 	if (message.kind == ASK_DELETE) /* RFC 6886 section 3.4: no suggestion, no lifetime */
 		insist(!bytes[6] && !bytes[7] && !memcmp(bytes + 8, "\0\0\0\0", 4));
-	insist(natpmp_dialect.decode(bytes, len, &message).kind == RESPONSE_JUNK);
+	insist(dialect_natpmp.decode(bytes, len, &message).kind == RESPONSE_JUNK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (size)
 		memcpy(exact, data, size);
-	struct response r = natpmp_dialect.decode(exact, size, NULL);
+	struct response r = dialect_natpmp.decode(exact, size, NULL);
 	look(&r, size);
 	look_at_request(&r);
 
@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct message asked = {.kind = ASK_CREATE, .protocol = NATPMP_TCP, .lifetime = 7200};
 	if (size >= 6)
 		asked.internal_port = (uint16_t)(exact[4] << 8 | exact[5]);
-	struct response beside = natpmp_dialect.decode(exact, size, &asked);
+	struct response beside = dialect_natpmp.decode(exact, size, &asked);
 	look(&beside, size);
 	free(exact);
 	return 0;

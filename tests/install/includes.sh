@@ -39,8 +39,8 @@ done
 core_only() {
 	only "the core runs one way" "lib/core/$1.[ch]" "<[a-z]*(/[a-z]*)?\.h>|\"natpmpc\.h\"|\"core/($1|$2)\.h\""
 }
-basics='instant|list|heap|status|address'
-only "the core runs one way" lib/core/dialect.h '<[a-z]*\.h>|"natpmpc\.h"|"core/instant\.h"'
+basics='instant|list|heap|status|address|ip'
+only "the core runs one way" lib/core/dialect.h '<[a-z]*\.h>|"natpmpc\.h"|"core/(instant|ip)\.h"'
 core_only natpmp "$basics|dialect"
 core_only gateway "$basics|dialect"
 core_only grant "$basics|gateway"
@@ -50,7 +50,7 @@ core_only lease "$basics|grant|external"
 core_only settle "$basics|client"
 core_only answers "$basics|client|settle"
 core_only client "$basics|lease|registry|natpmp|settle|answers"
-only "os knows nothing of NAT-PMP" 'lib/os/*.[ch]' '<[a-z0-9_/]*\.h>|"os/[a-z]*\.h"'
+only "os knows nothing of NAT-PMP" 'lib/os/*.[ch]' '<[a-z0-9_/]*\.h>|"os/[a-z]*\.h"|"core/ip\.h"'
 only "lib is made of core and os" 'lib/*.[ch]' \
 	'<[a-z0-9_/]*\.h>|"core/[a-z]*\.h"|"os/[a-z]*\.h"|"natpmpc\.h"|"(context|link|drive|notify)\.h"'
 only "context is below link and drive" 'lib/context.h' \

@@ -56,8 +56,8 @@ void digest_event(struct digest *digest, uint64_t at, const struct lease *lease,
 	add_number(digest, (uint64_t)before->status);
 	add_number(digest, (uint64_t)is->status);
 	add_number(digest, is->external_port);
-	add_number(digest, is->external_address);
-	add_number(digest, is->internal_address);
+	add_number(digest, ip_to_v4(&is->external_address));
+	add_number(digest, ip_to_v4(&is->internal_address));
 }
 
 size_t digest_line(const struct digest *digest, const char *name, char line[DIGEST_LINE_MAX])

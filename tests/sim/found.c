@@ -2,6 +2,7 @@
 /* What the simulation found, each told once more as a story: short, and always the same. */
 #include "story.h"
 #include "suite.h"
+#include "../unit/link_v4.h"
 
 enum { MANY = 3000, DEAF_PORT = 80 };
 
@@ -57,15 +58,15 @@ START_TEST(address_is_forgotten_on_another_link)
 
 	story_begin(&s);
 	struct lease *web = lease_is_up(&s, NATPMP_TCP, 80, 7200);
-	client_on_link(&s.client, story_now(&s), NATPMP_OK, OTHER_GATEWAY, OTHER_OWN);
+	client_on_link_v4(&s.client, story_now(&s), NATPMP_OK, OTHER_GATEWAY, OTHER_OWN);
 	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
 	gateway_grants(&s, 80, 7200);
 	client_asks_address(&s, 0);
 	for (int i = 0; i < 4; i++)
 		client_sends_something(&s); /* and again, unanswered */
 	struct event up = lease_comes_up(&s, 7750, web, 80);
-	ck_assert_uint_eq(up.now.external_address, 0);
-	ck_assert_uint_eq(up.now.internal_address, OTHER_OWN);
+	ck_assert_uint_eq(ip_to_v4(&up.now.external_address), 0);
+	ck_assert_uint_eq(ip_to_v4(&up.now.internal_address), OTHER_OWN);
 	client_sends_something(&s);
 	story_end(&s);
 }
@@ -78,7 +79,7 @@ START_TEST(events_tell_nothing_but_the_truth)
 	story_begin(&s);
 	struct lease *one = lease_is_up(&s, NATPMP_TCP, 80, 7200);
 	struct lease *two = lease_is_up(&s, NATPMP_TCP, 81, 7200);
-	client_on_link(&s.client, story_now(&s), NATPMP_OK, OTHER_GATEWAY, OTHER_OWN);
+	client_on_link_v4(&s.client, story_now(&s), NATPMP_OK, OTHER_GATEWAY, OTHER_OWN);
 	struct sent first = client_sends_something(&s);
 	gateway_grants(&s, (uint16_t)(first.bytes[5] + 1000), 7200);
 	client_asks_address(&s, 0);
@@ -170,8 +171,8 @@ START_TEST(refused_after_a_resend_is_deleted_all_the_same)
 	story_end(&s);
 }
 
-/* Held and released again while the deletion is in flight: that one is of the same mapping, so there
- * is no other. */
+/* Held and released again while the deletion is in flight: that one is of the same mapping, so
+ * there is no other. */
 START_TEST(held_and_released_during_its_deletion)
 {
 	struct story s;

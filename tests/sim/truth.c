@@ -433,9 +433,9 @@ static void hear_address(struct world *w, const struct event *event,
 	CHECK(w, !event->forged, "(the simulation forged an answer)");
 	known->address_open = false;
 	known->heard = true;
-	known->address_last = response->address;
-	if (response->address)
-		known->addresses_seen |= 1u << (response->address & 31);
+	known->address_last = ip_to_v4(&response->address);
+	if (known->address_last)
+		known->addresses_seen |= 1u << (known->address_last & 31);
 }
 
 void truth_received(struct world *w, const struct event *event, uint64_t at_earliest)
@@ -447,7 +447,7 @@ void truth_received(struct world *w, const struct event *event, uint64_t at_earl
 	if (w->network.link == NO_LINK)
 		return;
 	memcpy(bytes, event->bytes, event->len);
-	response = natpmp_dialect.decode(bytes, event->len + event->pad,
+	response = dialect_natpmp.decode(bytes, event->len + event->pad,
 					 asked ? &asked->message : NULL);
 	if (event->kind == ANNOUNCED && response.kind != RESPONSE_PCP_ANNOUNCED &&
 	    response.kind != RESPONSE_ADDRESS)
@@ -549,7 +549,7 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 static void came_up(struct world *w, const struct hold *hold)
 {
 	const struct lease_view *view = &hold->core.told;
-	uint32_t address = view->external_address;
+	uint32_t address = ip_to_v4(&view->external_address);
 
 	CHECK(w, w->network.link != NO_LINK, "up without a gateway");
 	for (unsigned i = 0; i < hold->core.count; i++) {
@@ -563,7 +563,7 @@ static void came_up(struct world *w, const struct hold *hold)
 	CHECK(w, !hold->core.is_exact || view->external_port == hold->core.suggested_port,
 	      "port %u is up on %u, and only %u is wanted", hold->core.internal_port,
 	      view->external_port, hold->core.suggested_port);
-	CHECK(w, view->internal_address == w->network.links[w->network.link].own,
+	CHECK(w, ip_to_v4(&view->internal_address) == w->network.links[w->network.link].own,
 	      "an own address that is not ours");
 	CHECK(w,
 	      !address || (w->known.addresses_seen & 1u << (address & 31) &&
@@ -973,9 +973,10 @@ void truth_check(struct world *w, struct hold *hold)
 	}
 	if (w->known.address_last && w->client.external.is_settled && w->network.link != NO_LINK &&
 	    lease_is_granted(&hold->core))
-		CHECK(w, hold->core.told.external_address == w->known.address_last || shown,
+		CHECK(w,
+		      ip_to_v4(&hold->core.told.external_address) == w->known.address_last || shown,
 		      "port %u at %08x, but the gateway said %08x", hold->core.internal_port,
-		      hold->core.told.external_address, w->known.address_last);
+		      ip_to_v4(&hold->core.told.external_address), w->known.address_last);
 }
 
 void truth_check_all(struct world *w)

@@ -155,14 +155,15 @@ void watch_taken_back(struct watch *watch, const struct client *client)
 
 	if (!question ||
 	    !same(watch, bytes,
-		  gateway->dialect->encode(&question->message, gateway->own_address, bytes)))
+		  gateway->dialect->encode(&question->message, &gateway->own_address, bytes)))
 		watch->open = false;
 }
 
 static bool same_mapping(const struct lease_view *a, const struct lease_view *b)
 {
-	return a->external_port == b->external_port && a->external_address == b->external_address &&
-	       a->internal_address == b->internal_address;
+	return a->external_port == b->external_port &&
+	       ip_is_equal(&a->external_address, &b->external_address) &&
+	       ip_is_equal(&a->internal_address, &b->internal_address);
 }
 
 void watch_event(struct watch *watch, const struct lease *lease, struct lease_view *told,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "world.h"
+#include "../unit/link_v4.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -203,7 +204,7 @@ static void tell(struct world *w)
 		struct hold *hold = container_of(lease, struct hold, core);
 		TRACE(w, "event: port %u, %d on %u -> %d on %u at %08x", lease->internal_port,
 		      before.status, before.external_port, lease->told.status,
-		      lease->told.external_port, lease->told.external_address);
+		      lease->told.external_port, ip_to_v4(&lease->told.external_address));
 		digest_event(&w->digest, w->now - w->began, lease, &before);
 		watch_event(&w->watch, lease, &hold->told, &before);
 		truth_event(w, hold, &before);
@@ -539,7 +540,7 @@ void world_relink(struct world *w, unsigned link, int status, bool old_reachable
 	if (link != NO_LINK)
 		w->network.socket = link;
 	truth_relinked(w, before, farewell);
-	client_on_link(&w->client, w->now, status, id, own);
+	client_on_link_v4(&w->client, w->now, status, id, own);
 	watch_relinked(&w->watch);
 	w->program.wake_at = w->now;
 }
@@ -629,7 +630,7 @@ void world_init(struct world *w, uint64_t seed, size_t keys, bool vpn)
 	w->network.links[2] = (struct link){1, 0x0a000002};
 	if (!client_init(&w->client, dice_bits(&w->dice), vpn))
 		abort();
-	client_on_link(&w->client, w->now, NATPMP_OK, 1, w->network.links[0].own);
+	client_on_link_v4(&w->client, w->now, NATPMP_OK, 1, w->network.links[0].own);
 	watch_relinked(&w->watch);
 	w->program.wake_at = NEVER;
 	w->known.forgot_at = w->client.gateway.reboot.forgot_at;

@@ -7,9 +7,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static uint32_t parsed(const char *text)
+static struct ip_address parsed(const char *text)
 {
-	uint32_t address = 0;
+	struct ip_address address = {{0}};
 
 	ck_assert_msg(address_parse(text, &address), "%s", text);
 	return address;
@@ -17,7 +17,9 @@ static uint32_t parsed(const char *text)
 
 static natpmp_address_kind kind(const char *text)
 {
-	return address_classify(parsed(text));
+	struct ip_address address = parsed(text);
+
+	return address_classify(&address);
 }
 
 /* The first and the last of each range, and their neighbours outside. */
@@ -91,44 +93,97 @@ START_TEST(N3_private_addresses)
 			      "%s", table[i].text);
 }
 
+static bool is_usable(const char *text)
+{
+	struct ip_address address = parsed(text);
+
+	return address_is_usable(&address);
+}
+
 START_TEST(N24_addresses_no_gateway_can_have)
 {
-	static const char *const no[] = {"0.0.0.0",         "0.255.255.255",  "127.0.0.0",
-					 "127.255.255.255", "224.0.0.0",      "239.255.255.255",
-					 "240.0.0.0",       "255.255.255.255"};
+	static const char *const no[] = {"0.0.0.0",   "0.255.255.255",
+					 "127.0.0.0", "127.255.255.255",
+					 "224.0.0.0", "239.255.255.255",
+					 "240.0.0.0", "255.255.255.255",
+					 "::",        "::1",
+					 "ff02::1",   "fe80::1"};
 	static const char *const yes[] = {"1.0.0.0",         "10.0.0.1",    "100.64.9.7",
 					  "126.255.255.255", "128.0.0.0",   "169.254.1.1",
-					  "192.168.1.1",     "203.0.113.5", "223.255.255.255"};
+					  "192.168.1.1",     "203.0.113.5", "223.255.255.255",
+					  "2001:db8::1",     "fd00::1"};
 
 	for (size_t i = 0; i < COUNT(no); i++)
-		ck_assert_msg(!address_is_usable(parsed(no[i])), "%s", no[i]);
+		ck_assert_msg(!is_usable(no[i]), "%s", no[i]);
 	for (size_t i = 0; i < COUNT(yes); i++)
-		ck_assert_msg(address_is_usable(parsed(yes[i])), "%s", yes[i]);
+		ck_assert_msg(is_usable(yes[i]), "%s", yes[i]);
 }
 
 START_TEST(N2_addresses_as_text)
 {
 	static const char *const bad[] = {
-		"",         " ",          "1.2.3",      "1.2.3.4.5", "1.2.3.4 ",   "256.1.1.1",
-		"1.2.3.-4", "1.2.3.4:80", "router.lan", "::1",       "0x7f.0.0.1", "127.1",
+		"",         " ",          "1.2.3",      "1.2.3.4.5",  "1.2.3.4 ",   "256.1.1.1",
+		"1.2.3.-4", "1.2.3.4:80", "router.lan", "fe80::1%lo", "0x7f.0.0.1", "127.1",
 	};
+	static const char *const good[] = {
+		"203.0.113.5", "255.255.255.255", "2001:db8::10", "fe80::1", "::1", "ff02::1"};
 	char text[NATPMP_ADDRESS_LEN];
-	uint32_t address = 0;
+	struct ip_address address = {{0}};
 
 	for (size_t i = 0; i < COUNT(bad); i++)
 		ck_assert_msg(!address_parse(bad[i], &address), "%s", bad[i]);
-	ck_assert_uint_eq(parsed("1.2.3.4"), IP(1, 2, 3, 4));
-	ck_assert_uint_eq(parsed("255.255.255.255"), UINT32_MAX);
-	address_print(IP(203, 0, 113, 5), text);
-	ck_assert_str_eq(text, "203.0.113.5");
-	address_print(UINT32_MAX, text);
-	ck_assert_str_eq(text, "255.255.255.255");
-	address_print(0, text);
+	for (size_t i = 0; i < COUNT(good); i++) {
+		address = parsed(good[i]);
+		address_print(&address, text);
+		ck_assert_str_eq(text, good[i]);
+	}
+	address = parsed("1.2.3.4");
+	ck_assert(ip_is_v4(&address));
+	ck_assert_uint_eq(ip_to_v4(&address), IP(1, 2, 3, 4));
+	address = ip_from_v4(0);
+	address_print(&address, text);
 	ck_assert_str_eq(text, "");
+	address = parsed("0.0.0.0");
+	address_print(&address, text);
+	ck_assert_str_eq(text, "");
+}
+
+/* The first and the last address of each range of IPv6, and their neighbours. */
+START_TEST(P8_kinds_of_ipv6_addresses)
+{
+	static const struct {
+		const char *text;
+		natpmp_address_kind kind;
+	} table[] = {
+		{"::", RESERVED},
+		{"::1", RESERVED},
+		{"1fff:ffff::", RESERVED},
+		{"2000::", PUBLIC},
+		{"3fff:ffff::1", PUBLIC},
+		{"4000::", RESERVED},
+		{"2001:db7::1", PUBLIC},
+		{"2001:db8::1", RESERVED},
+		{"2001:db8:ffff::1", RESERVED},
+		{"2001:db9::1", PUBLIC},
+		{"2001:2::1", RESERVED},
+		{"2001:200::1", PUBLIC},
+		{"fbff::1", RESERVED},
+		{"fc00::1", NATPMP_ADDRESS_PRIVATE},
+		{"fdff:ffff::1", NATPMP_ADDRESS_PRIVATE},
+		{"fe00::1", RESERVED},
+		{"fe80::1", NATPMP_ADDRESS_LINK_LOCAL},
+		{"febf::1", NATPMP_ADDRESS_LINK_LOCAL},
+		{"fec0::1", RESERVED},
+		{"ff02::1", RESERVED},
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++)
+		ck_assert_msg(kind(table[i].text) == table[i].kind, "%s", table[i].text);
 }
 
 int main(void)
 {
 	return RUN_TESTS("address", N55_four_edges_of_each_range, N3_private_addresses,
-			 N24_addresses_no_gateway_can_have, N2_addresses_as_text);
+			 N24_addresses_no_gateway_can_have, N2_addresses_as_text,
+			 P8_kinds_of_ipv6_addresses);
 }

@@ -6,7 +6,7 @@
 /* A packet that came at that very instant. */
 static bool has_restarted(struct gateway_clock *clock, uint32_t seconds, instant at)
 {
-	return natpmp_dialect.note_clock(clock, seconds, at, at);
+	return dialect_natpmp.note_clock(clock, seconds, at, at);
 }
 
 static bool restarted(uint32_t before, uint32_t now, uint64_t elapsed_ms)
@@ -127,7 +127,7 @@ START_TEST(H16_a_packet_read_late)
 		struct gateway_clock clock = {0};
 		instant at = 500000;
 		ck_assert(!has_restarted(&clock, 1000, at));
-		ck_assert_msg(natpmp_dialect.note_clock(
+		ck_assert_msg(dialect_natpmp.note_clock(
 				      &clock, table[i].seconds, at + table[i].at_earliest,
 				      at + table[i].at_latest) == table[i].restart,
 			      "row %zu", i);
@@ -139,10 +139,10 @@ START_TEST(H16_a_packet_after_one_read_late)
 {
 	struct gateway_clock clock = {0};
 
-	natpmp_dialect.note_clock(&clock, 1000, 500000, 500000);
-	ck_assert(!natpmp_dialect.note_clock(&clock, 1000, 500000, 600000));
+	dialect_natpmp.note_clock(&clock, 1000, 500000, 500000);
+	ck_assert(!dialect_natpmp.note_clock(&clock, 1000, 500000, 600000));
 	ck_assert(!has_restarted(&clock, 1001, 601000)); /* as if it had come at 600000 */
-	ck_assert(!natpmp_dialect.note_clock(&clock, 1001, 500000, 602000));
+	ck_assert(!dialect_natpmp.note_clock(&clock, 1001, 500000, 602000));
 	ck_assert(!has_restarted(&clock, 1001, 601500)); /* times that overlap */
 	ck_assert(has_restarted(&clock, 998, 601500));
 }

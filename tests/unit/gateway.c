@@ -25,13 +25,21 @@ struct bench {
 	int status;
 };
 
+/* own: IPv4; 0: no address. */
+static void relink(struct bench *b, int status, uint32_t own, bool was_used_before)
+{
+	struct ip_address address = ip_from_v4(own);
+
+	gateway_relink(&b->gateway, b->now, status, &address, was_used_before);
+}
+
 static void set_up(struct bench *b)
 {
 	memset(b, 0, sizeof(*b));
 	b->began = b->now = CALM;
-	gateway_init(&b->gateway, &natpmp_dialect, 1);
+	gateway_init(&b->gateway, &dialect_natpmp, 1);
 	ck_assert(gateway_reserve(&b->gateway, QUESTIONS));
-	gateway_relink(&b->gateway, b->now, NATPMP_OK, OWN, false);
+	relink(b, NATPMP_OK, OWN, false);
 	gateway_recover(&b->gateway);
 }
 
@@ -558,7 +566,7 @@ START_TEST(N11_pauses_grow_and_end_with_any_packet)
 	ck_assert(send_now(&b));
 	bounce(&b, NATPMP_E_REFUSED);
 	submit(&b, 0, 80);
-	gateway_relink(&b.gateway, b.now, NATPMP_OK, OWN, true); /* and another link */
+	relink(&b, NATPMP_OK, OWN, true); /* and another link */
 	ck_assert(send_now(&b));
 	tear_down(&b);
 }
@@ -763,7 +771,7 @@ START_TEST(N42_state_is_of_one_gateway)
 	input(&b, "00 80 00 00 00 01 51 80 cb 00 71 05", NULL);
 	instant before = b.gateway.reboot.forgot_at;
 	b.now += 1000;
-	gateway_relink(&b.gateway, b.now, NATPMP_OK, OWN, false);
+	relink(&b, NATPMP_OK, OWN, false);
 	ck_assert_uint_gt(b.gateway.reboot.forgot_at, before); /* it knows nothing of us, ... */
 	before = b.gateway.reboot.forgot_at;
 	input(&b, "00 80 00 00 00 00 00 05 cb 00 71 05", NULL); /* ... has a clock of its own */
@@ -826,7 +834,7 @@ START_TEST(H5_relink_sends_again_what_was_in_flight)
 	for (size_t i = 0; i < 4; i++)
 		sends_at(&b, series[i]);
 	at(&b, 2000);
-	gateway_relink(&b.gateway, b.now, NATPMP_OK, IP(10, 0, 0, 7), false);
+	relink(&b, NATPMP_OK, IP(10, 0, 0, 7), false);
 	gateway_recover(&b.gateway);
 	for (size_t i = 0; i < 9; i++) /* its whole series for the new gateway */
 		sends_at(&b, 2000 + series[i]);
@@ -842,7 +850,7 @@ START_TEST(H5_nothing_is_sent_without_a_gateway)
 	submit(&b, 0, 80);
 	sends_at(&b, 0);
 	submit(&b, 1, 81);
-	gateway_relink(&b.gateway, b.now, NATPMP_E_NO_GATEWAY, 0, false);
+	relink(&b, NATPMP_E_NO_GATEWAY, 0, false);
 	ck_assert_int_eq(b.gateway.link_status, NATPMP_E_NO_GATEWAY);
 	ck_assert(gateway_seems_away(&b.gateway));
 	ck_assert_uint_eq(gateway_next_deadline(&b.gateway, b.now), NEVER);
@@ -853,7 +861,7 @@ START_TEST(H5_nothing_is_sent_without_a_gateway)
 	input(&b, ANY_ANSWER, NULL); /* of the old one */
 	ck_assert(!b.gateway.clock.is_known);
 	none_ended(&b);
-	gateway_relink(&b.gateway, b.now, NATPMP_OK, OWN, true);
+	relink(&b, NATPMP_OK, OWN, true);
 	sends_at(&b, HOUR);
 	tear_down(&b);
 }

@@ -17,8 +17,8 @@ START_TEST(N26_assigned_port_is_told)
 	gateway_tells_address(&s, ADDRESS);
 	struct event up = lease_comes_up(&s, 40, web, 51234);
 	ck_assert_int_eq(up.before.status, NATPMP_PENDING);
-	ck_assert_uint_eq(up.now.external_address, ADDRESS);
-	ck_assert_uint_eq(up.now.internal_address, OWN);
+	ck_assert_uint_eq(v4(up.now.external_address), ADDRESS);
+	ck_assert_uint_eq(v4(up.now.internal_address), OWN);
 	ck_assert_uint_eq(lease_lifetime(web), 7200);
 	story_end(&s);
 }
@@ -224,7 +224,7 @@ START_TEST(N24_unusable_addresses_are_unknown)
 		gateway_grants(&s, 80, 7200);
 		client_asks_address(&s, 0);
 		gateway_tells_address(&s, unusable[i]);
-		ck_assert_uint_eq(lease_comes_up(&s, 0, web, 80).now.external_address, 0);
+		ck_assert_uint_eq(v4(lease_comes_up(&s, 0, web, 80).now.external_address), 0);
 		story_end(&s);
 	}
 }
@@ -243,7 +243,7 @@ START_TEST(N55_private_addresses_are_told)
 		gateway_grants(&s, 80, 7200);
 		client_asks_address(&s, 0);
 		gateway_tells_address(&s, unreachable[i]);
-		ck_assert_uint_eq(lease_comes_up(&s, 0, web, 80).now.external_address,
+		ck_assert_uint_eq(v4(lease_comes_up(&s, 0, web, 80).now.external_address),
 				  unreachable[i]);
 		story_end(&s);
 	}
@@ -260,10 +260,10 @@ START_TEST(N54_silence_about_the_address)
 	gateway_grants(&s, 80, 7200);
 	client_asks_address(&s, 0);
 	client_repeats(&s, 8);
-	ck_assert_uint_eq(lease_comes_up(&s, 7750, web, 80).now.external_address, 0);
+	ck_assert_uint_eq(v4(lease_comes_up(&s, 7750, web, 80).now.external_address), 0);
 	client_asks_address(&s, 157750); /* after the end of the series and 30 s */
 	gateway_tells_address(&s, ADDRESS);
-	ck_assert_uint_eq(lease_comes_up(&s, 157750, web, 80).now.external_address, ADDRESS);
+	ck_assert_uint_eq(v4(lease_comes_up(&s, 157750, web, 80).now.external_address), ADDRESS);
 	story_end(&s);
 }
 
@@ -299,7 +299,7 @@ START_TEST(N54_refusal_to_tell_the_address)
 	gateway_grants(&s, 80, 7200);
 	client_asks_address(&s, 0);
 	gateway_refuses(&s, 3);
-	ck_assert_uint_eq(lease_comes_up(&s, 0, web, 80).now.external_address, 0);
+	ck_assert_uint_eq(v4(lease_comes_up(&s, 0, web, 80).now.external_address), 0);
 	for (unsigned i = 0; i < 4; i++) { /* 30 s, and twice as long each time */
 		client_asks_address(&s, ((2U << i) - 1) * 30 * SECOND);
 		gateway_refuses(&s, 3);
@@ -307,7 +307,7 @@ START_TEST(N54_refusal_to_tell_the_address)
 	gateway_announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 05");
 	client_asks_address(&s, s.now);
 	gateway_tells_address(&s, ADDRESS);
-	ck_assert_uint_eq(lease_comes_up(&s, s.now, web, 80).now.external_address, ADDRESS);
+	ck_assert_uint_eq(v4(lease_comes_up(&s, s.now, web, 80).now.external_address), ADDRESS);
 	story_end(&s);
 }
 

@@ -21,9 +21,9 @@ START_TEST(H5_new_gateway)
 	client_asks_address(&s, WHEN + 10);
 	gateway_tells_address(&s, IP(198, 51, 100, 1));
 	struct event event = lease_comes_up(&s, WHEN + 10, web, 8080);
-	ck_assert_uint_eq(event.before.external_address, ADDRESS);
-	ck_assert_uint_eq(event.now.external_address, IP(198, 51, 100, 1));
-	ck_assert_uint_eq(event.now.internal_address, OTHER_OWN);
+	ck_assert_uint_eq(v4(event.before.external_address), ADDRESS);
+	ck_assert_uint_eq(v4(event.now.external_address), IP(198, 51, 100, 1));
+	ck_assert_uint_eq(v4(event.now.internal_address), OTHER_OWN);
 	nothing_happens_until(&s, WHEN + HOUR - 1); /* no recovery because of the clock */
 	story_end(&s);
 }

@@ -35,7 +35,7 @@ START_TEST(N60_a_changed_address_is_found)
 	client_asks_address(&s, SILENCE_MAX);
 	gateway_tells_address(&s, IP(203, 0, 113, 77));
 	struct event event = lease_comes_up(&s, SILENCE_MAX, web, 80);
-	ck_assert_uint_eq(event.now.external_address, IP(203, 0, 113, 77));
+	ck_assert_uint_eq(v4(event.now.external_address), IP(203, 0, 113, 77));
 	client_asks_address(&s, 2 * SILENCE_MAX);
 	story_end(&s);
 }

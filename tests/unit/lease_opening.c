@@ -100,12 +100,12 @@ START_TEST(N54_open_without_an_address)
 	client_asks_address(&s, 20);
 	client_repeats(&s, 4);
 	struct event up = lease_comes_up(&s, ADDRESS_PATIENCE, web, 80);
-	ck_assert_uint_eq(up.now.external_address, 0);
-	ck_assert_uint_eq(up.now.internal_address, OWN);
+	ck_assert_uint_eq(v4(up.now.external_address), 0);
+	ck_assert_uint_eq(v4(up.now.internal_address), OWN);
 	client_asks_address(&s, 7770);
 	gateway_tells_address(&s, ADDRESS);
 	up = lease_comes_up(&s, 7770, web, 80);
-	ck_assert_uint_eq(up.now.external_address, ADDRESS);
+	ck_assert_uint_eq(v4(up.now.external_address), ADDRESS);
 	story_end(&s);
 }
 

@@ -277,8 +277,8 @@ START_TEST(N51_announced_address_is_one_event)
 		lease_comes_up(&s, WHEN, web, 80);
 	}
 	ck_assert_int_eq(event.before.status, NATPMP_OK);
-	ck_assert_uint_eq(event.before.external_address, ADDRESS);
-	ck_assert_uint_eq(event.now.external_address, IP(203, 0, 113, 77));
+	ck_assert_uint_eq(v4(event.before.external_address), ADDRESS);
+	ck_assert_uint_eq(v4(event.now.external_address), IP(203, 0, 113, 77));
 	lease_comes_up(&s, WHEN, rest, rest == dns ? 53 : 80);
 	gateway_announces(&s, NEWADDRESS); /* its copies */
 	gateway_announces(&s, NEWADDRESS);
@@ -297,7 +297,7 @@ START_TEST(N51_address_told_unasked)
 	gateway_says(&s, NEWADDRESS);
 	client_asks_address(&s, WHEN);
 	gateway_tells_address(&s, IP(203, 0, 113, 77));
-	ck_assert_uint_eq(lease_comes_up(&s, WHEN, web, 80).now.external_address,
+	ck_assert_uint_eq(v4(lease_comes_up(&s, WHEN, web, 80).now.external_address),
 			  IP(203, 0, 113, 77));
 	nothing_happens_until(&s, HOUR - 1);
 	story_end(&s);
@@ -316,7 +316,7 @@ START_TEST(N24_announced_without_a_usable_address)
 	gateway_announces(&s, "00 80 00 00 ## ## ## ## 7f 00 00 01");
 	client_asks_address(&s, WHEN);
 	gateway_tells_address(&s, IP(127, 0, 0, 1));
-	ck_assert_uint_eq(lease_comes_up(&s, WHEN, web, 80).now.external_address, 0);
+	ck_assert_uint_eq(v4(lease_comes_up(&s, WHEN, web, 80).now.external_address), 0);
 	gateway_announces(&s, "00 80 00 00 ## ## ## ## 00 00 00 00");
 	nothing_happens_until(&s, WHEN + 29 * SECOND);
 	story_end(&s);

@@ -93,7 +93,8 @@ START_TEST(N31_silence_for_60_s)
 	lease_goes_down(&s, 60 * SECOND, web, NATPMP_E_TIMEOUT);
 	client_asks(&s, 60 * SECOND, NATPMP_TCP, 80, 80, 60);
 	client_repeats(&s, 4);
-	/* What was granted for a short time is asked for in short turns, a second apart at first. */
+	/* What was granted for a short time is asked for in short turns, a second apart at first.
+	 */
 	client_asks(&s, 68750, NATPMP_TCP, 80, 80, 60);
 	gateway_grants(&s, 80, 60);
 	lease_comes_up(&s, 68750, web, 80);

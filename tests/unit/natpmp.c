@@ -13,7 +13,7 @@ static struct response decode(const char *hex)
 {
 	uint8_t bytes[RESPONSE_MAX];
 
-	return natpmp_dialect.decode(bytes, from_hex(hex, 0, bytes, sizeof(bytes)), NULL);
+	return dialect_natpmp.decode(bytes, from_hex(hex, 0, bytes, sizeof(bytes)), NULL);
 }
 
 static void assert_same(const struct response *is, const struct response *wanted, const char *what)
@@ -24,7 +24,8 @@ static void assert_same(const struct response *is, const struct response *wanted
 	ck_assert_msg(is->result == wanted->result, "%s: result %u", what, is->result);
 	ck_assert_msg(is->has_clock == wanted->has_clock, "%s: clock? %d", what, is->has_clock);
 	ck_assert_msg(is->clock == wanted->clock, "%s: clock %u", what, is->clock);
-	ck_assert_msg(is->address == wanted->address, "%s: address %x", what, is->address);
+	ck_assert_msg(ip_is_equal(&is->address, &wanted->address), "%s: address %x", what,
+		      ip_to_v4(&is->address));
 	ck_assert_msg(is->internal_port == wanted->internal_port, "%s: internal port %u", what,
 		      is->internal_port);
 	ck_assert_msg(is->external_port == wanted->external_port, "%s: external port %u", what,
@@ -56,11 +57,12 @@ static const struct {
 
 static void assert_encodes(const struct message *request, uint32_t own, const char *hex)
 {
+	const struct ip_address own_address = ip_from_v4(own);
 	uint8_t wanted[REQUEST_MAX], is[REQUEST_MAX];
 	size_t len = from_hex(hex, 0, wanted, sizeof(wanted));
 
 	memset(is, 0xa5, sizeof(is));
-	ck_assert_uint_eq(natpmp_dialect.encode(request, own, is), len);
+	ck_assert_uint_eq(dialect_natpmp.encode(request, &own_address, is), len);
 	ck_assert_mem_eq(is, wanted, len);
 }
 
@@ -98,6 +100,12 @@ START_TEST(N15_requests_are_no_answers)
 		RESPONSE_JUNK);
 }
 
+#define V4(a, b, c, d)                                                                             \
+	{                                                                                          \
+		{                                                                                  \
+			[10] = 0xff, 0xff, a, b, c, d                                              \
+		}                                                                                  \
+	}
 #define ADDRESS_IS RESPONSE_ADDRESS, .has_clock = true
 #define UDP_IS     RESPONSE_MAPPING, .has_clock = true, .protocol = NATPMP_UDP
 #define TCP_IS     RESPONSE_MAPPING, .has_clock = true, .protocol = NATPMP_TCP
@@ -108,9 +116,9 @@ static const struct {
 } answers_[] = {
 	/* external address */
 	{"00 80 00 00 00 01 51 80 cb 00 71 05",
-	 {ADDRESS_IS, .clock = 86400, .address = IP(203, 0, 113, 5)}},
+	 {ADDRESS_IS, .clock = 86400, .address = V4(203, 0, 113, 5)}},
 	{"00 80 00 00 00 00 04 37 64 40 09 07",
-	 {ADDRESS_IS, .clock = 1079, .address = IP(100, 64, 9, 7)}},
+	 {ADDRESS_IS, .clock = 1079, .address = V4(100, 64, 9, 7)}},
 	{"00 80 00 03 00 00 00 09 00 00 00 00",
 	 {ADDRESS_IS, .status = NATPMP_E_NETWORK_FAILURE, .result = 3, .clock = 9}},
 	{"00 80 00 02 00 00 10 00 00 00 00 00",
@@ -147,11 +155,11 @@ static const struct {
 	{"00 81 00 09 00 00 00 4d 9c 40 00 00 00 00 00 00",
 	 {UDP_IS, .status = NATPMP_E_RESULT, .result = 9, .clock = 77, .internal_port = 40000}},
 	/* announcements */
-	{"00 80 00 00 00 00 00 00 cb 00 71 05", {ADDRESS_IS, .address = IP(203, 0, 113, 5)}},
+	{"00 80 00 00 00 00 00 00 cb 00 71 05", {ADDRESS_IS, .address = V4(203, 0, 113, 5)}},
 	{"00 80 00 00 00 00 00 07 cb 00 71 05",
-	 {ADDRESS_IS, .clock = 7, .address = IP(203, 0, 113, 5)}},
+	 {ADDRESS_IS, .clock = 7, .address = V4(203, 0, 113, 5)}},
 	{"00 80 00 00 00 01 51 b7 cb 00 71 4d",
-	 {ADDRESS_IS, .clock = 86455, .address = IP(203, 0, 113, 77)}},
+	 {ADDRESS_IS, .clock = 86455, .address = V4(203, 0, 113, 77)}},
 	{"00 80 00 03 00 00 00 0c 00 00 00 00",
 	 {ADDRESS_IS, .status = NATPMP_E_NETWORK_FAILURE, .result = 3, .clock = 12}},
 	/* the edges of every field */
@@ -179,7 +187,7 @@ START_TEST(N18_fields_of_an_error_are_not_read)
 	ck_assert_uint_eq(map.external_port, 0);
 	ck_assert_uint_eq(map.lifetime, 0);
 	ck_assert_int_eq(address.kind, RESPONSE_ADDRESS);
-	ck_assert_uint_eq(address.address, 0);
+	ck_assert(ip_is_none(&address.address));
 }
 
 /* Both bytes count: 0x0100 is no success. */
@@ -204,7 +212,7 @@ START_TEST(N19_result_codes_have_16_bits)
 				     0,
 				     1,
 				     0};
-		struct response is = natpmp_dialect.decode(bytes, sizeof(bytes), NULL);
+		struct response is = dialect_natpmp.decode(bytes, sizeof(bytes), NULL);
 
 		ck_assert_int_eq(is.kind, RESPONSE_MAPPING);
 		ck_assert_uint_eq(is.result, codes[i]);
@@ -326,7 +334,7 @@ static struct response decode_exactly(const uint8_t *bytes, size_t len)
 
 	ck_assert_ptr_nonnull(copy);
 	memcpy(copy + 1, bytes, len);
-	struct response answer = natpmp_dialect.decode(copy + 1, len, NULL);
+	struct response answer = dialect_natpmp.decode(copy + 1, len, NULL);
 	free(copy);
 	return answer;
 }
@@ -359,7 +367,7 @@ static void check_prefixes(const char *hex)
 {
 	uint8_t bytes[RESPONSE_MAX];
 	size_t len = from_hex(hex, 0, bytes, sizeof(bytes));
-	struct response whole = natpmp_dialect.decode(bytes, len, NULL);
+	struct response whole = dialect_natpmp.decode(bytes, len, NULL);
 
 	for (size_t n = 0; n <= len; n++) {
 		struct response is = decode_exactly(bytes, n);
@@ -408,7 +416,7 @@ static void check_tail(const char *hex)
 {
 	uint8_t bytes[1200] = {0};
 	size_t len = from_hex(hex, 0, bytes, sizeof(bytes));
-	struct response whole = natpmp_dialect.decode(bytes, len, NULL);
+	struct response whole = dialect_natpmp.decode(bytes, len, NULL);
 
 	for (size_t n = len; n <= RESPONSE_MAX; n = n < len + 9 ? n + 1 : n + 97) {
 		struct response is = decode_exactly(bytes, n);
@@ -447,7 +455,7 @@ static void check_flips(const char *hex)
 		if (is.has_clock)
 			ck_assert_msg(bytes[0] == 0 && is.result != 5, "bit %zu of %s", bit, hex);
 		if (is.result)
-			ck_assert_msg(!is.external_port && !is.lifetime && !is.address,
+			ck_assert_msg(!is.external_port && !is.lifetime && ip_is_none(&is.address),
 				      "bit %zu of %s", bit, hex);
 		bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
 	}
@@ -464,7 +472,7 @@ START_TEST(N22_packets_at_any_address)
 
 	for (size_t offset = 0; offset < 8; offset++) {
 		from_hex("00 81 00 00 00 01 51 82 1a e1 c8 d5 00 00 0e 10", 0, room + offset, 16);
-		struct response is = natpmp_dialect.decode(room + offset, 16, NULL);
+		struct response is = dialect_natpmp.decode(room + offset, 16, NULL);
 		ck_assert_uint_eq(is.clock, 86402);
 		ck_assert_uint_eq(is.internal_port, 6881);
 		ck_assert_uint_eq(is.external_port, 51413);
@@ -480,7 +488,7 @@ static struct response decode_beside(const char *hex, const struct message *aske
 {
 	uint8_t bytes[RESPONSE_MAX];
 
-	return natpmp_dialect.decode(bytes, from_hex(hex, 0, bytes, sizeof(bytes)), asked);
+	return dialect_natpmp.decode(bytes, from_hex(hex, 0, bytes, sizeof(bytes)), asked);
 }
 
 START_TEST(N59_short_refusals)

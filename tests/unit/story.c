@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "story.h"
+#include "link_v4.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -241,7 +242,7 @@ void story_begin_with(struct story *s, uint64_t seed, bool vpn)
 	list_init(&s->held);
 	list_init(&s->unmaps);
 	REQUIRE(client_init(&s->client, seed, vpn), "out of memory");
-	client_on_link(&s->client, story_now(s), NATPMP_OK, GATEWAY, OWN);
+	client_on_link_v4(&s->client, story_now(s), NATPMP_OK, GATEWAY, OWN);
 }
 
 void story_begin(struct story *s)
@@ -710,19 +711,19 @@ void link_changes(struct story *s, uint32_t gateway_id, uint32_t own_address)
 		s->sent_told = s->sent_count;
 	s->gateway = gateway;
 	s->gateway_id = gateway_id;
-	client_on_link(&s->client, story_now(s), NATPMP_OK, gateway_id, own_address);
+	client_on_link_v4(&s->client, story_now(s), NATPMP_OK, gateway_id, own_address);
 	pump(s);
 }
 
 void link_is_lost(struct story *s)
 {
-	client_on_link(&s->client, story_now(s), NATPMP_E_NO_GATEWAY, 0, 0);
+	client_on_link_v4(&s->client, story_now(s), NATPMP_E_NO_GATEWAY, 0, 0);
 	pump(s);
 }
 
 void link_returns(struct story *s)
 {
-	client_on_link(&s->client, story_now(s), NATPMP_OK, s->gateway_id, OWN);
+	client_on_link_v4(&s->client, story_now(s), NATPMP_OK, s->gateway_id, OWN);
 	pump(s);
 }
 

@@ -33,11 +33,16 @@
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 #define IP(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
-#define ADDRESS        IP(203, 0, 113, 5) /* the gateway's external one */
-#define OWN            IP(192, 168, 1, 10)
-#define OTHER_OWN      IP(10, 0, 0, 7)
-#define GATEWAY        IP(192, 168, 1, 1)
-#define OTHER_GATEWAY  IP(10, 0, 0, 1)
+static inline uint32_t v4(struct ip_address address)
+{
+	return ip_to_v4(&address);
+}
+
+#define ADDRESS       IP(203, 0, 113, 5) /* the gateway's external one */
+#define OWN           IP(192, 168, 1, 10)
+#define OTHER_OWN     IP(10, 0, 0, 7)
+#define GATEWAY       IP(192, 168, 1, 1)
+#define OTHER_GATEWAY IP(10, 0, 0, 1)
 
 struct sent {
 	uint64_t at;
