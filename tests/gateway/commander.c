@@ -217,6 +217,26 @@ static bool cmd_manual(struct commander *commander, const struct words *words)
 	return false;
 }
 
+static void print_mapping(FILE *reply, uint64_t now, const struct model_mapping *mapping)
+{
+	bool ipv4 = model_host_is_ipv4(&mapping->client);
+	char text[TEXT_ENDPOINT];
+
+	fprintf(reply, "%s %s%s%s:%u -> %u ", text_of_opcode(mapping->opcode), ipv4 ? "" : "[",
+		text_of_host(&mapping->client, text), ipv4 ? "" : "]", mapping->internal_port,
+		mapping->external_port);
+	if (mapping->manual)
+		fprintf(reply, "manual");
+	else
+		fprintf(reply, "left %" PRIu64, (mapping->expires - now + 999) / 1000);
+	if (mapping->maker == MODEL_BY_PCP) {
+		fprintf(reply, " pcp nonce ");
+		for (size_t i = 0; i < MODEL_NONCE; i++)
+			fprintf(reply, "%02x", mapping->nonce[i]);
+	}
+	fputc('\n', reply);
+}
+
 static bool cmd_mappings(struct commander *commander, const struct words *words)
 {
 	uint64_t now = journal_now();
@@ -225,16 +245,7 @@ static bool cmd_mappings(struct commander *commander, const struct words *words)
 
 	(void)words;
 	while ((mapping = model_next(commander->model, now, &cursor))) {
-		struct sockaddr_in inside = endpoint_of(mapping->client, mapping->internal_port);
-		char text[TEXT_ENDPOINT];
-
-		fprintf(commander->reply, "%s %s -> %u ", text_of_opcode(mapping->opcode),
-			text_of_endpoint(&inside, text), mapping->external_port);
-		if (mapping->manual)
-			fprintf(commander->reply, "manual\n");
-		else
-			fprintf(commander->reply, "left %" PRIu64 "\n",
-				(mapping->expires - now + 999) / 1000);
+		print_mapping(commander->reply, now, mapping);
 		count++;
 	}
 	snprintf(commander->note, sizeof(commander->note), "%zu", count);

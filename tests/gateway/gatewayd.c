@@ -275,10 +275,11 @@ static void on_change(void *arg, const struct model_mapping *mapping, bool came)
 	struct daemon *daemon = arg;
 	char text[TEXT_ENDPOINT];
 
-	journal_line(&daemon->journal, "mapping %c %s %u -> %u client %s", came ? '+' : '-',
+	journal_line(&daemon->journal, "mapping %c %s %u -> %u client %s%s", came ? '+' : '-',
 		     text_of_opcode(mapping->opcode), mapping->internal_port,
-		     mapping->external_port, text_of_address(mapping->client, text));
-	if (!daemon->relaying)
+		     mapping->external_port, text_of_host(&mapping->client, text),
+		     mapping->maker == MODEL_BY_PCP ? " pcp" : "");
+	if (!daemon->relaying || !model_host_is_ipv4(&mapping->client))
 		return;
 	if (came)
 		relays_open(&daemon->relays, mapping);

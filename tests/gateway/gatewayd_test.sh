@@ -377,6 +377,8 @@ expect '0080000000000000c6336407' "$(ask 0000)"
 tell set short-opcode-error off
 expect '00830005' "$(ask 0003)"
 tell set pcp only
+expect '0280000100000000*' "$(ask 0000)"
+tell set long-error-lifetime 1800
 expect '0280000100000708*' "$(ask 0000)"
 tell set pcp none
 tell set clock-permille 1000000

@@ -174,13 +174,14 @@ static void stream_watch(struct stream *stream, struct watch *watch)
  * so that the server there sees a stranger; which only loopback allows. */
 static int connect_inside(const struct relay *relay, int type)
 {
-	struct sockaddr_in to = endpoint_of(relay->mapping.client, relay->mapping.internal_port);
+	struct sockaddr_in to = endpoint_of(model_host_number(&relay->mapping.client),
+					    relay->mapping.internal_port);
 	struct sockaddr_in from = endpoint_of(relay->relays->address, 0);
 	int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;
-	if (relay->mapping.client >> 24 == 127)
+	if (model_host_number(&relay->mapping.client) >> 24 == 127)
 		(void)bind(fd, (struct sockaddr *)&from, sizeof(from));
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS) {
 		close(fd);

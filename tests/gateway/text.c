@@ -96,6 +96,14 @@ const char *text_of_address(uint32_t address, char text[TEXT_ENDPOINT])
 	return text;
 }
 
+const char *text_of_host(const struct model_host *host, char text[TEXT_ENDPOINT])
+{
+	if (model_host_is_ipv4(host))
+		return text_of_address(model_host_number(host), text);
+	inet_ntop(AF_INET6, host->bytes, text, TEXT_ENDPOINT);
+	return text;
+}
+
 const char *text_of_endpoint(const struct sockaddr_in *endpoint, char text[TEXT_ENDPOINT])
 {
 	char host[TEXT_ENDPOINT];

@@ -3,6 +3,8 @@
 #ifndef GATEWAY_TEXT_H
 #define GATEWAY_TEXT_H
 
+#include "host.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,9 +17,10 @@ bool text_address(const char *text, uint32_t *address); /* host byte order */
 bool text_endpoint(const char *text, uint16_t default_port, struct sockaddr_in *endpoint);
 bool text_hex(const char *text, uint8_t *bytes, size_t max, size_t *len);
 
-#define TEXT_ENDPOINT 24 /* room for 255.255.255.255:65535 and its end */
+#define TEXT_ENDPOINT 64 /* room for [ADDR]:65535 of IPv6 and its end */
 const char *text_of_endpoint(const struct sockaddr_in *endpoint, char text[TEXT_ENDPOINT]);
 const char *text_of_address(uint32_t address, char text[TEXT_ENDPOINT]);
+const char *text_of_host(const struct model_host *host, char text[TEXT_ENDPOINT]);
 const char *text_of_opcode(unsigned opcode); /* "udp", "tcp" */
 
 /* What a datagram says, in the words gatewayd --help explains. */
