@@ -194,7 +194,7 @@ static bool is_map(const uint8_t *bytes)
 	return (bytes[1] & 0x7f) == MODEL_UDP || (bytes[1] & 0x7f) == MODEL_TCP;
 }
 
-/* --- PCP: RFC 6887, figures 2, 3 and 9 --- */
+/* PCP: RFC 6887 sections 7.1, 7.2 and 11.1. */
 
 static bool is_pcp_map(const uint8_t *bytes, size_t len)
 {
