@@ -528,7 +528,8 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	while (calm && !w->program.vpn &&
 	       (mapping = model_next(world_gateway(w, before), w->now, &cursor)))
 		CHECK(w,
-		      mapping->client != w->network.links[before].own || mapping->manual ||
+		      model_host_number(&mapping->client) != w->network.links[before].own ||
+			      mapping->manual ||
 			      truth_key(w, mapping->opcode, mapping->internal_port)
 				      ->leftover[before],
 		      "no farewell to port %u", mapping->internal_port);
@@ -1078,7 +1079,9 @@ void truth_nothing_left(struct world *w)
 	while (!w->program.vpn &&
 	       (mapping = model_next(world_gateway(w, w->network.link), w->now, &cursor)))
 		CHECK(w,
-		      mapping->client != w->network.links[w->network.link].own || mapping->manual ||
+		      model_host_number(&mapping->client) !=
+				      w->network.links[w->network.link].own ||
+			      mapping->manual ||
 			      truth_key(w, mapping->opcode, mapping->internal_port)
 				      ->leftover[w->network.link],
 		      "port %u is left over", mapping->internal_port);
