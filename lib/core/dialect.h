@@ -90,8 +90,9 @@ struct response {
 /* The gateway's clock, as last seen. */
 struct gateway_clock {
 	bool is_known;
-	uint32_t seconds;  /* since the start of its epoch, as it was ... */
-	instant at_latest; /* ... at this instant of our clock, or earlier */
+	uint32_t seconds;    /* since the start of its epoch, as it was ... */
+	instant at_latest;   /* ... at this instant of our clock, or earlier, ... */
+	instant at_earliest; /* ... but no earlier than this; of use where it may not run fast */
 };
 
 struct dialect {
