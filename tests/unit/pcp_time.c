@@ -241,7 +241,7 @@ static bool restarted(uint32_t old, uint32_t seconds, duration elapsed)
 {
 	struct gateway_clock clock = {0};
 
-	ck_assert(!notes(&clock, old, BEGIN));
+	notes(&clock, old, BEGIN);
 	return notes(&clock, seconds, BEGIN + elapsed);
 }
 
@@ -282,11 +282,12 @@ static bool rfc_says_restarted(int64_t theirs, int64_t ours)
 START_TEST(P42_whole_seconds_are_decided_as_in_the_rfc)
 {
 	for (int32_t ours = 0; ours < 1000; ours++) {
-		for (int32_t theirs = -4; theirs < ours + ours / 8 + 8; theirs++)
-			ck_assert_msg(restarted(10000, (uint32_t)(10000 + theirs),
-						1000 * (duration)ours) ==
-					      rfc_says_restarted(theirs, ours),
-				      "theirs %d, ours %d", theirs, ours);
+		for (int32_t theirs = -4; theirs < ours + ours / 8 + 8; theirs++) {
+			bool is =
+				restarted(10000, (uint32_t)(10000 + theirs), 1000 * (duration)ours);
+			if (is != rfc_says_restarted(theirs, ours))
+				ck_abort_msg("theirs %d s, ours %d s", theirs, ours);
+		}
 	}
 }
 
