@@ -16,6 +16,8 @@
 
 #include <string.h>
 
+#include "core/bytes.h"
+
 enum {
 	OPCODE_ADDRESS = 0,
 	OPCODE_UDP = 1,
@@ -32,28 +34,6 @@ enum {
 	LENGTH_REQUEST = 12,
 	LENGTH_MAPPING = 16,
 };
-
-static uint16_t get16(const uint8_t *bytes)
-{
-	return (uint16_t)((unsigned)bytes[0] << 8 | bytes[1]);
-}
-
-static uint32_t get32(const uint8_t *bytes)
-{
-	return (uint32_t)get16(bytes) << 16 | get16(bytes + 2);
-}
-
-static void put16(uint8_t *bytes, uint16_t value)
-{
-	bytes[0] = (uint8_t)(value >> 8);
-	bytes[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *bytes, uint32_t value)
-{
-	put16(bytes, (uint16_t)(value >> 16));
-	put16(bytes + 2, (uint16_t)value);
-}
 
 /* --- requests --- */
 

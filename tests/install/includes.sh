@@ -41,7 +41,7 @@ core_only() {
 }
 basics='instant|list|heap|status|address|ip'
 only "the core runs one way" lib/core/dialect.h '<[a-z]*\.h>|"natpmpc\.h"|"core/(instant|ip)\.h"'
-core_only natpmp "$basics|dialect"
+core_only natpmp "$basics|dialect|bytes"
 core_only pcp "$basics|dialect|bytes|siphash"
 core_only speech "$basics|dialect|natpmp|pcp"
 core_only gateway "$basics|dialect|speech"
