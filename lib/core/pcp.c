@@ -64,6 +64,7 @@ enum {
 
 	SHORT_ERROR = 30 * MS_PER_S, /* RFC 6887 section 7.4 */
 	LONG_ERROR = 1800 * MS_PER_S,
+	CLOCK_SLACK = 2 * MS_PER_S, /* section 8.5 */
 };
 
 /* --- the nonce --- */
@@ -286,7 +287,7 @@ static int64_t elapsed_from(instant from, instant to)
 /* RFC 6887 section 8.5: the gateway restarted if its clock went back by more than a second, or if,
  * between two packets, one clock ran by less than 15/16 of the other, less 2 s. The RFC counts in
  * whole seconds, and rounds such that the exact fractions here decide the same. The sums are
- * signed, since the clock may go back, and in units of 1/16000 s.
+ * signed, since the clock may go back, and in units of 1/16 ms.
  *
  * Of either packet we only know between which two instants it came. So the time between them is
  * any from the least, latest old to earliest new, to the most, earliest old to latest new. The
@@ -298,12 +299,12 @@ static bool note_clock(struct gateway_clock *clock, uint32_t seconds, instant at
 	bool restarted = false;
 
 	if (clock->is_known) {
-		int64_t theirs = (int64_t)seconds - (int64_t)clock->seconds;
+		int64_t theirs = ((int64_t)seconds - (int64_t)clock->seconds) * MS_PER_S;
 		int64_t least = elapsed_from(clock->at_latest, at_earliest);
 		int64_t most = elapsed_from(clock->at_earliest, at_latest);
-		bool is_back = theirs < -1;
-		bool is_slow = 16 * (theirs + 2) * MS_PER_S < 15 * least;
-		bool is_fast = 16 * (most + 2 * MS_PER_S) < 15 * theirs * MS_PER_S;
+		bool is_back = theirs < -MS_PER_S;
+		bool is_slow = 16 * (theirs + CLOCK_SLACK) < 15 * least;
+		bool is_fast = 16 * (most + CLOCK_SLACK) < 15 * theirs;
 
 		restarted = is_back || is_slow || is_fast;
 	}
