@@ -214,7 +214,7 @@ START_TEST(H5_flood_of_news_is_bounded_for_each_call)
 	char line[64];
 	int calls = 0;
 
-	ck_assert_int_eq(routes_open(&routes), OS_OK);
+	ck_assert_int_eq(routes_open(&routes, OS_IPV4), OS_OK);
 	struct pollfd news = {.fd = routes.handle, .events = POLLIN};
 	ck_assert(!routes_take_news(&routes));
 	ck_assert_int_eq(poll(&news, 1, 0), 0);
@@ -243,7 +243,7 @@ START_TEST(H5_lost_news_are_news)
 	struct route route;
 	char line[64];
 
-	ck_assert_int_eq(routes_open(&routes), OS_OK);
+	ck_assert_int_eq(routes_open(&routes, OS_IPV4), OS_OK);
 	FILE *changes = popen("ip -batch -", "w");
 	ck_assert_ptr_nonnull(changes);
 	for (int i = 0; i < 2000; i++) {
