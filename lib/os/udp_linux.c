@@ -190,6 +190,16 @@ static bool is_about_port(const struct sock_extended_err *error)
 	       (error->ee_code == ICMP_PORT_UNREACH || error->ee_code == ICMP_PROT_UNREACH);
 }
 
+/* Does the error say that the peer cannot be found on its link? This host itself says so, too, when
+ * nobody answers ARP or neighbour discovery. */
+static bool is_about_neighbour(const struct sock_extended_err *error)
+{
+	if (error->ee_origin == SO_EE_ORIGIN_ICMP6)
+		return error->ee_type == ICMP6_DST_UNREACH &&
+		       error->ee_code == ICMP6_DST_UNREACH_ADDR;
+	return error->ee_type == ICMP_DEST_UNREACH && error->ee_code == ICMP_HOST_UNREACH;
+}
+
 static enum udp_kind kind_of_error(const struct udp *udp, const struct sock_extended_err *error,
 				   const struct endpoint *offender)
 {
@@ -203,7 +213,7 @@ static enum udp_kind kind_of_error(const struct udp *udp, const struct sock_exte
 	if (is_about_port(error) && is_same_host(offender, &udp->peer))
 		return UDP_REFUSED;
 	bool is_own = ip_is_equal(&offender->address, own) && !ip_is_equal(own, &udp->peer.address);
-	return is_own ? UDP_BLOCKED : UDP_UNREACHABLE;
+	return is_own && !is_about_neighbour(error) ? UDP_BLOCKED : UDP_UNREACHABLE;
 }
 
 static bool is_error(const struct cmsghdr *c)
