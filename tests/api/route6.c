@@ -350,6 +350,7 @@ static unsigned taken(natpmp_ctx *ctx, unsigned *count, int socket)
 
 START_TEST(P46_announcements_of_the_router_only)
 {
+	natpmp_gateway seen = {0};
 	struct router router;
 	unsigned count = 0;
 
@@ -362,7 +363,7 @@ START_TEST(P46_announcements_of_the_router_only)
 	natpmp_ctx *ctx = context(NULL, NULL, NULL);
 	ctx->log = count_announcements;
 	ctx->log_arg = &count;
-	ok(natpmp_watch(ctx, see, &(natpmp_gateway){0}));
+	ok(natpmp_watch(ctx, see, &seen));
 	ck_assert_uint_eq(taken(ctx, &count, good), 1);
 	ck_assert_uint_eq(taken(ctx, &count, wrong_port), 0);
 	ck_assert_uint_eq(taken(ctx, &count, wrong_address), 0);
@@ -375,7 +376,7 @@ START_TEST(P46_announcements_of_the_router_only)
 	ck_assert_uint_eq(taken(ctx, &count, wrong_link), 1);
 	ok(natpmp_watch(ctx, NULL, NULL));
 	ck_assert_int_eq(ctx->link.groups[0], NO_HANDLE);
-	ok(natpmp_watch(ctx, see, &(natpmp_gateway){0}));
+	ok(natpmp_watch(ctx, see, &seen));
 	ck_assert_uint_eq(taken(ctx, &count, wrong_link), 1);
 	natpmp_free(ctx);
 	close(good);
@@ -389,6 +390,7 @@ START_TEST(P46_announcements_of_the_router_only)
 START_TEST(P45_ipv6_taken_port_is_tried_again)
 {
 	struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(5350)};
+	natpmp_gateway seen = {0};
 	struct router router;
 	unsigned count = 0;
 
@@ -399,7 +401,7 @@ START_TEST(P45_ipv6_taken_port_is_tried_again)
 	natpmp_ctx *ctx = context(NULL, NULL, NULL);
 	ctx->log = count_announcements;
 	ctx->log_arg = &count;
-	ok(natpmp_watch(ctx, see, &(natpmp_gateway){0}));
+	ok(natpmp_watch(ctx, see, &seen));
 	ck_assert_uint_eq(taken(ctx, &count, good), 0);
 	close(foreign);
 	ctx->link.groups_retry_at = 0; /* the time has come */
@@ -436,6 +438,7 @@ START_TEST(H15_ipv6_named_gateway)
 
 START_TEST(H15_ipv6_announcements)
 {
+	natpmp_gateway seen = {0};
 	struct router router;
 	unsigned count = 0;
 
@@ -445,7 +448,7 @@ START_TEST(H15_ipv6_announcements)
 	natpmp_ctx *ctx = context("fe80::1%near", NULL, NULL);
 	ctx->log = count_announcements;
 	ctx->log_arg = &count;
-	ok(natpmp_watch(ctx, see, &(natpmp_gateway){0}));
+	ok(natpmp_watch(ctx, see, &seen));
 	ck_assert_uint_eq(taken(ctx, &count, good), 1);
 	natpmp_free(ctx);
 	close(good);
