@@ -138,9 +138,11 @@ static void exchange(struct world *world)
 
 static void begin(struct world *world, size_t holds)
 {
+	const struct client_options options = {.dialects = ONLY_NATPMP, .seed = 1};
+
 	*world = (struct world){.holds = holds, .now = 1000};
 	world->leases = calloc(holds, sizeof(*world->leases));
-	if (!world->leases || !client_init(&world->client, 1, false))
+	if (!world->leases || !client_init(&world->client, &options))
 		abort();
 	client_on_link_v4(&world->client, world->now, NATPMP_OK, 1, 0xc0a8010a);
 }

@@ -17,7 +17,8 @@
 enum {
 	REQUEST_PORT = 5351,    /* RFC 6886 section 3.1 */
 	DEADLINE = 7750,        /* ms; five sends take that long */
-	PCP_PATIENCE = 1750,    /* ms; three sends take that long */
+	DISCARD_PORT = 9,       /* of UDP: what comes there is thrown away (RFC 863) */
+	MOMENT = 120,           /* s */
 	FAREWELLS_PER_MS = 200, /* deletions per ms that are sent without waiting at the end */
 };
 
@@ -69,8 +70,25 @@ static bool init_lock(natpmp_ctx *ctx)
 	return is_done;
 }
 
+static void read_core_options(const natpmp_options *options, struct client_options *core)
+{
+	static const dialect_set dialects[] = {
+		[NATPMP_DIALECT_AUTO] = ALL_DIALECTS,
+		[NATPMP_DIALECT_NATPMP] = ONLY_NATPMP,
+		[NATPMP_DIALECT_PCP] = ONLY_PCP,
+	};
+
+	*core = (struct client_options){.dialects = dialects[options->dialect],
+					.is_vpn = options->vpn_ports != 0};
+	if (core->is_vpn)
+		core->dialects = ONLY_NATPMP;
+	if (options->family == NATPMP_IPV6)
+		core->dialects = ONLY_PCP;
+}
+
 static int init_context(natpmp_ctx *ctx, const natpmp_options *options)
 {
+	struct client_options core;
 	int status;
 
 	ctx->waiter = (struct waiter){NO_HANDLE, NO_HANDLE, NO_HANDLE, NO_HANDLE, NO_HANDLE, NEVER};
@@ -83,7 +101,9 @@ static int init_context(natpmp_ctx *ctx, const natpmp_options *options)
 	if (!process_count_forks() || !init_lock(ctx))
 		return NATPMP_E_NO_MEMORY;
 	ctx->generation = process_generation();
-	if (client_init(&ctx->client, random_seed() ^ (uintptr_t)ctx, options->vpn_ports != 0))
+	read_core_options(options, &core);
+	core.seed = random_seed() ^ (uintptr_t)ctx;
+	if (client_init(&ctx->client, &core))
 		return NATPMP_OK;
 	client_free(&ctx->client);
 	pthread_mutex_destroy(&ctx->mutex);
@@ -299,13 +319,32 @@ static bool is_answered(natpmp_ctx *ctx, void *arg)
 	return *count->answers != count->before || ctx->link.status != NATPMP_OK;
 }
 
-static int ask_address(natpmp_ctx *ctx)
+/* In PCP, the answer to a mapping tells the address, and there is no other way to ask for it (RFC
+ * 6887 section 11.6): map a port for a moment. */
+static int learn_address_by_mapping(natpmp_ctx *ctx, char text[NATPMP_ADDRESS_LEN])
+{
+	natpmp_mapping mapping = {
+		.protocol = NATPMP_UDP, .internal_port = DISCARD_PORT, .lifetime = MOMENT};
+	natpmp_lease *lease;
+	int status = context_hold(ctx, &mapping, NEVER, true, &lease);
+
+	if (status)
+		return status;
+	context_wait_for_verdict(lease);
+	status = context_outcome(lease, &mapping);
+	context_release_lease(lease);
+	if (!status)
+		memcpy(text, mapping.external_address, NATPMP_ADDRESS_LEN);
+	return status;
+}
+
+static int ask_address(natpmp_ctx *ctx, dialect_set dialects)
 {
 	struct external *external = &ctx->client.external;
 	struct count count = {&external->answers, external->answers};
 	instant now = clock_ms();
 
-	client_ask_address(&ctx->client, now);
+	client_ask_address(&ctx->client, dialects, now);
 	drive_wait(ctx, is_answered, &count, now + ctx->deadline);
 	int hint = external->question.hint;
 	client_stop_asking_address(&ctx->client);
@@ -317,6 +356,18 @@ static int ask_address(natpmp_ctx *ctx)
 	return hint ? hint : NATPMP_E_TIMEOUT;
 }
 
+/* The context may use no other dialects. */
+static bool speaks_only(const natpmp_ctx *ctx, dialect_set dialects)
+{
+	return ctx->client.gateway.speech.allowed == dialects;
+}
+
+/* There is an address question, and it was answered. */
+static bool external_is_told(const natpmp_ctx *ctx)
+{
+	return !speaks_only(ctx, ONLY_PCP) && !ctx->client.external.is_untold;
+}
+
 int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN])
 {
 	int cancel;
@@ -324,8 +375,13 @@ int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN])
 
 	if (status)
 		return status;
-	status = ask_address(ctx);
-	address_print(status ? &no_address : &ctx->client.external.address, address);
+	address[0] = '\0';
+	status = speaks_only(ctx, ONLY_PCP) ? NATPMP_OK
+					    : ask_address(ctx, ctx->client.gateway.speech.allowed);
+	if (status == NATPMP_OK && !external_is_told(ctx))
+		status = learn_address_by_mapping(ctx, address);
+	else if (status == NATPMP_OK)
+		address_print(&ctx->client.external.address, address);
 	return unlock_with(ctx, cancel, status);
 }
 
@@ -508,6 +564,39 @@ static int ask_pcp(natpmp_ctx *ctx, duration patience)
 	return pcp->answers != count.before ? pcp->status : NATPMP_E_TIMEOUT;
 }
 
+static bool has_answered(int status)
+{
+	return status == NATPMP_OK || status_class(status) == STATUS_NO;
+}
+
+static void probe_natpmp(natpmp_ctx *ctx, natpmp_probe *probe)
+{
+	const struct client *client = &ctx->client;
+
+	probe->status = ask_address(ctx, ONLY_NATPMP);
+	if (probe->status == NATPMP_OK && client->external.is_untold)
+		probe->status = NATPMP_E_VERSION; /* it answered in PCP */
+	if (has_answered(probe->status)) {
+		probe->round_trip = (uint32_t)ctx->round_trip_us;
+		probe->uptime = client->gateway.clocks[DIALECT_NATPMP].seconds;
+	}
+	address_print(probe->status ? &no_address : &client->external.address,
+		      probe->external_address);
+}
+
+/* A gateway that answered one question will answer the next one soon, or never. */
+static void probe_pcp(natpmp_ctx *ctx, natpmp_probe *probe)
+{
+	duration patience =
+		has_answered(probe->status) ? earlier(ctx->deadline, SHORT_TURN) : ctx->deadline;
+
+	probe->pcp_status = ask_pcp(ctx, patience);
+	if (has_answered(probe->pcp_status)) {
+		probe->pcp_round_trip = (uint32_t)ctx->round_trip_us;
+		probe->pcp_uptime = ctx->client.gateway.clocks[DIALECT_PCP].seconds;
+	}
+}
+
 int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 {
 	int cancel;
@@ -515,20 +604,13 @@ int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe)
 
 	if (status)
 		return status;
-	const struct client *client = &ctx->client;
-	duration patience = ctx->deadline;
+	dialect_set allowed = ctx->client.gateway.speech.allowed;
 
 	memset(probe, 0, sizeof(*probe));
-	probe->status = ask_address(ctx);
-	bool has_answered = probe->status == NATPMP_OK || status_class(probe->status) == STATUS_NO;
-	if (has_answered) {
-		probe->round_trip = (uint32_t)ctx->round_trip_us;
-		probe->uptime = client->gateway.clock.seconds;
-		/* A gateway that answered one question will answer the next one soon, or never. */
-		patience = earlier(patience, PCP_PATIENCE);
-	}
-	address_print(probe->status ? &no_address : &client->external.address,
-		      probe->external_address);
-	probe->pcp_status = ask_pcp(ctx, patience);
+	probe->status = probe->pcp_status = NATPMP_PENDING;
+	if (allowed & ONLY_NATPMP)
+		probe_natpmp(ctx, probe);
+	if (allowed & ONLY_PCP)
+		probe_pcp(ctx, probe);
 	return unlock_with(ctx, cancel, NATPMP_OK);
 }

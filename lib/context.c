@@ -220,19 +220,27 @@ void context_abandon_lease(natpmp_lease *lease)
 	drive_pump(ctx);
 }
 
+static natpmp_dialect public_dialect(const struct grant *grant)
+{
+	return grant->made_in == DIALECT_PCP ? NATPMP_DIALECT_PCP : NATPMP_DIALECT_NATPMP;
+}
+
 int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
 {
 	const struct lease *core = &lease->core;
 	const natpmp_ctx *ctx = lease->ctx;
 	const struct grant *first = core->grants[0];
+	struct ip_address address;
 
 	if (!lease_is_in_force(core, &ctx->client.gateway))
 		return lease_excuse(core, &ctx->client.gateway);
 	mapping->internal_port = core->internal_port ? core->internal_port : first->external_port;
 	mapping->external_port = first->external_port;
 	mapping->lifetime = lease_lifetime(core);
-	address_print(&ctx->client.gateway.own_address, mapping->internal_address);
-	address_print(&ctx->client.external.address, mapping->external_address);
+	address_print(&ctx->client.gateway.ends.own, mapping->internal_address);
+	address = lease_external_address(core, &ctx->client.external);
+	address_print(&address, mapping->external_address);
+	mapping->dialect = public_dialect(first);
 	return NATPMP_OK;
 }
 
@@ -292,4 +300,5 @@ void context_state(natpmp_lease *lease, const struct lease_view *view, natpmp_st
 	mapping->lifetime = view->lifetime;
 	address_print(&view->internal_address, mapping->internal_address);
 	address_print(&view->external_address, mapping->external_address);
+	mapping->dialect = public_dialect(core->grants[0]);
 }

@@ -42,14 +42,14 @@ static void send_bytes(natpmp_ctx *ctx, const uint8_t *bytes, size_t len)
 static void take_datagram(natpmp_ctx *ctx, const struct datagram *datagram, instant now)
 {
 	struct client *client = &ctx->client;
-	unsigned answers = client->external.answers;
+	unsigned answers = client->external.answers + client->pcp.answers;
 	char from[NATPMP_ADDRESS_LEN];
 
 	switch (datagram->kind) {
 	case UDP_DATAGRAM:
 		context_log_bytes(ctx, "received", datagram->bytes, datagram->len);
 		client_on_packet(client, ctx->drive.empty_at, now, datagram->bytes, datagram->len);
-		if (client->external.answers != answers)
+		if (client->external.answers + client->pcp.answers != answers)
 			ctx->round_trip_us = clock_us() - ctx->sent_us;
 		break;
 	case UDP_STRANGER:

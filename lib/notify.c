@@ -119,7 +119,8 @@ static void read_gateway(natpmp_ctx *ctx, natpmp_gateway *now)
 	}
 	if (now->status == NATPMP_OK) {
 		now->status = status_of_answers(ctx);
-		address_print(&client->external.address, now->external_address);
+		struct ip_address address = client_external_address(client);
+		address_print(&address, now->external_address);
 	}
 }
 

@@ -191,7 +191,7 @@ one() { # NAME
 	fi
 }
 
-selected='^(unit-|sim-found|gateway-model|api-|cli-unit|cli-map|cli-status|cli-command|cli-hold)'
+selected='^(unit-|sim-found|gateway-(model|pcp)|api-|cli-unit|cli-map|cli-status|cli-command|cli-hold)'
 failed=
 [ $# -gt 0 ] || set -- all
 for name in "$@"; do
@@ -199,7 +199,7 @@ for name in "$@"; do
 	list) echo "$all trixie" | tr -s ' \t' '\n'; exit ;;
 	all) for each in $all; do one "$each"; done ;;
 	quick)
-		selected='^(unit-|sim-found|gateway-model|api-(arguments|descriptors|memory)|cli-unit|cli-map)'
+		selected='^(unit-|sim-found|gateway-(model|pcp)|api-(arguments|descriptors|memory)|cli-unit|cli-map)'
 		for each in $quick; do one "$each"; done
 		;;
 	trixie) sh tests/matrix/trixie.sh || failed="$failed trixie" ;;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A packet is read by the dialect, matched with the question that it answers, shown to the gateway
+ * A packet is read by the dialects, matched with the question that it answers, shown to the gateway
  * (clock, backoff), and then becomes an event of that question's owner: a grant, the external
- * address, or the question about PCP. A packet that answers no question of ours is at most a hint.
+ * address, or the question about PCP. A packet that answers no question of ours is at most a hint;
+ * but PCP's answers about a mapping carry our nonce, so they count even if nothing was asked (RFC
+ * 6887 section 14.2).
  *
  * An answer counts for the mapping that it names while a send for that mapping may still be
  * answered, even if another question is in flight by now. Some gateways take seconds to find a free
@@ -58,6 +60,8 @@ static void refresh_address(struct client *client, struct lease *lease, instant 
 {
 	struct external *external = &client->external;
 
+	if (lease->grants[0]->made_in == DIALECT_PCP)
+		return; /* it told its address */
 	if (lease->is_awaited && !lease_is_in_force(lease, &client->gateway))
 		return;
 	if (lease->is_awaited) {
@@ -87,13 +91,57 @@ static void grant_granted(struct client *client, struct grant *grant,
 	client_settle_with_lease(client, grant, now);
 }
 
-static void grant_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
-			 instant now)
+static void grant_failed(struct client *client, struct grant *grant, int status,
+			 duration retry_after, bool is_unheard, instant now)
 {
-	grant_on_failed(grant, &client->gateway, status, is_unheard, now);
+	grant_on_failed(grant, &client->gateway, status, retry_after, is_unheard, now);
 	if (grant->wanted_by)
 		lease_on_failed(grant->wanted_by);
 	client_settle_with_lease(client, grant, now);
+}
+
+/* The gateway has nothing of the grant in these dialects, or refuses to delete it there (status).
+ * In another dialect it may still have it; then that one is asked next. The first failure counts.
+ */
+static void deletion_ended_in(struct client *client, struct grant *grant, dialect_set dialects,
+			      int status, instant now)
+{
+	dialect_set left = grant->possible_in & (dialect_set)~dialects &
+			   speech_not_refused(&client->gateway.speech, now);
+	bool is_all = !grant->question.message.internal_port;
+
+	grant_note_deletion(grant, status);
+	if (left && !is_all) {
+		grant_on_gone_in(grant, dialects);
+		grant->act_at = now;
+	} else {
+		client_end_deletion(client, grant, grant->deletion_status, now);
+	}
+	client_settle_with_lease(client, grant, now);
+}
+
+/* A server may say NO_RESOURCES to a deletion of what it does not have; so says miniupnpd. It is
+ * meant as the RFC has it only if we know that there was something to delete. */
+static bool is_real_shortage(const struct grant *grant)
+{
+	bool was_sent_once = grant->question.asked_at == grant->question.last_sent;
+
+	return grant->external_port && grant->made_in == DIALECT_PCP && was_sent_once;
+}
+
+static void deletion_answered(struct client *client, struct grant *grant,
+			      const struct response *response, instant now)
+{
+	int status = response->status;
+
+	if (response->dialect == DIALECT_PCP && status == NATPMP_E_NO_RESOURCES) {
+		if (is_real_shortage(grant))
+			gateway_on_shortage(&client->gateway, ASK_DELETE,
+					    now + response->retry_after);
+		else
+			status = NATPMP_OK;
+	}
+	deletion_ended_in(client, grant, dialect_bit(response->dialect), status, now);
 }
 
 static void deletion_failed(struct client *client, struct grant *grant, int status, bool is_unheard,
@@ -128,7 +176,7 @@ static bool resubmit_if_blocking(struct client *client, struct question *questio
 		if (client->external.callers)
 			gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
 		return client->external.callers;
-	case ASK_PCP:
+	case ASK_ANNOUNCE:
 		if (client->pcp.callers)
 			gateway_submit(&client->gateway, question, LANE_AT_ONCE, rank);
 		return client->pcp.callers;
@@ -162,17 +210,20 @@ static void question_failed(struct client *client, struct question *question, in
 		if (client->is_watched && !client->holds && gateway_is_away(&client->gateway))
 			client->external.retry_at = now;
 		return;
-	case ASK_PCP:
+	case ASK_ANNOUNCE:
 		pcp_ended(client, status);
 		return;
 	case ASK_CREATE:
 		grant = question_grant(question);
 		grant->retries.result = 0;
-		grant_failed(client, grant, status, is_unheard, now);
+		grant_failed(client, grant, status, 0, is_unheard, now);
 		return;
 	case ASK_DELETE:
 		grant = question_grant(question);
-		deletion_failed(client, grant, status, is_unheard, now);
+		if (status == NATPMP_E_VERSION)
+			deletion_ended_in(client, grant, question->dialects, status, now);
+		else
+			deletion_failed(client, grant, status, is_unheard, now);
 		return;
 	}
 }
@@ -196,8 +247,12 @@ void client_put_away(struct client *client, bool is_yielding, instant now)
 
 	if (is_unheard)
 		client_lose_doubted(client, now);
-	if (is_yielding && resubmit_if_blocking(client, question, now))
+	bool is_unspoken = status == NATPMP_E_VERSION;
+	if (is_yielding && !is_unspoken && resubmit_if_blocking(client, question, now))
 		return;
+	/* Silence is no rejection; only a deletion ends by it, for there is nothing to delete. */
+	if (is_unspoken && question->message.kind != ASK_DELETE)
+		status = NATPMP_E_TIMEOUT;
 	/* A hold never concludes that there is no service, because it goes on asking. */
 	if (status == NATPMP_E_NO_SERVICE && question->lane != LANE_AT_ONCE)
 		status = NATPMP_E_TIMEOUT;
@@ -219,9 +274,12 @@ static bool grant_matches(const struct grant *grant, const struct response *resp
 
 	if (response->status != NATPMP_OK)
 		return question->state != QUESTION_IDLE || !grant->is_granted;
-	if (question->message.kind == ASK_DELETE)
-		return response->lifetime == 0;
-	return !is_zero_grant(response);
+	if (question->message.kind != ASK_DELETE)
+		return !is_zero_grant(response);
+	/* In PCP a deletion may leave a lifetime (RFC 6887 section 15). The first such answer may
+	 * be a late one to an earlier question. */
+	return response->lifetime == 0 ||
+	       (response->dialect == DIALECT_PCP && question->zero_grants);
 }
 
 /* The question about this grant is outstanding. A zero grant may be the late answer to a deletion;
@@ -229,11 +287,33 @@ static bool grant_matches(const struct grant *grant, const struct response *resp
 static struct question *match_mapping(struct grant *grant, const struct response *response)
 {
 	struct question *question = &grant->question;
+	bool is_deletion = question->message.kind == ASK_DELETE;
+	bool is_match = grant_matches(grant, response);
 
-	if (question->message.kind != ASK_DELETE && is_zero_grant(response) &&
-	    question->zero_grants++)
+	if (response->status == NATPMP_OK && is_zero_grant(response) != is_deletion &&
+	    question->zero_grants < UINT8_MAX && question->zero_grants++ && !is_deletion)
 		question->hint = NATPMP_E_BAD_ANSWER;
-	return grant_matches(grant, response) ? question : NULL;
+	return is_match ? question : NULL;
+}
+
+/* It was sent in that dialect, and an answer may still come. */
+static bool may_answer(const struct question *question, const struct response *response,
+		       instant now)
+{
+	return question->sent_in & dialect_bit(response->dialect) &&
+	       question_is_outstanding(question, now);
+}
+
+static struct question *match_address(struct client *client, const struct response *response,
+				      instant now)
+{
+	struct question *in_flight = client->gateway.in_flight;
+
+	if (in_flight && in_flight->message.kind == ASK_ANNOUNCE &&
+	    response->dialect == DIALECT_PCP)
+		return in_flight;
+	return may_answer(&client->external.question, response, now) ? &client->external.question
+								     : NULL;
 }
 
 static struct grant *find_grant(const struct client *client, const struct response *response)
@@ -259,34 +339,58 @@ static struct question *match_question(struct client *client, const struct respo
 
 	switch (response->kind) {
 	case RESPONSE_ADDRESS:
-		return question_is_outstanding(&client->external.question, now)
-			       ? &client->external.question
-			       : NULL;
+		return match_address(client, response, now);
 	case RESPONSE_MAPPING:
 		grant = find_grant(client, response);
-		return grant && question_is_outstanding(&grant->question, now)
+		return grant && may_answer(&grant->question, response, now)
 			       ? match_mapping(grant, response)
 			       : NULL;
 	case RESPONSE_UNNAMED:
-		return in_flight && in_flight->message.kind >= ASK_CREATE &&
-				       in_flight->message.protocol == response->protocol
+		return in_flight && question_is_of_grant(in_flight) &&
+				       in_flight->message.protocol == response->protocol &&
+				       may_answer(in_flight, response, now)
 			       ? in_flight
 			       : NULL;
-	case RESPONSE_BAD_VERSION:
-		/* This response names no question. Once PCP was asked about, only that question
-		 * gets it, from a gateway that speaks version 0 alone. */
-		return in_flight && (in_flight->message.kind == ASK_PCP ||
-				     !client->gateway.pcp_was_asked)
-			       ? in_flight
-			       : NULL;
-	case RESPONSE_PCP_ONLY: /* else: late, to a request of version 0 */
-		return in_flight && in_flight->message.kind != ASK_PCP ? in_flight : NULL;
-	case RESPONSE_PCP_ANNOUNCED:
-		return in_flight && in_flight->message.kind == ASK_PCP ? in_flight : NULL;
+	case RESPONSE_BAD_VERSION: /* see version_rejected() */
 	case RESPONSE_JUNK:
 		break;
 	}
 	return NULL;
+}
+
+static void creation_answered(struct client *client, struct grant *grant,
+			      const struct response *response, instant now)
+{
+	struct speech *speech = &client->gateway.speech;
+	bool is_short =
+		response->status == NATPMP_E_NO_RESOURCES || response->status == NATPMP_E_QUOTA;
+
+	grant->retries.result = response->result;
+	if (response->status == NATPMP_OK) {
+		grant_granted(client, grant, response, now);
+		return;
+	}
+	/* RFC 6887 section 11.4: no question for another new mapping in that time. */
+	if (is_short && response->retry_after)
+		gateway_on_shortage(&client->gateway, ASK_CREATE, now + response->retry_after);
+	if (response->status == NATPMP_E_OPTION && grant->question.message.is_exact) {
+		/* We can do without: we look which port was given. */
+		speech->options_are_refused = true;
+		grant->act_at = now;
+		client_settle_with_lease(client, grant, now);
+		return;
+	}
+	grant_failed(client, grant, response->status, response->retry_after, false, now);
+}
+
+/* The gateway changed the mapping by itself. An open question about it is answered by that. */
+static void mapping_updated(struct client *client, struct grant *grant,
+			    const struct response *response, instant now)
+{
+	gateway_withdraw(&client->gateway, &grant->question);
+	if (response->status == NATPMP_OK)
+		grant->question.asked_at = now; /* its lifetime begins now */
+	creation_answered(client, grant, response, now);
 }
 
 static void question_answered(struct client *client, struct question *question,
@@ -296,32 +400,74 @@ static void question_answered(struct client *client, struct question *question,
 	case ASK_ADDRESS:
 		address_answered(client, response, now);
 		break;
-	case ASK_PCP:
+	case ASK_ANNOUNCE:
 		pcp_ended(client, response->status);
 		break;
 	case ASK_CREATE:
-		question_grant(question)->retries.result = response->result;
-		if (response->status == NATPMP_OK)
-			grant_granted(client, question_grant(question), response, now);
-		else
-			grant_failed(client, question_grant(question), response->status, false,
-				     now);
+		creation_answered(client, question_grant(question), response, now);
 		break;
 	case ASK_DELETE:
-		client_end_deletion(client, question_grant(question), response->status, now);
-		client_settle_with_lease(client, question_grant(question), now);
+		deletion_answered(client, question_grant(question), response, now);
 		break;
 	}
+}
+
+/* The gateway speaks another version. If we have no other dialect for the question, it failed. */
+static void version_rejected(struct client *client, const struct response *response,
+			     instant at_earliest, instant now)
+{
+	struct question *asked = client->gateway.in_flight;
+	dialect_set rejected;
+	struct question *question =
+		gateway_on_rejected(&client->gateway, at_earliest, now, response, &rejected);
+
+	if (!rejected)
+		gateway_on_response(&client->gateway, at_earliest, now, response, NULL);
+	else if (question_is_of_grant(asked) && !question_grant(asked)->external_port)
+		grant_on_gone_in(question_grant(asked), rejected); /* it never granted it */
+	if (!question)
+		return;
+	if (question->message.kind == ASK_CREATE) {
+		question_grant(question)->retries.result = response->result;
+		grant_failed(client, question_grant(question), NATPMP_E_VERSION,
+			     response->retry_after, false, now);
+	} else {
+		question_failed(client, question, NATPMP_E_VERSION, false, now);
+	}
+}
+
+/* PCP says something about a mapping, and we did not ask, or were answered before: another of
+ * several answers to one question, or an update (RFC 6887 sections 8.3 and 14.2). The nonce shows
+ * that it is from the gateway. A repetition changes nothing. */
+static void update_received(struct client *client, const struct response *response, instant now)
+{
+	struct grant *grant = find_grant(client, response);
+	bool is_same;
+
+	if (!grant || response->dialect != DIALECT_PCP)
+		return;
+	if (response->status == NATPMP_OK && response->lifetime)
+		grant->possible_in |= ONLY_PCP;
+	if (!grant->wanted_by || grant->question.message.kind != ASK_CREATE ||
+	    grant->made_in != DIALECT_PCP || !grant->external_port)
+		return;
+	is_same = response->external_port == grant->external_port &&
+		  ip_is_equal(&response->address, &grant->question.message.suggested_address);
+	if (response->status != NATPMP_OK || !(is_zero_grant(response) || is_same))
+		mapping_updated(client, grant, response, now);
 }
 
 /* The response answers no question of ours. */
 static void hint_received(struct client *client, const struct response *response, instant now)
 {
-	bool has_news = response->kind == RESPONSE_PCP_ANNOUNCED ||
-			(response->kind == RESPONSE_ADDRESS && response->status == NATPMP_OK &&
-			 !ip_is_equal(&response->address, &client->external.address));
+	bool is_announcement = response->kind == RESPONSE_ADDRESS && response->status == NATPMP_OK;
+	bool has_news = response->dialect == DIALECT_PCP ||
+			!ip_is_equal(&response->address, &client->external.address);
 
-	if (has_news && client_is_kept(client))
+	speech_on_hint(&client->gateway.speech, response->dialect);
+	if (response->kind == RESPONSE_MAPPING)
+		update_received(client, response, now);
+	else if (is_announcement && has_news && client_is_kept(client))
 		external_on_hint(&client->external, now);
 }
 
@@ -345,8 +491,11 @@ void client_on_packet(struct client *client, instant at_earliest, instant now, c
 {
 	struct response response = gateway_read(&client->gateway, bytes, len);
 
-	response_received(client, &response, match_question(client, &response, now), at_earliest,
-			  now);
+	if (response.kind == RESPONSE_BAD_VERSION)
+		version_rejected(client, &response, at_earliest, now);
+	else
+		response_received(client, &response, match_question(client, &response, now),
+				  at_earliest, now);
 }
 
 void client_on_announcement(struct client *client, instant at_earliest, instant now,
@@ -354,9 +503,11 @@ void client_on_announcement(struct client *client, instant at_earliest, instant 
 {
 	struct response response = gateway_read(&client->gateway, bytes, len);
 
-	/* Only these two kinds are announcements; anything else sent there is ignored. */
-	if (response.kind == RESPONSE_ADDRESS || response.kind == RESPONSE_PCP_ANNOUNCED)
-		response_received(client, &response, NULL, at_earliest, now);
+	/* Anything else that is sent there is ignored. PCP's announcements never tell an error. */
+	if (response.kind != RESPONSE_ADDRESS ||
+	    (response.dialect == DIALECT_PCP && response.status != NATPMP_OK))
+		return;
+	response_received(client, &response, NULL, at_earliest, now);
 }
 
 void client_on_bounce(struct client *client, instant now, const uint8_t *bytes, size_t len,

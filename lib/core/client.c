@@ -17,18 +17,17 @@
 #include <stdlib.h>
 
 #include "core/answers.h"
-#include "core/natpmp.h"
 #include "core/settle.h"
 #include "core/status.h"
 
-bool client_init(struct client *client, uint64_t seed, bool is_vpn)
+bool client_init(struct client *client, const struct client_options *options)
 {
 	*client = (struct client){
-		.is_vpn = is_vpn,
+		.is_vpn = options->is_vpn,
 		.reach = NATPMP_PENDING,
-		.pcp.question.message.kind = ASK_PCP,
+		.pcp.question.message.kind = ASK_ANNOUNCE,
 	};
-	gateway_init(&client->gateway, &dialect_natpmp, seed);
+	gateway_init(&client->gateway, options->dialects, options->secret, options->seed);
 	external_init(&client->external);
 	list_init(&client->granted);
 	list_init(&client->changed);
@@ -84,7 +83,7 @@ void client_on_link(struct client *client, instant now, int status,
 {
 	bool was_used_before = !ip_is_none(address) && ip_is_equal(&client->maker, address);
 
-	gateway_relink(&client->gateway, now, status, own_address, was_used_before);
+	gateway_relink(&client->gateway, now, status, address, own_address, was_used_before);
 	client->reach = client->gateway.reach;
 	external_forget(&client->external);
 	if (status != NATPMP_OK) {
@@ -103,7 +102,7 @@ static bool may_be_left(const struct client *client, const struct grant *grant)
 	/* A deletion of all would delete mappings that are not ours. */
 	bool is_one = !client->is_vpn && grant->question.message.internal_port;
 
-	return is_one && grant->is_possible;
+	return is_one && grant->possible_in;
 }
 
 void client_farewell(struct client *client, instant now, client_send_fn *send, void *arg)
@@ -118,7 +117,9 @@ void client_farewell(struct client *client, instant now, client_send_fn *send, v
 		if (!may_be_left(client, grant))
 			continue;
 		deletion.kind = ASK_DELETE;
-		send(arg, bytes, gateway->dialect->encode(&deletion, &gateway->own_address, bytes));
+		for (enum dialect_id id = 0; id < DIALECTS; id++)
+			if (grant->possible_in & dialect_bit(id))
+				send(arg, bytes, gateway_encode(gateway, id, &deletion, bytes));
 		grant->deletion_is_owed = true;
 		client_note_leftover(client, grant,
 				     gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT,
@@ -336,7 +337,7 @@ static bool make_grants(struct client *client, struct lease *lease, unsigned pro
 		struct grant *grant = client_make_grant(client, bit, lease->internal_port);
 		if (!grant) {
 			for (unsigned i = 0; i < lease->count; i++)
-				if (!lease->grants[i]->is_granted && !lease->grants[i]->is_possible)
+				if (grant_state(lease->grants[i], &client->gateway) == GRANT_NONE)
 					client_forget_grant(client, lease->grants[i]);
 			return false;
 		}
@@ -450,7 +451,9 @@ int client_unmap(struct client *client, struct closing *closing, natpmp_protocol
 			return NATPMP_E_NO_MEMORY;
 		}
 		closing->left |= (uint8_t)bit;
-		grant->is_possible = true; /* some program may have made it */
+		/* Some program may have made it. */
+		grant->possible_in |= speech_usable(&client->gateway.speech, now);
+		grant->deletion_status = NATPMP_PENDING;
 		grant->retries = (struct retries){0};
 		if (grant->question.state == QUESTION_WAITING)
 			gateway_withdraw(&client->gateway, &grant->question);
@@ -489,9 +492,9 @@ bool client_is_closed(const struct client *client, unsigned protocol, uint16_t i
 	return true;
 }
 
-void client_ask_address(struct client *client, instant now)
+void client_ask_address(struct client *client, dialect_set dialects, instant now)
 {
-	external_wait(&client->external, &client->gateway, now);
+	external_wait(&client->external, &client->gateway, dialects, now);
 }
 
 void client_stop_asking_address(struct client *client)
@@ -513,8 +516,16 @@ void client_stop_asking_address(struct client *client)
 		external->settle_at = 0; /* leases do not wait for a question that nobody asks */
 }
 
+struct ip_address client_external_address(const struct client *client)
+{
+	if (!ip_is_none(&client->external.address) || list_is_empty(&client->granted))
+		return client->external.address;
+	return grant_external_address(granted_grant(client->granted.next));
+}
+
 static void submit_pcp(struct client *client, instant now)
 {
+	client->pcp.question.dialects = ONLY_PCP;
 	gateway_submit(&client->gateway, &client->pcp.question, LANE_AT_ONCE, now + RANK_MARGIN);
 }
 

@@ -20,6 +20,14 @@ struct closing {
 	int status;   /* the first failure of those that have ended */
 };
 
+/* How a client is made. */
+struct client_options {
+	dialect_set dialects;       /* that may be used */
+	uint8_t secret[SECRET_LEN]; /* for nonces */
+	uint64_t seed;              /* for delays and port suggestions */
+	bool is_vpn;                /* natpmp_options.vpn_ports */
+};
+
 /* The question whether the gateway speaks PCP. */
 struct pcp_probe {
 	struct question question;
@@ -51,7 +59,8 @@ struct client {
 	bool is_watched;         /* natpmp_watch() follows the gateway, even without a mapping */
 };
 
-bool client_init(struct client *client, uint64_t seed, bool is_vpn); /* false: out of memory */
+/* False: out of memory. */
+bool client_init(struct client *client, const struct client_options *options);
 /* Leases that are still held are forgotten; their memory belongs to the caller. */
 void client_free(struct client *client);
 
@@ -88,10 +97,12 @@ bool client_is_empty(const struct client *client);
 /* The deletion of that protocol and port has ended, with or without success. */
 bool client_is_closed(const struct client *client, unsigned protocol, uint16_t internal_port);
 
-/* Ask for the external address. The caller waits until external.answers changes, or calls
- * client_stop_asking_address(). */
-void client_ask_address(struct client *client, instant now);
+/* Ask for the external address, in these dialects. The caller waits until external.answers changes,
+ * or calls client_stop_asking_address(). */
+void client_ask_address(struct client *client, dialect_set dialects, instant now);
 void client_stop_asking_address(struct client *client);
+/* The external address, as the gateway or the oldest grant tells it; none: not known. */
+struct ip_address client_external_address(const struct client *client);
 /* The same for PCP, with pcp.answers. */
 void client_ask_pcp(struct client *client, instant now);
 void client_stop_asking_pcp(struct client *client);

@@ -32,7 +32,8 @@ static instant external_rank(const struct external *external, instant now)
 	return external->failures ? now + RANK_MARGIN : 0;
 }
 
-void external_ask(struct external *external, struct gateway *gateway, bool is_blocking, instant now)
+static void ask_in(struct external *external, struct gateway *gateway, dialect_set dialects,
+		   bool is_blocking, instant now)
 {
 	bool blocks = is_blocking || external->callers;
 	/* New mappings wait for the address until it is settled, so it does not wait for a
@@ -45,6 +46,7 @@ void external_ask(struct external *external, struct gateway *gateway, bool is_bl
 	if (external->question.state == QUESTION_WAITING && blocks)
 		gateway_withdraw(gateway, &external->question);
 	if (external->question.state == QUESTION_IDLE) {
+		external->question.dialects = dialects;
 		external->asked_at = now;
 		external->is_doubted = false;
 		gateway_submit(gateway, &external->question, blocks ? LANE_AT_ONCE : lane,
@@ -54,10 +56,29 @@ void external_ask(struct external *external, struct gateway *gateway, bool is_bl
 	}
 }
 
-void external_wait(struct external *external, struct gateway *gateway, instant now)
+/* Only NAT-PMP tells an address, so a gateway that speaks it is asked in it. */
+static dialect_set dialects_to_ask(const struct speech *speech, dialect_set otherwise, instant now)
+{
+	bool tells = speech->heard & speech_usable(speech, now) & ONLY_NATPMP;
+
+	return tells ? ONLY_NATPMP : otherwise;
+}
+
+/* A caller who is blocked needs the address, others are content with the clock. */
+void external_ask(struct external *external, struct gateway *gateway, bool is_blocking, instant now)
+{
+	const struct speech *speech = &gateway->speech;
+	dialect_set otherwise =
+		is_blocking ? speech_usable(speech, now) : speech_to_use(speech, now);
+
+	ask_in(external, gateway, dialects_to_ask(speech, otherwise, now), is_blocking, now);
+}
+
+void external_wait(struct external *external, struct gateway *gateway, dialect_set dialects,
+		   instant now)
 {
 	external->callers++;
-	external_ask(external, gateway, true, now);
+	ask_in(external, gateway, dialects_to_ask(&gateway->speech, dialects, now), true, now);
 }
 
 void external_stop_waiting(struct external *external)
@@ -105,10 +126,24 @@ static bool end_question(struct external *external, int status, struct ip_addres
 	return settle_address(external, address);
 }
 
+/* The gateway is there, and told no address. */
+static bool end_without_address(struct external *external, int status)
+{
+	external->status = status;
+	external->answers++;
+	external->failures = 0;
+	external->retry_at = NEVER;
+	return settle_address(external, external->address);
+}
+
 bool external_on_response(struct external *external, const struct response *response, bool is_held,
 			  instant now)
 {
 	bool is_usable = response->status == NATPMP_OK && address_is_usable(&response->address);
+
+	external->is_untold = response->dialect == DIALECT_PCP;
+	if (external->is_untold)
+		return end_without_address(external, response->status);
 	struct ip_address none = {{0}};
 
 	return end_question(external, response->status, is_usable ? response->address : none,

@@ -19,6 +19,7 @@ struct external {
 	unsigned callers;          /* blocked by the question */
 	unsigned answers;          /* counts questions that ended ... */
 	int status;                /* ... and how the last one ended */
+	bool is_untold;            /* its answer was in PCP, which tells no address */
 	unsigned failures;         /* in a row */
 	instant asked_at;
 	instant settle_at;  /* when we stop waiting for an answer, or NEVER */
@@ -30,11 +31,14 @@ void external_init(struct external *external);
 /* The link changed: forget the address. */
 void external_forget(struct external *external);
 
-/* Ask for the address, unless it is being asked for already. is_blocking: a caller waits for it. */
+/* Ask for the address, unless it is being asked for already. is_blocking: a caller waits for it. A
+ * gateway that speaks PCP alone is asked for its clock instead. */
 void external_ask(struct external *external, struct gateway *gateway, bool is_blocking,
 		  instant now);
-/* A caller is blocked by the question from now on, until external_stop_waiting(). */
-void external_wait(struct external *external, struct gateway *gateway, instant now);
+/* A caller is blocked by the question from now on, until external_stop_waiting(), and wants it
+ * asked in these dialects only, unless it is being asked already. */
+void external_wait(struct external *external, struct gateway *gateway, dialect_set dialects,
+		   instant now);
 void external_stop_waiting(struct external *external);
 /* Plan no more questions, and take back the open one unless a caller is blocked by it. */
 void external_stop(struct external *external, struct gateway *gateway);

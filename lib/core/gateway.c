@@ -8,8 +8,12 @@
  *                 `--------------' the link changed, or a silent gateway was heard again
  *
  * gateway_next_step() decides and changes nothing; the caller then calls the function that does the
- * step. A question keeps its turn for five sends (7.75 s). After that it yields as soon as another
- * one may start; otherwise it goes on to the end of its series.
+ * step. A question keeps its turn for 7.75 s (five sends in NAT-PMP). After that it yields as soon
+ * as another one may start; otherwise it goes on to the end of its series.
+ *
+ * A gateway that we do not know is asked in two dialects, each with its own schedule: the second
+ * one begins 250 ms after the first. An answer in either ends the question. A gateway that rejects
+ * one of them is asked in the other at once.
  *
  * A gateway that was silent for a whole turn is not asked for 1 s, then for 2 s and so on, up to 64
  * s. The first packet heard from it ends this backoff.
@@ -24,15 +28,17 @@
 #include <assert.h>
 #include <string.h>
 
-void gateway_init(struct gateway *gateway, const struct dialect *dialect, uint64_t seed)
+void gateway_init(struct gateway *gateway, dialect_set allowed, const uint8_t *secret,
+		  uint64_t seed)
 {
 	*gateway = (struct gateway){
-		.dialect = dialect,
+		.speech.allowed = allowed,
 		.random = seed,
 		.reach = NATPMP_PENDING,
 		.link_status = NATPMP_PENDING,
 		.reboot = {.recovery_at = NEVER},
 	};
+	memcpy(gateway->ends.secret, secret, SECRET_LEN);
 }
 
 void gateway_free(struct gateway *gateway)
@@ -46,20 +52,33 @@ bool gateway_reserve(struct gateway *gateway, size_t questions)
 	return heap_reserve(&gateway->lanes[LANE_AFTER_BACKOFF], questions);
 }
 
-uint64_t gateway_random(struct gateway *gateway)
+static uint64_t mix(uint64_t z)
 {
-	uint64_t z = gateway->random += 0x9e3779b97f4a7c15;
-
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 	z = (z ^ z >> 27) * 0x94d049bb133111eb;
 	return z ^ z >> 31;
+}
+
+uint64_t gateway_random(struct gateway *gateway)
+{
+	return mix(gateway->random += 0x9e3779b97f4a7c15);
+}
+
+uint64_t gateway_jitter(const struct gateway *gateway, uint64_t number)
+{
+	return mix(mix(gateway->random) ^ number);
 }
 
 /* --- lanes --- */
 
 static bool lane_waits_for_backoff(enum lane lane)
 {
-	return lane == LANE_AFTER_BACKOFF || lane == LANE_AFTER_BOTH;
+	return lane == LANE_AFTER_BACKOFF || lane == LANE_NEW || lane == LANE_AFTER_BOTH;
+}
+
+static bool lane_asks_for_new(enum lane lane)
+{
+	return lane == LANE_NEW || lane == LANE_AFTER_BOTH;
 }
 
 static bool lane_waits_for_recovery(enum lane lane)
@@ -74,6 +93,16 @@ static instant recovery_over_at(const struct gateway *gateway, enum lane lane)
 	return waits ? gateway->reboot.recovery_at : 0;
 }
 
+static instant shortage_over_at(const struct gateway *gateway, enum lane lane)
+{
+	const struct shortage *shortage = &gateway->shortage;
+
+	if (lane == LANE_AT_ONCE)
+		return 0;
+	return lane_asks_for_new(lane) ? later(shortage->of_mappings_until, shortage->of_all_until)
+				       : shortage->of_all_until;
+}
+
 /* When the first question of a lane may start. */
 static instant lane_opens_at(const struct gateway *gateway, enum lane lane)
 {
@@ -84,7 +113,7 @@ static instant lane_opens_at(const struct gateway *gateway, enum lane lane)
 		at = later(at, backoff->until);
 	else if (lane == LANE_AFTER_RECOVERY)
 		at = later(at, earlier(backoff->until, backoff->pass_at));
-	return at;
+	return later(at, shortage_over_at(gateway, lane));
 }
 
 static struct question *lane_first(const struct gateway *gateway, enum lane lane)
@@ -158,7 +187,8 @@ static instant other_may_start_at(const struct gateway *gateway)
 	for (enum lane lane = 0; lane < LANES; lane++) {
 		bool is_stopped = will_be_stopped && lane_waits_for_backoff(lane);
 		if (gateway->lanes[lane].count && !is_stopped)
-			at = earlier(at, recovery_over_at(gateway, lane));
+			at = earlier(at, later(recovery_over_at(gateway, lane),
+					       shortage_over_at(gateway, lane)));
 	}
 	return at;
 }
@@ -215,57 +245,124 @@ bool question_is_outstanding(const struct question *question, instant now)
 	       now <= question->last_sent + ANSWER_WINDOW;
 }
 
-static void question_note_sent(struct question *question, instant now)
+static void question_note_sent(struct question *question, enum dialect_id dialect, instant now)
 {
 	bool may_still_be_answered = question_is_outstanding(question, now);
 
-	if (question->is_starting && !may_still_be_answered)
+	if (question->is_starting && !may_still_be_answered) {
 		question->asked_at = now;
+		question->sent_in = 0;
+	}
 	question->is_starting = question->is_answered = false;
+	question->sent_in |= dialect_bit(dialect);
 	question->last_sent = now;
 }
 
 /* --- the series of sends --- */
 
+/* PCP comes first, but a deletion or an address question begins with NAT-PMP: only there is an
+ * address to be had, and PCP's verdict about a deletion is the better one, so it comes last. */
+static enum dialect_id first_dialect(const struct question *question)
+{
+	bool is_to_create = question->message.kind == ASK_CREATE;
+	dialect_set preferred = is_to_create ? ONLY_PCP : ONLY_NATPMP;
+	dialect_set dialects = question->dialects & preferred ? preferred : question->dialects;
+
+	return dialects & ONLY_PCP ? DIALECT_PCP : DIALECT_NATPMP;
+}
+
 static void series_begin(struct gateway *gateway, instant now)
 {
-	gateway->series = (struct series){.next_send_at = now};
+	const struct question *question = gateway->in_flight;
+	enum dialect_id first = first_dialect(question);
+
+	gateway->series = (struct series){0};
+	for (enum dialect_id id = 0; id < DIALECTS; id++) {
+		bool is_asked = question->dialects & dialect_bit(id);
+		instant at = id == first ? now : now + SECOND_DELAY;
+		gateway->series.in[id].next_at = is_asked ? at : NEVER;
+	}
+}
+
+/* The dialect of the next send. */
+static enum dialect_id series_next_dialect(const struct series *series)
+{
+	return series->in[DIALECT_PCP].next_at < series->in[DIALECT_NATPMP].next_at
+		       ? DIALECT_PCP
+		       : DIALECT_NATPMP;
+}
+
+static instant series_next_at(const struct series *series)
+{
+	return series->in[series_next_dialect(series)].next_at;
 }
 
 void gateway_restart_series(struct gateway *gateway, struct question *question, instant now)
 {
-	bool is_soon = gateway->series.next_send_at < now + gateway->dialect->send_delay(1);
+	bool is_soon = series_next_at(&gateway->series) < now + SECOND_DELAY;
 
 	if (question == gateway->in_flight && question->last_sent < now && !is_soon)
 		series_begin(gateway, now);
 }
 
-static instant series_patience_at(const struct gateway *gateway)
+/* How long the question in flight keeps its turn. */
+static duration turn_length(const struct gateway *gateway)
 {
-	return gateway->series.first_sent_at +
-	       gateway->dialect->send_delay(gateway->dialect->patience);
+	const struct question *question = gateway->in_flight;
+
+	if (question->is_single)
+		return SINGLE_TURN;
+	return speech_is_doubtful(&gateway->speech, question->dialects) ? SHORT_TURN : TURN;
 }
 
+static instant turn_over_at(const struct gateway *gateway)
+{
+	return gateway->series.first_sent_at + turn_length(gateway);
+}
+
+/* The question is not asked on after its turn, even if no other one waits. */
+static bool turn_is_final(const struct gateway *gateway)
+{
+	return gateway->in_flight->is_brief || turn_length(gateway) != TURN;
+}
+
+/* When the series of sends is over in one of its dialects. */
 static instant series_end_at(const struct gateway *gateway)
 {
-	return gateway->series.first_sent_at +
-	       gateway->dialect->send_delay(gateway->dialect->sends);
+	const struct sends *in = gateway->series.in;
+	instant at = NEVER;
+
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (in[id].count)
+			at = earlier(at, in[id].end_at);
+	return at;
 }
 
-/* All sends went out, and the time to answer the last one is over. */
+/* All sends in one dialect went out, and the time to answer the last one is over. */
 static bool series_is_complete(const struct gateway *gateway, instant now)
 {
-	const struct series *series = &gateway->series;
+	const struct sends *in = gateway->series.in;
 
-	return series->sends == gateway->dialect->sends && !series->has_gaps &&
-	       series_end_at(gateway) <= now;
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (in[id].count == dialect_of(id)->sends && in[id].end_at <= now)
+			return !gateway->series.has_gaps;
+	return false;
+}
+
+/* In one of its dialects, so many sends went out that more of them are of no use. */
+static bool series_has_tried(const struct gateway *gateway)
+{
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (gateway->series.in[id].count >= dialect_of(id)->tries)
+			return true;
+	return false;
 }
 
 static instant series_yields_at(const struct gateway *gateway)
 {
-	instant other_at = gateway->in_flight->is_brief ? 0 : other_may_start_at(gateway);
+	instant other_at = turn_is_final(gateway) ? 0 : other_may_start_at(gateway);
 
-	return gateway->series.sends ? later(series_patience_at(gateway), other_at) : NEVER;
+	return gateway->series.is_begun ? later(turn_over_at(gateway), other_at) : NEVER;
 }
 
 /* --- turns --- */
@@ -278,11 +375,11 @@ enum gateway_step gateway_next_step(const struct gateway *gateway, instant now)
 		return GATEWAY_WAIT;
 	if (!gateway->in_flight)
 		return lanes_first(gateway, now) ? GATEWAY_SEND : GATEWAY_WAIT;
-	if (series->sends && series_end_at(gateway) <= now)
+	if (series_end_at(gateway) <= now)
 		return GATEWAY_GIVE_UP;
 	if (series_yields_at(gateway) <= now)
 		return GATEWAY_YIELD;
-	return series->next_send_at <= now ? GATEWAY_SEND : GATEWAY_WAIT;
+	return series_next_at(series) <= now ? GATEWAY_SEND : GATEWAY_WAIT;
 }
 
 instant gateway_next_deadline(const struct gateway *gateway, instant now)
@@ -296,7 +393,7 @@ instant gateway_next_deadline(const struct gateway *gateway, instant now)
 	if (!gateway->in_flight)
 		return earlier(at, later(lanes_open_at(gateway), now));
 	at = earlier(at, series_yields_at(gateway));
-	return earlier(at, gateway->series.next_send_at);
+	return earlier(at, series_next_at(&gateway->series));
 }
 
 /* The question whose turn it is goes from its lane into flight. */
@@ -313,31 +410,47 @@ static void start_next_question(struct gateway *gateway, instant now)
 	series_begin(gateway, now);
 }
 
-/* If five sends were not answered and no other question waits, the gateway is silent. */
+/* If a whole turn was not answered and no other question waits, the gateway is silent. */
 static void note_silence(struct gateway *gateway, instant now)
 {
 	const struct question *question = gateway->in_flight;
 
-	if (!question || !gateway->series.sends || now < series_patience_at(gateway) ||
-	    gateway->series.is_heard || gateway->reach == NATPMP_E_REFUSED)
+	if (!question || !gateway->series.is_begun || turn_length(gateway) != TURN ||
+	    now < turn_over_at(gateway) || gateway->series.is_heard ||
+	    gateway->reach == NATPMP_E_REFUSED)
 		return;
 	if (silence_is_general(gateway))
 		gateway->reach = question->hint ? question->hint : NATPMP_E_TIMEOUT;
 }
 
-/* Sends are timed from the first one, so that late wake-ups do not stretch the series. Sends whose
- * time has passed are skipped. */
-static void advance_series(struct gateway *gateway, instant now)
+/* A send is timed from the one before, as that was planned, so that late wake-ups do not stretch
+ * the series. Sends whose time has passed are skipped. */
+static void advance_series(struct gateway *gateway, enum dialect_id id, instant now)
 {
-	struct series *series = &gateway->series;
+	const struct dialect *dialect = dialect_of(id);
+	struct sends *sends = &gateway->series.in[id];
 	unsigned steps = 0;
 
+	if (!sends->count) {
+		sends->next_at = now;
+		sends->end_at = now + dialect->series_length;
+	}
 	do {
-		series->next_send_at =
-			series->first_sent_at + gateway->dialect->send_delay(++series->sends);
+		sends->count++;
+		sends->gap = dialect->send_gap(sends->count, sends->gap,
+					       gateway_jitter(gateway, now + sends->count));
+		sends->next_at += sends->gap;
 		steps++;
-	} while (series->next_send_at <= now && series->sends < gateway->dialect->sends);
-	series->has_gaps |= steps > 1;
+	} while (sends->next_at <= now && sends->count < dialect->sends);
+	if (sends->count == dialect->sends)
+		sends->next_at = sends->end_at;
+	gateway->series.has_gaps |= steps > 1;
+}
+
+size_t gateway_encode(const struct gateway *gateway, enum dialect_id dialect,
+		      const struct message *message, uint8_t bytes[REQUEST_MAX])
+{
+	return dialect_of(dialect)->encode(message, &gateway->ends, bytes);
 }
 
 size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_MAX])
@@ -346,12 +459,15 @@ size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_
 
 	if (!gateway->in_flight)
 		start_next_question(gateway, now);
-	if (!series->sends)
+	if (!series->is_begun)
 		series->first_sent_at = now;
-	advance_series(gateway, now);
-	question_note_sent(gateway->in_flight, now);
-	gateway->pcp_was_asked |= gateway->in_flight->message.kind == ASK_PCP;
-	return gateway->dialect->encode(&gateway->in_flight->message, &gateway->own_address, bytes);
+	series->is_begun = true;
+	enum dialect_id dialect = series_next_dialect(series);
+	advance_series(gateway, dialect, now);
+	question_note_sent(gateway->in_flight, dialect, now);
+	if (gateway->in_flight->is_single)
+		series->in[dialect].next_at = NEVER;
+	return gateway_encode(gateway, dialect, &gateway->in_flight->message, bytes);
 }
 
 static void begin_backoff(struct gateway *gateway, instant since)
@@ -364,21 +480,36 @@ static void begin_backoff(struct gateway *gateway, instant since)
 	backoff->is_cut = false;
 }
 
+static void note_unanswered_turn(struct gateway *gateway)
+{
+	/* A question that was sent during a backoff does not prolong it, or the others would never
+	 * have a turn. */
+	if (backoff_follows(gateway) && gateway->backoff.until <= gateway->series.first_sent_at)
+		begin_backoff(gateway, gateway->in_flight->last_sent);
+	if (gateway->series.is_heard)
+		return;
+	gateway->silences++;
+	speech_forget(&gateway->speech);
+}
+
 int gateway_put_away(struct gateway *gateway, instant now)
 {
 	struct question *question = gateway->in_flight;
 	bool is_complete = series_is_complete(gateway, now);
+	bool is_unspoken = turn_length(gateway) == SHORT_TURN;
 
 	note_silence(gateway, now);
-	/* A question that was sent during a backoff does not prolong it, or the others would never
-	 * have a turn. */
-	if (backoff_follows(gateway) && gateway->backoff.until <= gateway->series.first_sent_at)
-		begin_backoff(gateway, question->last_sent);
-	if (!gateway->series.is_heard)
-		gateway->silences++;
+	/* One lost packet, or silence in a dialect that the gateway seems not to speak, is no sign
+	 * that it is away. */
+	if (turn_length(gateway) == TURN)
+		note_unanswered_turn(gateway);
 	question_land(gateway);
 	if (question->hint)
 		return question->hint;
+	if (is_unspoken) {
+		speech_on_refused(&gateway->speech, question->dialects, now + RECHECK_DELAY);
+		return NATPMP_E_VERSION;
+	}
 	return is_complete ? NATPMP_E_NO_SERVICE : NATPMP_E_TIMEOUT;
 }
 
@@ -428,23 +559,27 @@ void gateway_recover(struct gateway *gateway)
 
 struct response gateway_read(const struct gateway *gateway, const uint8_t *bytes, size_t len)
 {
-	const struct question *asked = gateway->in_flight;
+	const struct message *asked = gateway->in_flight ? &gateway->in_flight->message : NULL;
+	struct response response = {.kind = RESPONSE_JUNK};
 
 	/* While there is no link, packets from the old gateway count for nothing. */
-	return gateway->dialect->decode(bytes, gateway->link_status == NATPMP_OK ? len : 0,
-					asked ? &asked->message : NULL);
+	if (gateway->link_status != NATPMP_OK)
+		return response;
+	for (enum dialect_id id = 0; id < DIALECTS && response.kind == RESPONSE_JUNK; id++)
+		response = dialect_of(id)->decode(bytes, len, asked, &gateway->ends);
+	return response;
 }
 
-/* A gateway that was thought to be away is heard: a question whose five sends it missed gets
- * another chance. If its turn is over already, it goes back to its lane. */
+/* A gateway that was thought to be away is heard: a question whose sends it missed gets another
+ * chance. If its turn is over already, it goes back to its lane. */
 static void begin_series_anew(struct gateway *gateway, instant now)
 {
 	struct question *question = gateway->in_flight;
 
-	if (!question || gateway->series.sends < gateway->dialect->patience)
+	if (!question || !series_has_tried(gateway))
 		return;
 	gateway->series.was_in_vain = true;
-	if (now < series_patience_at(gateway))
+	if (now < turn_over_at(gateway))
 		return;
 	question_land(gateway);
 	lane_enter(gateway, question, question->turn.key);
@@ -462,6 +597,19 @@ static void note_heard(struct gateway *gateway, instant now)
 		begin_series_anew(gateway, now);
 }
 
+/* Two programs may serve the two dialects, so each has a clock of its own (RFC 6887 section 8.5),
+ * but a restart seen by either one counts for all. */
+static void read_clock(struct gateway *gateway, instant at_earliest, instant now,
+		       const struct response *response)
+{
+	enum dialect_id id = response->dialect;
+	bool is_known = response->has_clock && gateway->speech.allowed & dialect_bit(id);
+
+	if (is_known &&
+	    dialect_of(id)->note_clock(&gateway->clocks[id], response->clock, at_earliest, now))
+		suspect_reboot(gateway, now);
+}
+
 void gateway_on_response(struct gateway *gateway, instant at_earliest, instant now,
 			 const struct response *response, struct question *question)
 {
@@ -471,6 +619,7 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 		/* The answer cannot have come before its question was sent. */
 		at_earliest = later(at_earliest, question->asked_at);
 		gateway->answered_at = now;
+		speech_on_answer(&gateway->speech, response->dialect, question->sent_in, now);
 		question->is_answered = true;
 		question->hint = 0;
 		gateway_withdraw(gateway, question);
@@ -480,24 +629,114 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 			gateway->hearing_until = now + SUSPICION_WINDOW;
 		note_heard(gateway, now);
 	}
-	if (response->has_clock &&
-	    gateway->dialect->note_clock(&gateway->clock, response->clock, at_earliest, now))
-		suspect_reboot(gateway, now);
+	read_clock(gateway, at_earliest, now, response);
+}
+
+/* In which of the dialects that the question was sent in does the gateway, which speaks that
+ * version, not speak? 0: in none, for this is a late answer to another question. */
+static dialect_set dialects_rejected(const struct gateway *gateway, uint8_t version)
+{
+	const struct question *question = gateway->in_flight;
+	dialect_set sent_in = question ? question->sent_in & question->dialects : 0;
+	dialect_set rejected = 0;
+
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (sent_in & dialect_bit(id) && dialect_of(id)->version != version)
+			rejected |= dialect_bit(id);
+	/* It rejects the version which it says it speaks: do as if it spoke another one (RFC 6887
+	 * section 9), unless a request in the other dialect may have been meant. */
+	return !rejected && sent_in == gateway->speech.allowed ? sent_in : rejected;
+}
+
+/* May it be asked in another dialect than was planned? A deletion is for what was made in that one.
+ */
+static bool may_turn(const struct question *question)
+{
+	return question->message.kind == ASK_CREATE || question->message.kind == ASK_ADDRESS;
+}
+
+/* Go on in these dialects only, and at once in one that had no send so far. */
+static void series_turn_to(struct series *series, dialect_set dialects, instant now)
+{
+	for (enum dialect_id id = 0; id < DIALECTS; id++) {
+		struct sends *sends = &series->in[id];
+		if (!(dialects & dialect_bit(id)))
+			*sends = (struct sends){.next_at = NEVER};
+		else if (!sends->count)
+			sends->next_at = now;
+	}
+}
+
+/* These sends of the question in flight were answered: it was rejected. */
+static void question_note_rejected(struct question *question, dialect_set rejected)
+{
+	question->hint = 0;
+	question->dialects &= (dialect_set)~rejected;
+	question->sent_in &= (dialect_set)~rejected;
+	if (!question->sent_in)
+		question->is_answered = question->is_starting = true;
+}
+
+struct question *gateway_on_rejected(struct gateway *gateway, instant at_earliest, instant now,
+				     const struct response *response, dialect_set *rejected)
+{
+	struct question *question = gateway->in_flight;
+	struct series *series = &gateway->series;
+	duration delay = response->retry_after ? response->retry_after : RECHECK_DELAY;
+
+	*rejected =
+		question && series->is_begun ? dialects_rejected(gateway, response->version) : 0;
+	if (!*rejected)
+		return NULL;
+	gateway->answered_at = now;
+	speech_on_refused(&gateway->speech, *rejected, now + delay);
+	question_note_rejected(question, *rejected);
+	if (!question->dialects && may_turn(question))
+		question->dialects = speech_not_refused(&gateway->speech, now);
+	bool is_over = !question->dialects;
+	if (is_over)
+		question_land(gateway);
+	else
+		series_turn_to(series, question->dialects, now);
+	note_heard(gateway, now);
+	read_clock(gateway, at_earliest, now, response);
+	return is_over ? question : NULL;
+}
+
+void gateway_on_shortage(struct gateway *gateway, enum message_kind kind, instant until)
+{
+	struct shortage *shortage = &gateway->shortage;
+
+	if (kind == ASK_CREATE)
+		shortage->of_mappings_until = later(shortage->of_mappings_until, until);
+	else
+		shortage->of_all_until = later(shortage->of_all_until, until);
+}
+
+/* The error is about one of the requests that the question in flight was sent as. A router quotes
+ * at least 8 bytes after the IP header, so maybe none of ours (RFC 792), and may add padding (RFC
+ * 4884). */
+static bool is_about_question(const struct gateway *gateway, const uint8_t *bytes, size_t len)
+{
+	const struct question *question = gateway->in_flight;
+	uint8_t ours[REQUEST_MAX];
+
+	for (enum dialect_id id = 0; id < DIALECTS; id++) {
+		if (!(question->sent_in & dialect_bit(id)))
+			continue;
+		size_t whole = gateway_encode(gateway, id, &question->message, ours);
+		if (memcmp(ours, bytes, len < whole ? len : whole) == 0)
+			return true;
+	}
+	return false;
 }
 
 struct question *gateway_on_bounce(struct gateway *gateway, instant now, const uint8_t *bytes,
 				   size_t len, int status)
 {
 	struct question *question = gateway->in_flight;
-	uint8_t ours[REQUEST_MAX];
 
-	if (!question)
-		return NULL;
-	/* A router quotes at least 8 bytes after the IP header, so maybe none of ours (RFC 792),
-	 * and may add padding (RFC 4884). If the quoted bytes are not ours, the error is about an
-	 * earlier request. */
-	size_t whole = gateway->dialect->encode(&question->message, &gateway->own_address, ours);
-	if (memcmp(ours, bytes, len < whole ? len : whole) != 0)
+	if (!question || !is_about_question(gateway, bytes, len))
 		return NULL;
 	if (status != NATPMP_E_REFUSED) {
 		question->hint = (int16_t)status;
@@ -511,7 +750,8 @@ struct question *gateway_on_bounce(struct gateway *gateway, instant now, const u
 }
 
 void gateway_relink(struct gateway *gateway, instant now, int status,
-		    const struct ip_address *own_address, bool was_used_before)
+		    const struct ip_address *address, const struct ip_address *own_address,
+		    bool was_used_before)
 {
 	struct question *question = gateway->in_flight;
 
@@ -519,14 +759,16 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 		question_land(gateway);
 		lane_enter(gateway, question, question->turn.key);
 	}
-	gateway->clock = (struct gateway_clock){0};
+	memset(gateway->clocks, 0, sizeof(gateway->clocks));
+	speech_forget(&gateway->speech);
+	gateway->shortage = (struct shortage){0};
 	gateway->backoff = (struct backoff){0};
 	gateway->hearing_until = 0;
 	gateway->silences = 0;
-	gateway->pcp_was_asked = false;
 	gateway->link_status = status;
 	gateway->reach = NATPMP_PENDING;
-	gateway->own_address = *own_address;
+	gateway->ends.gateway = *address;
+	gateway->ends.own = *own_address;
 	gateway->answered_at = now;
 	open_window(gateway, now);
 	gateway->reboot.window_until = 0;
@@ -546,9 +788,18 @@ bool gateway_is_away(const struct gateway *gateway)
 	return is_failure(gateway->reach);
 }
 
+/* More than half of the sends that are worth trying went out. */
+static bool series_seems_unheard(const struct series *series)
+{
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (2 * series->in[id].count > dialect_of(id)->tries)
+			return true;
+	return false;
+}
+
 bool gateway_seems_away(const struct gateway *gateway)
 {
 	return gateway_is_away(gateway) || gateway->link_status != NATPMP_OK ||
 	       (gateway->reach == NATPMP_PENDING && gateway->in_flight &&
-		gateway->series.sends >= 3);
+		series_seems_unheard(&gateway->series));
 }

@@ -7,9 +7,9 @@
 #ifndef CORE_GATEWAY_H
 #define CORE_GATEWAY_H
 
-#include "core/dialect.h"
 #include "core/heap.h"
 #include "core/list.h"
+#include "core/speech.h"
 
 enum {
 	BACKOFF_MIN = 1000,  /* ms between tries while the gateway is closed or silent, ... */
@@ -21,6 +21,12 @@ enum {
 				    * packets end at most one backoff */
 	ANSWER_WINDOW = 127750,    /* ms after a send in which it may still be answered */
 
+	TURN = 7750,        /* ms that a question keeps its turn, if another one waits */
+	SHORT_TURN = 1750,  /* ms; the same in a dialect that the gateway seems not to speak */
+	SINGLE_TURN = 2000, /* ms; the same for a question of a single send */
+	SECOND_DELAY = 250, /* ms; if we do not know the gateway, the second dialect is tried so
+			     * much after the first one */
+
 	RANK_MARGIN = 600000, /* ms; a new question ranks this much later than now, so behind
 			       * renewals of mappings that end sooner */
 	RANK_MARGIN_DELETING =
@@ -30,7 +36,8 @@ enum {
 /* When may a question start? */
 enum lane {
 	LANE_AT_ONCE,        /* a caller is blocked by it */
-	LANE_AFTER_BACKOFF,  /* it deletes, or asks for something that was never granted */
+	LANE_AFTER_BACKOFF,  /* it deletes, or asks for the external address */
+	LANE_NEW,            /* it asks for a mapping that was never granted */
 	LANE_AFTER_RECOVERY, /* it renews a mapping in force, which must not be lost to a backoff */
 	LANE_AFTER_BOTH,     /* it asks for a mapping that was lost, or may be */
 	LANES
@@ -45,25 +52,36 @@ enum question_state {
 /* One thing to ask the gateway, embedded in the struct that needs the answer. */
 struct question {
 	struct message message;
-	uint8_t state;       /* enum question_state */
-	uint8_t lane;        /* enum lane */
-	bool is_answered;    /* its last send was answered, or never will be */
-	bool is_superseded;  /* its owner wants to ask something else, so no answer is needed */
-	bool is_starting;    /* it was submitted and not sent since */
-	bool is_brief;       /* its turn ends after five sends, even if no other question waits */
-	uint8_t zero_grants; /* successes with port or lifetime 0 since it was submitted */
-	int16_t hint;        /* natpmp_status of what was heard instead of an answer; 0: nothing */
+	uint8_t state;        /* enum question_state */
+	uint8_t lane;         /* enum lane */
+	bool is_answered;     /* its last send was answered, or never will be */
+	bool is_superseded;   /* its owner wants to ask something else, so no answer is needed */
+	bool is_starting;     /* it was submitted and not sent since */
+	bool is_brief;        /* its turn ends after TURN, even if no other question waits */
+	bool is_single;       /* a single send, then its turn ends */
+	dialect_set dialects; /* in which it is asked */
+	dialect_set sent_in;  /* in which it was sent, and may still be answered */
+	uint8_t zero_grants;  /* successes with port or lifetime 0 since it was submitted */
+	int16_t hint;         /* natpmp_status of what was heard instead of an answer; 0: nothing */
 	struct heap_node turn;
 	instant asked_at;  /* the first send that an answer may still belong to */
 	instant last_sent; /* 0: never */
 };
 
+/* The sends in one dialect. */
+struct sends {
+	unsigned count;
+	duration gap;            /* between the last one and the next */
+	instant next_at, end_at; /* end_at: of the series, once it has begun */
+};
+
 /* The series of sends of the question in flight. */
 struct series {
-	unsigned sends; /* 0: the first is due */
-	instant first_sent_at, next_send_at;
+	struct sends in[DIALECTS];
+	bool is_begun; /* false: the first send is due */
+	instant first_sent_at;
 	bool is_heard;    /* the gateway was heard since the first send */
-	bool was_in_vain; /* its first five sends went to a gateway that was away */
+	bool was_in_vain; /* its first sends went to a gateway that was away */
 	bool has_gaps;    /* sends were skipped, because we were called too late */
 };
 
@@ -86,33 +104,43 @@ struct reboot {
 	bool is_suspected_again;
 };
 
+/* The gateway is short of resources (RFC 6887 section 11.4). It stops no question by which a caller
+ * is blocked: somebody asked for that one, and wants to know. */
+struct shortage {
+	instant of_mappings_until; /* no question for a new mapping before this */
+	instant of_all_until;      /* no question at all */
+};
+
 struct gateway {
-	const struct dialect *dialect;
+	struct speech speech;
+	struct ends ends;
+	struct shortage shortage;
 	struct heap lanes[LANES];
 	struct question *in_flight;
 	struct series series;
 	struct backoff backoff;
 	struct reboot reboot;
-	struct gateway_clock clock;
+	struct gateway_clock clocks[DIALECTS];
 	instant answered_at;   /* when a question was last answered */
 	instant hearing_until; /* unsolicited packets end no backoff before this */
 	int link_status;       /* NATPMP_OK: there is a gateway to ask */
 	int reach; /* NATPMP_PENDING: not known; NATPMP_OK: it answers; else why it does not */
 	unsigned silences; /* questions put away in a row with nothing heard */
-	struct ip_address own_address;
-	uint32_t serial; /* counts submissions: of equal ranks the earlier goes first */
-	bool pcp_was_asked;
+	uint32_t serial;   /* counts submissions: of equal ranks the earlier goes first */
 	uint64_t random;
 };
 
-void gateway_init(struct gateway *gateway, const struct dialect *dialect, uint64_t seed);
+/* secret: of SECRET_LEN bytes. */
+void gateway_init(struct gateway *gateway, dialect_set allowed, const uint8_t *secret,
+		  uint64_t seed);
 void gateway_free(struct gateway *gateway);
 /* Make room for that many questions, so that none is ever lost. False: out of memory. */
 bool gateway_reserve(struct gateway *gateway, size_t questions);
 
 /* --- questions --- */
 
-/* Let a question wait for its turn; its message must be set. The smallest rank goes first. */
+/* Let a question wait for its turn; its message and dialects must be set. The smallest rank goes
+ * first. */
 void gateway_submit(struct gateway *gateway, struct question *question, enum lane lane,
 		    instant rank);
 /* Somebody asks anew: the present backoff ends. The next one is still twice as long. */
@@ -140,6 +168,9 @@ enum gateway_step gateway_next_step(const struct gateway *gateway, instant now);
 instant gateway_next_deadline(const struct gateway *gateway, instant now);
 /* Put a question in flight, if none is, and write the bytes to send. Returns their number. */
 size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_MAX]);
+/* Write the request of a message in that dialect. Returns the number of bytes. */
+size_t gateway_encode(const struct gateway *gateway, enum dialect_id dialect,
+		      const struct message *message, uint8_t bytes[REQUEST_MAX]);
 /* End the turn of the question in flight, which was not answered. Returns the reason. */
 int gateway_put_away(struct gateway *gateway, instant now);
 /* Do what is due by time alone: note that five sends were not answered, and act on a suspicion that
@@ -157,15 +188,24 @@ struct response gateway_read(const struct gateway *gateway, const uint8_t *bytes
  * afterwards, or NULL. */
 void gateway_on_response(struct gateway *gateway, instant at_earliest, instant now,
 			 const struct response *response, struct question *question);
+/* The gateway rejected the version of a request that is in flight, whose other dialect is then due
+ * at once. Returns the question if there is no other one: it is idle afterwards. rejected: the
+ * dialects that the gateway does not speak. */
+struct question *gateway_on_rejected(struct gateway *gateway, instant at_earliest, instant now,
+				     const struct response *response, dialect_set *rejected);
+/* The gateway said that it is short of resources, in answer to a message of that kind. */
+void gateway_on_shortage(struct gateway *gateway, enum message_kind kind, instant until);
 /* An error came back for a request; bytes: as much of that request as is known. NATPMP_E_REFUSED
  * ends the question in flight and returns it; any other status is only a hint (RFC 1122
  * section 3.2.2.1) and returns NULL. */
 struct question *gateway_on_bounce(struct gateway *gateway, instant now, const uint8_t *bytes,
 				   size_t len, int status);
-/* The link changed: another gateway, another own address, or no gateway (status says why).
- * was_used_before: what this gateway granted is asked for after a random delay, not at once. */
+/* The link changed: another gateway (address), another own address, or no gateway (status says
+ * why). was_used_before: what this gateway granted is asked for after a random delay, not at
+ * once. */
 void gateway_relink(struct gateway *gateway, instant now, int status,
-		    const struct ip_address *own_address, bool was_used_before);
+		    const struct ip_address *address, const struct ip_address *own_address,
+		    bool was_used_before);
 
 /* --- what is known --- */
 
@@ -177,5 +217,7 @@ bool gateway_is_away(const struct gateway *gateway);
 bool gateway_seems_away(const struct gateway *gateway);
 /* splitmix64, for delays and port suggestions. It is not for secrets. */
 uint64_t gateway_random(struct gateway *gateway);
+/* The same without a step: equal for equal numbers until the next step. */
+uint64_t gateway_jitter(const struct gateway *gateway, uint64_t number);
 
 #endif

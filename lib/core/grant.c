@@ -18,12 +18,14 @@
  */
 #include "core/grant.h"
 
+#include "core/address.h"
+
 enum grant_state grant_state(const struct grant *grant, const struct gateway *gateway)
 {
 	if (grant->is_granted)
 		return grant->granted_at < gateway->reboot.forgot_at ? GRANT_DOUBTED
 								     : GRANT_TRUSTED;
-	return grant->is_possible ? GRANT_POSSIBLE : GRANT_NONE;
+	return grant->possible_in ? GRANT_POSSIBLE : GRANT_NONE;
 }
 
 bool grant_is_in_force(const struct grant *grant, const struct gateway *gateway)
@@ -38,7 +40,7 @@ static bool is_asked_to_create(const struct grant *grant)
 
 bool grant_is_moving(const struct grant *grant)
 {
-	return grant->is_moving && (grant->is_granted || grant->is_possible);
+	return grant->is_moving && (grant->is_granted || grant->possible_in);
 }
 
 static bool is_wanted_there(const struct grant *grant)
@@ -61,7 +63,7 @@ static enum grant_action next_action_while_asking(const struct grant *grant, ins
 	/* The move begins when the question in flight has ended. */
 	if (is_asked_to_create(grant) && grant->wanted_by && !is_waiting)
 		return GRANT_WAIT;
-	if (is_asked_to_create(grant) || (!grant->is_granted && !grant->is_possible))
+	if (is_asked_to_create(grant) || (!grant->is_granted && !grant->possible_in))
 		return GRANT_TAKE_BACK;
 	if (!is_wanted)
 		return GRANT_WAIT;
@@ -114,13 +116,42 @@ instant grant_next_deadline(const struct grant *grant, const struct gateway *gat
 	return waits_for_event(grant, gateway) ? at : earlier(at, grant->act_at);
 }
 
-/* A gateway SHOULD NOT grant more than we asked for (RFC 6886 section 3.3), so we do not count on
- * the surplus. */
+struct ip_address grant_external_address(const struct grant *grant)
+{
+	const struct ip_address *address = &grant->question.message.suggested_address;
+	const struct ip_address none = {{0}};
+
+	return grant->made_in == DIALECT_PCP && address_is_usable(address) ? *address : none;
+}
+
+/* A gateway SHOULD NOT grant more than we asked for in NAT-PMP (RFC 6886 section 3.3), so we do not
+ * count on the surplus. In PCP it may (RFC 6887 section 15). */
 static uint32_t planned_lifetime(const struct grant *grant)
 {
 	uint32_t asked = grant->question.message.lifetime;
 
+	if (dialect_of(grant->made_in)->may_grant_longer)
+		return grant->lifetime;
 	return grant->lifetime < asked ? grant->lifetime : asked;
+}
+
+/* The number of that try to renew it, for gateway_jitter(). */
+static uint64_t renewal_number(const struct grant *grant, unsigned tries)
+{
+	const struct message *message = &grant->question.message;
+
+	return grant->granted_at << 24 | (uint64_t)message->internal_port << 8 |
+	       (uint64_t)message->protocol << 6 | tries;
+}
+
+static duration renewal_delay(const struct grant *grant, const struct gateway *gateway,
+			      unsigned tries)
+{
+	duration lifetime = (duration)planned_lifetime(grant) * MS_PER_S;
+
+	return dialect_of(grant->made_in)
+		->renewal_delay(lifetime, tries,
+				gateway_jitter(gateway, renewal_number(grant, tries)));
 }
 
 static bool is_short_lived(const struct grant *grant)
@@ -155,12 +186,14 @@ bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway)
 
 enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking)
 {
-	bool is_kept = is_asked_to_create(grant) && grant->external_port;
+	bool is_kept = grant->external_port;
 
 	if (is_blocking)
 		return LANE_AT_ONCE;
-	if (!is_kept)
+	if (!is_asked_to_create(grant))
 		return LANE_AFTER_BACKOFF;
+	if (!is_kept)
+		return LANE_NEW;
 	return grant_is_in_force(grant, gateway) || is_short_lived(grant) ? LANE_AFTER_RECOVERY
 									  : LANE_AFTER_BOTH;
 }
@@ -198,7 +231,7 @@ void grant_on_released(struct grant *grant, instant now)
 {
 	grant->wanted_by = NULL;
 	grant->is_moving = false;
-	grant->deletion_is_owed = grant->is_possible;
+	grant->deletion_is_owed = grant->possible_in;
 	grant->act_at = now;
 	grant->retries = (struct retries){0};
 }
@@ -209,13 +242,15 @@ void grant_on_left(struct grant *grant, instant now)
 	grant->deletion_is_owed |= grant->is_moving; /* its deletion was due */
 	grant->is_moving = false;
 	grant->act_at = now;
-	if (!grant->deletion_is_owed)
-		grant->is_granted = grant->is_possible = false;
+	if (!grant->deletion_is_owed) {
+		grant->is_granted = false;
+		grant->possible_in = 0;
+	}
 }
 
 void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now)
 {
-	grant->is_moving = grant->is_granted || grant->is_possible;
+	grant->is_moving = grant->is_granted || grant->possible_in;
 	grant->suggested_port = suggested_port;
 	grant->act_at = now;
 }
@@ -228,11 +263,11 @@ static instant next_renewal(const struct grant *grant, const struct gateway *gat
 	instant began_at = grant->expiry.at - lifetime;
 
 	for (unsigned tries = 1; tries < 64; tries++) {
-		duration delay = gateway->dialect->renewal_delay(lifetime, tries);
+		duration delay = renewal_delay(grant, gateway, tries);
 
 		if (delay == NEVER)
 			break;
-		if (began_at + delay >= now + gateway->dialect->renewal_gap)
+		if (began_at + delay >= now + dialect_of(grant->made_in)->renewal_gap)
 			return earlier(began_at + delay, now + RENEWAL_DELAY_MAX);
 	}
 	return later(grant->expiry.at, now);
@@ -262,6 +297,7 @@ void grant_on_turned(struct grant *grant, enum message_kind kind)
 		return;
 	grant->expiry.gateway_at = grant_gone_at(grant);
 	question->message.kind = (uint8_t)kind;
+	grant->deletion_status = NATPMP_PENDING;
 	question->last_sent = 0; /* nothing was sent of the new kind, and nothing heard */
 	question->hint = 0;
 }
@@ -270,20 +306,27 @@ void grant_on_sent(struct grant *grant)
 {
 	if (!is_asked_to_create(grant))
 		grant->is_granted = false;
-	if (!grant->question.message.vpn)
-		grant->is_possible = true;
+	else if (!grant->question.message.vpn)
+		grant->possible_in |= grant->question.sent_in;
 }
 
 bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,
 		      instant now)
 {
 	instant began_at = question_answerable_at(&grant->question, now);
+	bool is_first = !grant->external_port;
 
+	grant->made_in = (uint8_t)response->dialect;
 	grant->lifetime = response->lifetime;
 	duration lifetime = (duration)planned_lifetime(grant) * MS_PER_S;
 	grant->deletion_is_owed = false;
 	grant->suggested_port = response->external_port;
-	grant->is_possible = !grant->question.message.vpn;
+	grant->question.message.suggested_address = response->address;
+	/* A gateway that granted it in one dialect ignored the other one. */
+	if (is_first)
+		grant->possible_in = 0;
+	if (!grant->question.message.vpn)
+		grant->possible_in |= dialect_bit(response->dialect);
 	grant->expiry.gateway_at = now + (duration)response->lifetime * MS_PER_S;
 	if (began_at + lifetime <= now) {
 		/* The state stays as it was. Ask again only after the answers to the other sends
@@ -297,8 +340,8 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	grant->external_port = response->external_port;
 	grant->granted_at = gateway_note_grant(gateway, now);
 	grant->expiry.at = began_at + lifetime;
-	grant->act_at = earlier(began_at + gateway->dialect->renewal_delay(lifetime, 0),
-				now + RENEWAL_DELAY_MAX);
+	grant->act_at =
+		earlier(began_at + renewal_delay(grant, gateway, 0), now + RENEWAL_DELAY_MAX);
 	grant->retries = (struct retries){0};
 	return true;
 }
@@ -325,24 +368,26 @@ static void note_failed_sends(struct grant *grant, int status, instant now)
 		grant->expiry.gateway_at =
 			later(grant->expiry.gateway_at, sends_over_at(&grant->question));
 	else if (grant->expiry.gateway_at <= now)
-		grant->is_possible = false;
+		grant->possible_in = 0;
 }
 
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
-		     bool is_unheard, instant now)
+		     duration retry_after, bool is_unheard, instant now)
 {
 	bool is_in_force = grant_is_in_force(grant, gateway) && grant->expiry.at > now;
 
 	/* Another kind of failure starts with its own first delay. */
 	if (status_class(status) != status_class(grant->retries.status))
 		grant->retries.count = 0;
-	duration delay = status_retry_delay(status, grant->retries.count, is_short_lived(grant));
+	duration delay = retry_after ? retry_after
+				     : status_retry_delay(status, grant->retries.count,
+							  is_short_lived(grant));
 	grant->question.hint = 0;
 	note_failed_sends(grant, status, now);
 	if (!is_in_force)
 		grant->is_granted = false;
 	if (is_in_force)
-		grant->act_at = next_renewal(grant, gateway, now);
+		grant->act_at = later(next_renewal(grant, gateway, now), now + retry_after);
 	else
 		grant->act_at = is_unheard && !is_short_lived(grant) ? now : now + delay;
 	grant->retries.status = (int16_t)status;
@@ -351,18 +396,36 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 
 static void let_grant_go(struct grant *grant, instant now)
 {
-	grant->is_granted = grant->is_possible = grant->deletion_is_owed = false;
-	grant->is_moving = false;
+	grant->is_granted = grant->deletion_is_owed = grant->is_moving = false;
+	grant->possible_in = 0;
+	grant->deletion_status = NATPMP_PENDING;
 	grant->act_at = now;
+}
+
+void grant_on_gone_in(struct grant *grant, dialect_set dialects)
+{
+	grant->possible_in &= (dialect_set)~dialects;
+}
+
+void grant_note_deletion(struct grant *grant, int status)
+{
+	/* What the gateway does not speak made nothing, if it speaks anything else. */
+	if (grant->deletion_status == NATPMP_PENDING || grant->deletion_status == NATPMP_E_VERSION)
+		grant->deletion_status = (int16_t)status;
+	else if (grant->deletion_status == NATPMP_OK && status != NATPMP_E_VERSION)
+		grant->deletion_status = (int16_t)status;
 }
 
 void grant_on_deleted(struct grant *grant, int status, instant now)
 {
 	bool is_moving = grant_is_moving(grant);
 
+	dialect_set dialects = grant->question.dialects;
+
 	let_grant_go(grant, now);
 	/* The gateway refused: it may still have the mapping when the lease is released. */
-	grant->is_possible = is_moving && status != NATPMP_OK;
+	if (is_moving && status != NATPMP_OK)
+		grant->possible_in = dialects;
 	grant->retries = (struct retries){0};
 }
 
@@ -382,7 +445,8 @@ void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, inst
 
 void grant_on_farewell(struct grant *grant, instant now)
 {
-	grant->is_possible = grant->is_moving = grant->deletion_is_owed = false;
+	grant->is_moving = grant->deletion_is_owed = false;
+	grant->possible_in = 0;
 	grant->expiry.gateway_at = 0;
 	grant->question.last_sent = 0;
 	if (!grant->is_granted) /* else it will be doubted, and waits for the recovery */

@@ -47,9 +47,13 @@ struct grant {
 	struct grant *next_in_bucket;
 	struct lease *wanted_by;   /* NULL: no lease wants it */
 	bool is_granted : 1;       /* the state is TRUSTED or DOUBTED: see grant_state() */
-	bool is_possible : 1;      /* the gateway may have it; POSSIBLE unless is_granted */
 	bool deletion_is_owed : 1; /* a lease was released; its deletion is not confirmed */
 	bool is_moving : 1;        /* see grant_is_moving() */
+	dialect_set possible_in;   /* the gateway may have it, by these dialects; if there are any,
+				    * the state is POSSIBLE unless is_granted */
+	uint8_t made_in;           /* enum dialect_id in which it was last granted */
+	int16_t deletion_status; /* NATPMP_PENDING: not answered so far; else its first failure, or
+				  * NATPMP_OK */
 	struct retries retries;
 	uint16_t external_port;  /* as last assigned; 0: it was never granted */
 	uint16_t suggested_port; /* external */
@@ -74,6 +78,8 @@ enum grant_state grant_state(const struct grant *grant, const struct gateway *ga
 bool grant_is_moving(const struct grant *grant);
 /* Its state is TRUSTED. It may be over by our clock until grant_on_expired() says so. */
 bool grant_is_in_force(const struct grant *grant, const struct gateway *gateway);
+/* Its external address, if it was granted in a dialect that tells it. */
+struct ip_address grant_external_address(const struct grant *grant);
 /* What to do next, by its state and by whether a lease wants it. is_awaited: a caller is blocked
  * until it is granted. */
 enum grant_action grant_next_action(const struct grant *grant, const struct gateway *gateway,
@@ -112,9 +118,13 @@ void grant_on_sent(struct grant *grant);
 bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,
 		      instant now);
 /* Creating it failed or was refused; status says why. is_unheard: nothing at all is heard from the
- * gateway. */
+ * gateway. retry_after: ms, as the gateway told it; 0: it did not. */
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
-		     bool is_unheard, instant now);
+		     duration retry_after, bool is_unheard, instant now);
+/* The gateway has nothing of it in these dialects. */
+void grant_on_gone_in(struct grant *grant, dialect_set dialects);
+/* Its deletion ended in one dialect; NATPMP_E_VERSION: the gateway does not speak that. */
+void grant_note_deletion(struct grant *grant, int status);
 /* The deletion has ended. status: NATPMP_OK, or why the gateway may still have it. */
 void grant_on_deleted(struct grant *grant, int status, instant now);
 /* A deletion got no answer, and will be tried again. */

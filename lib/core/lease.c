@@ -117,6 +117,19 @@ int lease_excuse(const struct lease *lease, const struct gateway *gateway)
 	return gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT;
 }
 
+/* Its first grant tells the address, or else the gateway. */
+struct ip_address lease_external_address(const struct lease *lease, const struct external *external)
+{
+	const struct grant *first = lease->grants[0];
+
+	return first->made_in == DIALECT_PCP ? grant_external_address(first) : external->address;
+}
+
+static bool address_is_settled(const struct lease *lease, const struct external *external)
+{
+	return lease->grants[0]->made_in == DIALECT_PCP || external->is_settled;
+}
+
 struct lease_view lease_view(const struct lease *lease, const struct gateway *gateway,
 			     const struct external *external)
 {
@@ -133,8 +146,8 @@ struct lease_view lease_view(const struct lease *lease, const struct gateway *ga
 	view.internal_port = lease->internal_port ? lease->internal_port : first->external_port;
 	view.external_port = first->external_port;
 	view.lifetime = lease_lifetime(lease);
-	view.external_address = external->address;
-	view.internal_address = gateway->own_address;
+	view.external_address = lease_external_address(lease, external);
+	view.internal_address = gateway->ends.own;
 	return view;
 }
 
@@ -286,15 +299,14 @@ void lease_on_failed(struct lease *lease)
 static instant lease_in_line_until(const struct lease *lease, const struct gateway *gateway,
 				   instant now)
 {
-	duration turn = gateway->dialect->send_delay(gateway->dialect->patience);
-	instant until = gateway->reboot.recovery_at != NEVER ? now + turn : 0;
+	instant until = gateway->reboot.recovery_at != NEVER ? now + TURN : 0;
 
 	for (unsigned i = 0; i < lease->count; i++) {
 		const struct grant *grant = lease->grants[i];
 		if (grant->retries.count || lease->moves.count)
 			continue; /* it had its turn */
 		if (grant->question.state == QUESTION_WAITING)
-			until = now + turn;
+			until = now + TURN;
 		else if (grant->question.state == QUESTION_IN_FLIGHT)
 			until = later(until, grant->question.asked_at + lease->patience);
 	}
@@ -318,7 +330,7 @@ bool lease_judge(struct lease *lease, const struct gateway *gateway,
 		return false;
 	if (why)
 		lease_decide(lease, why);
-	else if (lease_is_in_force(lease, gateway) && external->is_settled)
+	else if (lease_is_in_force(lease, gateway) && address_is_settled(lease, external))
 		lease_decide(lease, NATPMP_OK);
 	else
 		return false; /* nothing changes */

@@ -68,6 +68,9 @@ bool lease_is_granted(const struct lease *lease);
 bool lease_is_in_force(const struct lease *lease, const struct gateway *gateway);
 /* The granted lifetime in s; of two grants, the shorter one. */
 uint32_t lease_lifetime(const struct lease *lease);
+/* The external address of its mapping, if one is known. */
+struct ip_address lease_external_address(const struct lease *lease,
+					 const struct external *external);
 /* The view that an event would tell now. */
 struct lease_view lease_view(const struct lease *lease, const struct gateway *gateway,
 			     const struct external *external);

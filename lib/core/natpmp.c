@@ -16,6 +16,8 @@
 
 #include <string.h>
 
+#include "core/bytes.h"
+
 enum {
 	OPCODE_ADDRESS = 0,
 	OPCODE_UDP = 1,
@@ -31,50 +33,15 @@ enum {
 	LENGTH_ADDRESS = 12,
 	LENGTH_REQUEST = 12,
 	LENGTH_MAPPING = 16,
-
-	PCP_VERSION = 2,
-	PCP_LENGTH_MIN = 24,
-	PCP_LENGTH_MAX = 1100,
 };
-
-static uint16_t get16(const uint8_t *bytes)
-{
-	return (uint16_t)((unsigned)bytes[0] << 8 | bytes[1]);
-}
-
-static uint32_t get32(const uint8_t *bytes)
-{
-	return (uint32_t)get16(bytes) << 16 | get16(bytes + 2);
-}
-
-static void put16(uint8_t *bytes, uint16_t value)
-{
-	bytes[0] = (uint8_t)(value >> 8);
-	bytes[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *bytes, uint32_t value)
-{
-	put16(bytes, (uint16_t)(value >> 16));
-	put16(bytes + 2, (uint16_t)value);
-}
 
 /* --- requests --- */
 
-/* RFC 6887 section 7.1: version 2, opcode 0, our own address as ::ffff:a.b.c.d */
-static size_t encode_pcp_question(const struct ip_address *own, uint8_t *bytes)
-{
-	bytes[0] = PCP_VERSION;
-	memcpy(bytes + 8, own->bytes, sizeof(own->bytes));
-	return PCP_LENGTH_MIN;
-}
-
-static size_t encode(const struct message *message, const struct ip_address *own,
+static size_t encode(const struct message *message, const struct ends *ends,
 		     uint8_t bytes[REQUEST_MAX])
 {
+	(void)ends; /* NAT-PMP has no nonce and names no address of this host */
 	memset(bytes, 0, REQUEST_MAX);
-	if (message->kind == ASK_PCP)
-		return encode_pcp_question(own, bytes);
 	if (message->kind == ASK_ADDRESS)
 		return 2;
 	bytes[1] = message->protocol == NATPMP_UDP ? OPCODE_UDP : OPCODE_TCP;
@@ -104,26 +71,6 @@ static int status_of_result(uint16_t result)
 	};
 
 	return result < sizeof(statuses) / sizeof(statuses[0]) ? statuses[result] : NATPMP_E_RESULT;
-}
-
-static struct response decode_pcp(const uint8_t *bytes, size_t len)
-{
-	struct response r = {.kind = RESPONSE_JUNK};
-
-	if (!(bytes[1] & RESPONSE_BIT))
-		return r;
-	/* RFC 6887 section 8.2: the error copies our request, so it may have any length and opcode.
-	 * Bytes 4 to 7 hold its lifetime, and PCP's clock has other rules than ours, so no clock is
-	 * read. */
-	if (bytes[3] == RESULT_VERSION) {
-		r.kind = RESPONSE_PCP_ONLY;
-		r.status = NATPMP_E_VERSION;
-		r.result = RESULT_VERSION;
-	} else if (len >= PCP_LENGTH_MIN && len <= PCP_LENGTH_MAX && len % 4 == 0 &&
-		   bytes[1] == RESPONSE_BIT && bytes[3] == 0) {
-		r.kind = RESPONSE_PCP_ANNOUNCED;
-	}
-	return r;
 }
 
 static void decode_clock(const uint8_t *bytes, size_t len, struct response *r)
@@ -182,16 +129,16 @@ static void decode_address(const uint8_t *bytes, size_t len, struct response *r)
 		r->address = ip_from_v4(get32(bytes + 8));
 }
 
-static struct response decode(const uint8_t *bytes, size_t len, const struct message *asked)
+static struct response decode(const uint8_t *bytes, size_t len, const struct message *asked,
+			      const struct ends *ends)
 {
 	const struct response junk = {.kind = RESPONSE_JUNK};
-	struct response r = {.kind = RESPONSE_MAPPING};
+	struct response r = {.kind = RESPONSE_MAPPING, .dialect = DIALECT_NATPMP};
 
+	(void)ends;
 	if (len < LENGTH_RESULT)
 		return junk;
-	if (bytes[0] == PCP_VERSION)
-		return decode_pcp(bytes, len);
-	if (bytes[0] != 0) /* version 1 is a vendor's (RFC 6886 section 1.1) */
+	if (bytes[0] != 0) /* PCP, or version 1, which is a vendor's (RFC 6886 section 1.1) */
 		return junk;
 	uint8_t opcode = bytes[1] & (RESPONSE_BIT - 1);
 	r.result = get16(bytes + 2);
@@ -223,10 +170,12 @@ static struct response decode(const uint8_t *bytes, size_t len, const struct mes
 
 /* --- time --- */
 
-/* 0, 250, 750, 1750, ... 63750 ms after the first; over at 127750 (RFC 6886 section 3.1). */
-static duration send_delay(unsigned n)
+/* Sends at 0, 250, 750, 1750, ... 63750 ms; over at 127750 (RFC 6886 section 3.1). */
+static duration send_gap(unsigned sends, duration before, uint64_t random)
 {
-	return (duration)NATPMP_FIRST_WAIT * ((1U << n) - 1);
+	(void)before;
+	(void)random;
+	return (duration)NATPMP_FIRST_WAIT << (sends - 1);
 }
 
 /* RFC 6886 section 3.6: the gateway restarted if seconds < old seconds + 7/8 of the elapsed time -
@@ -251,8 +200,9 @@ static bool note_clock(struct gateway_clock *clock, uint32_t seconds, instant at
 
 /* At half the lifetime (RFC 6886 section 3.3), then at 3/4, 7/8 and so on, as PCP has it (RFC 6887
  * section 11.2.1); there is no try when less than NATPMP_RENEWAL_GAP is left. */
-static duration renewal_delay(duration lifetime, unsigned tries)
+static duration renewal_delay(duration lifetime, unsigned tries, uint64_t random)
 {
+	(void)random;
 	duration rest = tries < 63 ? lifetime >> (tries + 1) : 0;
 
 	return tries && rest < NATPMP_RENEWAL_GAP ? NEVER : lifetime - rest;
@@ -261,9 +211,11 @@ static duration renewal_delay(duration lifetime, unsigned tries)
 const struct dialect dialect_natpmp = {
 	.encode = encode,
 	.decode = decode,
-	.send_delay = send_delay,
+	.version = 0,
+	.send_gap = send_gap,
 	.sends = NATPMP_SENDS,
-	.patience = NATPMP_PATIENCE,
+	.series_length = NATPMP_SERIES,
+	.tries = NATPMP_TRIES,
 	.note_clock = note_clock,
 	.renewal_delay = renewal_delay,
 	.renewal_gap = NATPMP_RENEWAL_GAP,

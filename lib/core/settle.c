@@ -61,6 +61,7 @@ struct grant *client_make_grant(struct client *client, unsigned protocol, uint16
 	grant->question.message.protocol = (uint8_t)protocol;
 	grant->question.message.internal_port = internal_port;
 	grant->act_at = NEVER;
+	grant->deletion_status = NATPMP_PENDING;
 	registry_add(&client->registry, grant);
 	return grant;
 }
@@ -96,15 +97,39 @@ bool client_is_blocked_by(const struct client *client, const struct grant *grant
 	return is_awaited(grant);
 }
 
-static void submit_grant(struct client *client, struct grant *grant, instant now)
+static void submit_grant(struct client *client, struct grant *grant, dialect_set dialects,
+			 bool is_single, instant now)
 {
 	struct gateway *gateway = &client->gateway;
+	struct question *question = &grant->question;
 
-	grant->question.is_brief = grant_is_urgent(grant, gateway);
-	gateway_submit(gateway, &grant->question,
+	question->is_brief = grant_is_urgent(grant, gateway);
+	question->is_single = is_single;
+	question->dialects = dialects;
+	gateway_submit(gateway, question,
 		       grant_lane(grant, gateway, client_is_blocked_by(client, grant)),
 		       grant_rank(grant, gateway, now));
 	grant_on_asked(grant, gateway, now);
+}
+
+/* After a failure, the gateway may speak another dialect than before. */
+static dialect_set dialects_to_create(const struct client *client, const struct grant *grant,
+				      instant now)
+{
+	const struct speech *speech = &client->gateway.speech;
+
+	return grant->retries.count ? speech_usable(speech, now) : speech_to_use(speech, now);
+}
+
+/* Delete it in the dialects by which the gateway may have it. */
+static dialect_set dialects_to_delete(const struct client *client, const struct grant *grant,
+				      instant now)
+{
+	dialect_set usable = speech_usable(&client->gateway.speech, now);
+
+	if (!grant->question.message.internal_port)
+		return ONLY_NATPMP; /* PCP has no deletion of all (RFC 6887 section 15.1) */
+	return usable & grant->possible_in ? usable & grant->possible_in : usable;
 }
 
 static void ask_to_create(struct client *client, struct grant *grant, instant now)
@@ -116,9 +141,13 @@ static void ask_to_create(struct client *client, struct grant *grant, instant no
 	message->vpn = client->is_vpn;
 	message->suggested_port = lease_suggestion(grant->wanted_by, grant, &client->gateway);
 	message->lifetime = grant->wanted_by->lifetime;
+	message->is_exact =
+		grant->wanted_by->is_exact && !client->gateway.speech.options_are_refused;
 	if (is_new)
 		gateway_cut_backoff(&client->gateway);
-	submit_grant(client, grant, now);
+	bool is_single = grant_is_in_force(grant, &client->gateway) &&
+			 dialect_of(grant->made_in)->renews_by_one_send;
+	submit_grant(client, grant, dialects_to_create(client, grant, now), is_single, now);
 }
 
 void client_end_closings(struct client *client, const struct grant *grant, int status)
@@ -171,7 +200,7 @@ static void ask_to_delete(struct client *client, struct grant *grant, instant no
 		client_end_deletion(client, grant, NATPMP_OK, now); /* its lifetime has ended it */
 	} else {
 		grant_on_turned(grant, ASK_DELETE);
-		submit_grant(client, grant, now);
+		submit_grant(client, grant, dialects_to_delete(client, grant, now), false, now);
 	}
 }
 

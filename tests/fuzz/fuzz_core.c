@@ -213,15 +213,14 @@ static void ask(struct world *w)
 {
 	switch (byte(&w->in) % 3) {
 	case 0:
-		client_ask_address(&w->client, w->now);
+		client_ask_address(&w->client, ONLY_NATPMP, w->now);
 		w->address_askers++;
 		w->watch.called_at = w->now;
 		if (w->now < w->wanted) /* it may begin its series again */
 			w->wanted = w->now;
 		break;
 	case 1:
-		client_ask_pcp(&w->client, w->now);
-		w->pcp_askers++;
+		break;
 		break;
 	default:
 		stop_asking(w);
@@ -400,7 +399,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	w = (struct world){.in = {data, size}, .linked = true, .now = 100000, .wanted = NEVER};
 	w.watch = (struct watch){.fail = fail, .arg = &w};
-	insist(client_init(&w.client, 1, byte(&w.in) & 1));
+	struct client_options options = {.dialects = ONLY_NATPMP, .seed = 1};
+	options.is_vpn = byte(&w.in) & 1;
+	insist(client_init(&w.client, &options));
 	client_on_link_v4(&w.client, w.now, NATPMP_OK, 1, 1);
 	watch_relinked(&w.watch);
 	for (int i = 0; i < STEPS && w.in.left; i++) {

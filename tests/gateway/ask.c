@@ -3,8 +3,6 @@
 
 #include "journal.h"
 #include "model.h"
-#include "text.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -27,10 +25,10 @@ static bool wait_for(int fd, uint64_t deadline)
 static bool print_next(int fd)
 {
 	uint8_t bytes[2 * MODEL_PACKET_MAX];
-	struct sockaddr_in from;
+	union endpoint from;
 	socklen_t size = sizeof(from);
 	char text[TEXT_ENDPOINT];
-	ssize_t len = recvfrom(fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &size);
+	ssize_t len = recvfrom(fd, bytes, sizeof(bytes), 0, &from.any, &size);
 
 	if (len < 0) {
 		bool refused = errno == ECONNREFUSED;
@@ -47,18 +45,21 @@ static bool print_next(int fd)
 	return true;
 }
 
-int ask(const struct sockaddr_in *from, const struct sockaddr_in *to, const uint8_t *bytes,
-	size_t len, unsigned count)
+int ask(const union endpoint *from, const union endpoint *to, const uint8_t *bytes, size_t len,
+	unsigned count)
 {
 	uint64_t deadline = journal_now() + PATIENCE;
 	int on = 1;
 	int status = 2;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool ipv6 = to->any.sa_family == AF_INET6;
+	int fd = socket(to->any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	/* Not connected, since strangers shall be heard too; so ask for ICMP errors. */
-	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)) < 0 ||
-	    bind(fd, (const struct sockaddr *)from, sizeof(*from)) < 0 ||
-	    sendto(fd, bytes, len, 0, (const struct sockaddr *)to, sizeof(*to)) < 0) {
+	if (fd < 0 ||
+	    setsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_RECVERR : IP_RECVERR, &on,
+		       sizeof(on)) < 0 ||
+	    bind(fd, &from->any, endpoint_size(from)) < 0 ||
+	    sendto(fd, bytes, len, 0, &to->any, endpoint_size(to)) < 0) {
 		fprintf(stderr, "gatewayd: cannot ask: %s\n", strerror(errno));
 		goto cleanup;
 	}

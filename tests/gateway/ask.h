@@ -3,7 +3,8 @@
 #ifndef GATEWAY_ASK_H
 #define GATEWAY_ASK_H
 
-#include <netinet/in.h>
+#include "text.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,7 +13,7 @@
  * print each as `HEX from ADDR:PORT`, or `refused` for ICMP port unreachable.
  * Returns an exit status: 1 when fewer came in 3 s, 2 when it could not be sent.
  */
-int ask(const struct sockaddr_in *from, const struct sockaddr_in *to, const uint8_t *bytes,
-	size_t len, unsigned count);
+int ask(const union endpoint *from, const union endpoint *to, const uint8_t *bytes, size_t len,
+	unsigned count);
 
 #endif

@@ -93,6 +93,11 @@ static bool cmd_pad(struct commander *commander, const struct words *words)
 	return turn(words, &commander->front->pad, MODEL_PACKET_MAX);
 }
 
+static uint16_t own_port(const struct front *front)
+{
+	return endpoint_port(&front->doors[0].local);
+}
+
 static bool cmd_answer_from(struct commander *commander, const struct words *words)
 {
 	struct front *front = commander->front;
@@ -102,7 +107,7 @@ static bool cmd_answer_from(struct commander *commander, const struct words *wor
 		front->stray.left = 0;
 		return true;
 	}
-	if (!text_endpoint(words->word[1], ntohs(front->local.sin_port), &front->stray_from) ||
+	if (!text_endpoint(words->word[1], own_port(front), &front->stray_from) ||
 	    (words->count > 2 && !text_number(words->word[2], 1, INT32_MAX, &left)))
 		return false;
 	front->stray.left = (uint32_t)left;
@@ -125,6 +130,8 @@ static bool cmd_reset(struct commander *commander, const struct words *words)
 	(void)words;
 	front_reset(commander->front);
 	settings_result(&profile, "off", NULL);
+	settings_pcp_result(&profile, "off", NULL);
+	profile.forced_error_lifetime = -1;
 	profile.forced_port = -1;
 	profile.forced_lifetime = -1;
 	profile.clock_permille = 1000;
@@ -160,6 +167,11 @@ static bool cmd_result(struct commander *commander, const struct words *words)
 	return settings_result(&commander->model->profile, words->word[1], words->word[2]);
 }
 
+static bool cmd_pcp_result(struct commander *commander, const struct words *words)
+{
+	return settings_pcp_result(&commander->model->profile, words->word[1], words->word[2]);
+}
+
 static bool cmd_restart(struct commander *commander, const struct words *words)
 {
 	bool keep_table = false, keep_clock = false;
@@ -182,7 +194,14 @@ static bool cmd_clock(struct commander *commander, const struct words *words)
 
 	if (!text_number(words->word[1], 0, UINT32_MAX, &seconds))
 		return false;
-	model_set_clock(commander->model, journal_now(), (uint32_t)seconds);
+	if (words->count == 2)
+		model_set_clock(commander->model, journal_now(), (uint32_t)seconds);
+	else if (strcmp(words->word[2], "natpmp") == 0)
+		model_set_natpmp_clock(commander->model, journal_now(), (uint32_t)seconds);
+	else if (strcmp(words->word[2], "pcp") == 0)
+		model_set_pcp_clock(commander->model, journal_now(), (uint32_t)seconds);
+	else
+		return false;
 	return true;
 }
 
@@ -202,19 +221,39 @@ static bool cmd_profile(struct commander *commander, const struct words *words)
 
 static bool cmd_manual(struct commander *commander, const struct words *words)
 {
-	struct sockaddr_in inside;
+	union endpoint inside;
 	enum model_opcode opcode;
 	int64_t external;
 
 	if (!settings_opcode(words->word[1], &opcode) || opcode == MODEL_ADDRESS ||
-	    !text_endpoint(words->word[2], 0, &inside) || inside.sin_port == 0 ||
-	    !text_number(words->word[3], 1, 65535, &external))
+	    !text_endpoint(words->word[2], 0, &inside) || inside.any.sa_family != AF_INET ||
+	    endpoint_port(&inside) == 0 || !text_number(words->word[3], 1, 65535, &external))
 		return false;
-	if (model_add_manual(commander->model, journal_now(), ntohl(inside.sin_addr.s_addr), opcode,
-			     ntohs(inside.sin_port), (uint16_t)external))
+	if (model_add_manual(commander->model, journal_now(), ntohl(inside.v4.sin_addr.s_addr),
+			     opcode, endpoint_port(&inside), (uint16_t)external))
 		return true;
 	snprintf(commander->note, sizeof(commander->note), "port taken or table full");
 	return false;
+}
+
+static void print_mapping(FILE *reply, uint64_t now, const struct model_mapping *mapping)
+{
+	bool ipv4 = model_host_is_ipv4(&mapping->client);
+	char text[TEXT_ENDPOINT];
+
+	fprintf(reply, "%s %s%s%s:%u -> %u ", text_of_opcode(mapping->opcode), ipv4 ? "" : "[",
+		text_of_host(&mapping->client, text), ipv4 ? "" : "]", mapping->internal_port,
+		mapping->external_port);
+	if (mapping->manual)
+		fprintf(reply, "manual");
+	else
+		fprintf(reply, "left %" PRIu64, (mapping->expires - now + 999) / 1000);
+	if (mapping->maker == MODEL_BY_PCP) {
+		fprintf(reply, " pcp nonce ");
+		for (size_t i = 0; i < MODEL_NONCE; i++)
+			fprintf(reply, "%02x", mapping->nonce[i]);
+	}
+	fputc('\n', reply);
 }
 
 static bool cmd_mappings(struct commander *commander, const struct words *words)
@@ -225,16 +264,37 @@ static bool cmd_mappings(struct commander *commander, const struct words *words)
 
 	(void)words;
 	while ((mapping = model_next(commander->model, now, &cursor))) {
-		struct sockaddr_in inside = endpoint_of(mapping->client, mapping->internal_port);
-		char text[TEXT_ENDPOINT];
+		print_mapping(commander->reply, now, mapping);
+		count++;
+	}
+	snprintf(commander->note, sizeof(commander->note), "%zu", count);
+	return true;
+}
 
-		fprintf(commander->reply, "%s %s -> %u ", text_of_opcode(mapping->opcode),
-			text_of_endpoint(&inside, text), mapping->external_port);
-		if (mapping->manual)
-			fprintf(commander->reply, "manual\n");
-		else
-			fprintf(commander->reply, "left %" PRIu64 "\n",
-				(mapping->expires - now + 999) / 1000);
+/* mapping tcp|udp ADDR:PORT [natpmp|pcp] */
+static bool cmd_mapping(struct commander *commander, const struct words *words)
+{
+	enum model_maker makers = MODEL_BY_ANY;
+	const struct model_mapping *mapping = NULL;
+	union endpoint inside;
+	struct model_host client;
+	enum model_opcode opcode;
+	uint64_t now = journal_now();
+	size_t count = 0;
+
+	if (!settings_opcode(words->word[1], &opcode) || opcode == MODEL_ADDRESS ||
+	    !text_endpoint(words->word[2], 0, &inside))
+		return false;
+	if (words->count > 3 && strcmp(words->word[3], "natpmp") == 0)
+		makers = MODEL_BY_NATPMP;
+	else if (words->count > 3 && strcmp(words->word[3], "pcp") == 0)
+		makers = MODEL_BY_PCP;
+	else if (words->count > 3)
+		return false;
+	client = endpoint_host(&inside);
+	while ((mapping = model_find(commander->model, now, &client, opcode, endpoint_port(&inside),
+				     makers, mapping))) {
+		print_mapping(commander->reply, now, mapping);
 		count++;
 	}
 	snprintf(commander->note, sizeof(commander->note), "%zu", count);
@@ -250,69 +310,120 @@ static bool cmd_requests(struct commander *commander, const struct words *words)
 
 /* ------------------------------------------------------- packets unasked -- */
 
-static bool emit(struct commander *commander, const struct sockaddr_in *from,
-		 const struct sockaddr_in *to, const uint8_t *bytes, size_t len)
+struct parcel {
+	union endpoint from;
+	bool has_from; /* else from where requests come */
+	union endpoint to;
+	size_t len;
+	uint8_t bytes[MODEL_PACKET_MAX];
+};
+
+static bool emit(struct commander *commander, const struct parcel *parcel)
 {
 	char packet[TEXT_PACKET], at[TEXT_ENDPOINT];
 
-	if (!front_send(commander->front, from, to, bytes, len))
+	if (!front_send(commander->front, parcel->has_from ? &parcel->from : NULL, &parcel->to,
+			parcel->bytes, parcel->len))
 		return failed(commander);
-	journal_line(commander->journal, "send %s to %s", text_of_answer(bytes, len, packet),
-		     text_of_endpoint(to, at));
+	journal_line(commander->journal, "send %s to %s",
+		     text_of_answer(parcel->bytes, parcel->len, packet),
+		     text_of_endpoint(&parcel->to, at));
 	return true;
 }
 
-/* Pairs of words from the given one on: from ADDR[:PORT], bytes HEX */
-static bool read_pairs(struct commander *commander, const struct words *words, size_t first,
-		       struct sockaddr_in *from, bool *has_from, uint8_t *bytes, size_t *len)
+static bool to_latest_client(struct commander *commander, union endpoint *to)
 {
-	*has_from = false;
-	for (size_t i = first; i < words->count; i += 2) {
-		const char *value = words->word[i + 1];
+	*to = commander->front->last;
+	if (endpoint_port(to) != 0)
+		return true;
+	snprintf(commander->note, sizeof(commander->note), "no client so far");
+	return false;
+}
 
-		if (!value)
-			return false;
-		if (strcmp(words->word[i], "from") == 0)
-			*has_from =
-				text_endpoint(value, ntohs(commander->front->local.sin_port), from);
-		else if (strcmp(words->word[i], "bytes") != 0 ||
-			 !text_hex(value, bytes, MODEL_PACKET_MAX, len))
-			return false;
-		if (strcmp(words->word[i], "from") == 0 && !*has_from)
-			return false;
+static bool read_pair(struct commander *commander, const char *name, const char *value,
+		      struct parcel *parcel)
+{
+	if (strcmp(name, "from") == 0) {
+		parcel->has_from = true;
+		return text_endpoint(value, own_port(commander->front), &parcel->from);
 	}
+	if (strcmp(name, "to") == 0 && strcmp(value, "client") == 0)
+		return to_latest_client(commander, &parcel->to);
+	if (strcmp(name, "to") == 0)
+		return text_endpoint(value, MODEL_ANNOUNCE_PORT, &parcel->to);
+	return strcmp(name, "bytes") == 0 &&
+	       text_hex(value, parcel->bytes, sizeof(parcel->bytes), &parcel->len);
+}
+
+/* Pairs of words from the given one on */
+static bool read_pairs(struct commander *commander, const struct words *words, size_t first,
+		       struct parcel *parcel)
+{
+	for (size_t i = first; i < words->count; i += 2)
+		if (!words->word[i + 1] ||
+		    !read_pair(commander, words->word[i], words->word[i + 1], parcel))
+			return false;
 	return true;
 }
 
 static bool cmd_announce(struct commander *commander, const struct words *words)
 {
-	struct sockaddr_in to = endpoint_of(INADDR_ALLHOSTS_GROUP, MODEL_ANNOUNCE_PORT);
-	struct sockaddr_in from;
-	uint8_t bytes[MODEL_PACKET_MAX];
-	bool pcp = strcmp(words->word[0], "pcp-announce") == 0;
-	bool has_from;
-	size_t len = pcp ? model_pcp_announcement(commander->model, journal_now(), bytes)
-			 : model_announcement(commander->model, journal_now(), bytes);
+	struct parcel parcel = {.to = endpoint_of(INADDR_ALLHOSTS_GROUP, MODEL_ANNOUNCE_PORT)};
+	uint64_t now = journal_now();
 
-	return read_pairs(commander, words, 1, &from, &has_from, bytes, &len) &&
-	       emit(commander, has_from ? &from : NULL, &to, bytes, len);
+	if (strcmp(words->word[0], "pcp-announce") == 0)
+		parcel.len = model_pcp_announcement(commander->model, now, parcel.bytes);
+	else
+		parcel.len = model_announcement(commander->model, now, parcel.bytes);
+	return read_pairs(commander, words, 1, &parcel) && emit(commander, &parcel);
 }
 
 static bool cmd_inject(struct commander *commander, const struct words *words)
 {
-	struct sockaddr_in from;
-	uint8_t bytes[MODEL_PACKET_MAX];
-	bool has_from;
-	size_t len;
+	struct parcel parcel = {.has_from = false};
 
-	if (!text_hex(words->word[1], bytes, sizeof(bytes), &len) ||
-	    !read_pairs(commander, words, 2, &from, &has_from, bytes, &len))
+	return text_hex(words->word[1], parcel.bytes, sizeof(parcel.bytes), &parcel.len) &&
+	       to_latest_client(commander, &parcel.to) &&
+	       read_pairs(commander, words, 2, &parcel) && emit(commander, &parcel);
+}
+
+static const struct model_mapping *pcp_mapping_at(struct commander *commander,
+						  const union endpoint *inside,
+						  enum model_opcode opcode, int64_t port)
+{
+	struct model_host client = endpoint_host(inside);
+
+	return model_find(commander->model, journal_now(), &client, opcode, (uint16_t)port,
+			  MODEL_BY_PCP, NULL);
+}
+
+/* pcp-update tcp|udp INTERNAL_PORT [EXTERNAL_PORT|same [COPIES]] */
+static bool cmd_pcp_update(struct commander *commander, const struct words *words)
+{
+	const struct model_mapping *mapping;
+	struct parcel parcel = {.has_from = false};
+	enum model_opcode opcode;
+	int64_t internal, external, copies = 1;
+	bool moves = words->count > 3 && strcmp(words->word[3], "same") != 0;
+
+	if (!settings_opcode(words->word[1], &opcode) || opcode == MODEL_ADDRESS ||
+	    !text_number(words->word[2], 1, 65535, &internal) ||
+	    (moves && !text_number(words->word[3], 1, 65535, &external)) ||
+	    (words->count > 4 && !text_number(words->word[4], 1, 3, &copies)) ||
+	    !to_latest_client(commander, &parcel.to))
 		return false;
-	if (commander->front->last.sin_port == 0) {
-		snprintf(commander->note, sizeof(commander->note), "no client so far");
+	mapping = pcp_mapping_at(commander, &parcel.to, opcode, internal);
+	if (!mapping || (moves && !model_move(commander->model, mapping, (uint16_t)external))) {
+		snprintf(commander->note, sizeof(commander->note), "%s",
+			 mapping ? "port taken" : "no mapping of the latest client by PCP");
 		return false;
 	}
-	return emit(commander, has_from ? &from : NULL, &commander->front->last, bytes, len);
+	mapping = pcp_mapping_at(commander, &parcel.to, opcode, internal);
+	parcel.len = model_pcp_update(commander->model, journal_now(), mapping, parcel.bytes);
+	while (copies-- > 0)
+		if (!emit(commander, &parcel))
+			return false;
+	return true;
 }
 
 static bool cmd_quit(struct commander *commander, const struct words *words)
@@ -346,23 +457,35 @@ static const struct command {
 	 "answer from there instead"},
 	{"refuse", 1, 1, cmd_refuse, "refuse on|off",
 	 "close the port (ICMP port unreachable), open the same again"},
-	{"result", 1, 2, cmd_result, "result CODE|off [address|udp|tcp]", "force a result code"},
-	{"lifetime", 1, 1, cmd_setting, "lifetime SECONDS|off", "force a lifetime"},
+	{"result", 1, 2, cmd_result, "result CODE|off [address|udp|tcp]",
+	 "force a result code of NAT-PMP"},
+	{"pcp-result", 1, 2, cmd_pcp_result,
+	 "pcp-result CODE|off [announce|map|create|renew|delete]",
+	 "the same of PCP; map is create and renew"},
+	{"error-lifetime", 1, 1, cmd_setting, "error-lifetime SECONDS|off",
+	 "force the lifetime of PCP's errors"},
+	{"lifetime", 1, 1, cmd_setting, "lifetime SECONDS|off",
+	 "force a lifetime; this and the next two for both protocols"},
 	{"port", 1, 1, cmd_setting, "port PORT|off", "force an external port, also on renewals"},
 	{"address", 1, 1, cmd_setting, "address ADDR|none", "set the external address"},
 	{"set", 2, 2, cmd_set, "set NAME VALUE", "change a setting, see below"},
 	{"profile", 1, 1, cmd_profile, "profile NAME", "behave otherwise from now on"},
 	{"restart", 0, 2, cmd_restart, "restart [keep-table] [keep-clock]", "lose both"},
-	{"clock", 1, 1, cmd_clock, "clock SECONDS", "set the clock"},
-	{"announce", 0, 4, cmd_announce, "announce [from ADDR[:PORT]] [bytes HEX]",
-	 "multicast a NAT-PMP announcement, or these bytes, to 224.0.0.1:5350"},
-	{"pcp-announce", 0, 2, cmd_announce, "pcp-announce [from ADDR[:PORT]]",
-	 "multicast a PCP one"},
+	{"clock", 1, 2, cmd_clock, "clock SECONDS [natpmp|pcp]", "set both clocks, or this one"},
+	{"announce", 0, 6, cmd_announce,
+	 "announce [from ADDR[:PORT]] [bytes HEX] [to client|ADDR[:PORT]]",
+	 "send a NAT-PMP announcement, or these bytes, to 224.0.0.1:5350, or there"},
+	{"pcp-announce", 0, 6, cmd_announce, "pcp-announce ...", "the same with one of PCP"},
+	{"pcp-update", 2, 4, cmd_pcp_update,
+	 "pcp-update tcp|udp INTERNAL_PORT [EXTERNAL_PORT|same [COPIES]]",
+	 "tell the latest client what its mapping is by now: move it there first, if told to"},
 	{"inject", 1, 3, cmd_inject, "inject HEX [from ADDR[:PORT]]",
 	 "send these bytes to the latest client"},
 	{"manual", 3, 3, cmd_manual, "manual tcp|udp ADDR:PORT EXTERNAL_PORT",
 	 "make a mapping by hand, which no client can delete"},
 	{"mappings", 0, 0, cmd_mappings, "mappings", "print those that are live, a line each"},
+	{"mapping", 2, 3, cmd_mapping, "mapping tcp|udp ADDR:PORT [natpmp|pcp]",
+	 "print that of a client's internal port, if any, or only the one made by this"},
 	{"requests", 0, 0, cmd_requests, "requests", "print how many came so far"},
 	{"reset", 0, 0, cmd_reset, "reset", "no misbehaviour and nothing forced any more"},
 	{"quit", 0, 0, cmd_quit, "quit", "end"},

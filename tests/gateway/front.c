@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "front.h"
 
-#include "text.h"
-
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +13,8 @@ struct held_answer {
 	struct held_answer *next;
 	uint64_t due; /* ms */
 	bool stray;
-	struct sockaddr_in from;
-	struct sockaddr_in to;
+	union endpoint from;
+	union endpoint to;
 	size_t len;
 	uint8_t bytes[];
 };
@@ -40,16 +37,19 @@ static bool is_lost(struct front *front)
 
 /* --------------------------------------------------------------- sockets -- */
 
-static int bind_to(const struct sockaddr_in *local)
+/* Multicasts of ours leave through the interface that has our address; the one of
+ * IPv6 is named with the group. */
+static int bind_to(const union endpoint *local)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(local->any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int saved;
 
 	if (fd < 0)
 		return -1;
-	/* multicasts of ours leave through the interface that has our address */
-	setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &local->sin_addr, sizeof(local->sin_addr));
-	if (bind(fd, (const struct sockaddr *)local, sizeof(*local)) == 0)
+	if (local->any.sa_family == AF_INET)
+		setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &local->v4.sin_addr,
+			   sizeof(local->v4.sin_addr));
+	if (bind(fd, &local->any, endpoint_size(local)) == 0)
 		return fd;
 	saved = errno;
 	close(fd);
@@ -57,38 +57,57 @@ static int bind_to(const struct sockaddr_in *local)
 	return -1;
 }
 
-bool front_open(struct front *front, const struct sockaddr_in *local)
+static struct door *door_for(struct front *front, const union endpoint *endpoint)
 {
-	socklen_t len = sizeof(front->local);
+	return &front->doors[endpoint->any.sa_family == AF_INET6];
+}
 
-	front->fd = bind_to(local);
-	return front->fd >= 0 &&
-	       getsockname(front->fd, (struct sockaddr *)&front->local, &len) == 0;
+void front_init(struct front *front)
+{
+	for (size_t i = 0; i < 2; i++)
+		front->doors[i] = (struct door){.front = front, .fd = -1};
+}
+
+bool front_open(struct front *front, const union endpoint *local)
+{
+	struct door *door = door_for(front, local);
+	socklen_t len = sizeof(door->local);
+
+	door->fd = bind_to(local);
+	return door->fd >= 0 && getsockname(door->fd, &door->local.any, &len) == 0;
+}
+
+static bool door_refuse(struct door *door, bool refuse)
+{
+	if (endpoint_port(&door->local) == 0)
+		return true;
+	if (refuse && door->fd >= 0) {
+		close(door->fd);
+		door->fd = -1;
+	} else if (!refuse && door->fd < 0) {
+		door->fd = bind_to(&door->local);
+	}
+	return refuse || door->fd >= 0;
 }
 
 bool front_refuse(struct front *front, bool refuse)
 {
-	if (refuse && front->fd >= 0) {
-		close(front->fd);
-		front->fd = -1;
-	} else if (!refuse && front->fd < 0) {
-		front->fd = bind_to(&front->local);
-	}
-	return refuse || front->fd >= 0;
+	return door_refuse(&front->doors[0], refuse) && door_refuse(&front->doors[1], refuse);
 }
 
-bool front_send(struct front *front, const struct sockaddr_in *from, const struct sockaddr_in *to,
+bool front_send(struct front *front, const union endpoint *from, const union endpoint *to,
 		const uint8_t *bytes, size_t len)
 {
-	int fd = from || front->fd < 0 ? bind_to(from ? from : &front->local) : front->fd;
+	struct door *door = door_for(front, to);
+	int fd = from || door->fd < 0 ? bind_to(from ? from : &door->local) : door->fd;
 	bool sent;
 	int saved;
 
 	if (fd < 0)
 		return false;
-	sent = sendto(fd, bytes, len, 0, (const struct sockaddr *)to, sizeof(*to)) == (ssize_t)len;
+	sent = sendto(fd, bytes, len, 0, &to->any, endpoint_size(to)) == (ssize_t)len;
 	saved = errno;
-	if (fd != front->fd)
+	if (fd != door->fd)
 		close(fd);
 	errno = saved;
 	return sent;
@@ -96,8 +115,8 @@ bool front_send(struct front *front, const struct sockaddr_in *from, const struc
 
 /* --------------------------------------------------------------- answers -- */
 
-static void transmit(struct front *front, const struct sockaddr_in *from,
-		     const struct sockaddr_in *to, const uint8_t *bytes, size_t len)
+static void transmit(struct front *front, const union endpoint *from, const union endpoint *to,
+		     const uint8_t *bytes, size_t len)
 {
 	char packet[TEXT_PACKET], at[TEXT_ENDPOINT], stray[TEXT_ENDPOINT];
 	bool sent = front_send(front, from, to, bytes, len);
@@ -107,8 +126,8 @@ static void transmit(struct front *front, const struct sockaddr_in *from,
 		     from ? " from " : "", from ? text_of_endpoint(from, stray) : "");
 }
 
-static void hold(struct front *front, uint64_t due, const struct sockaddr_in *from,
-		 const struct sockaddr_in *to, const uint8_t *bytes, size_t len)
+static void hold(struct front *front, uint64_t due, const union endpoint *from,
+		 const union endpoint *to, const uint8_t *bytes, size_t len)
 {
 	struct held_answer **at = &front->held;
 	struct held_answer *held;
@@ -151,9 +170,9 @@ void front_due(struct front *front)
 }
 
 /* Mutilates bytes, which have room for MODEL_PACKET_MAX. */
-static void answer(struct front *front, const struct sockaddr_in *to, uint8_t *bytes, size_t len)
+static void answer(struct front *front, const union endpoint *to, uint8_t *bytes, size_t len)
 {
-	const struct sockaddr_in *from;
+	const union endpoint *from;
 	uint32_t copies;
 	uint64_t due = 0;
 	char text[TEXT_ENDPOINT];
@@ -190,10 +209,11 @@ static void complain(struct front *front, const char *from)
 				     model_rule_text((enum model_rule)(1U << i)), from);
 }
 
-static void request(struct front *front, const struct sockaddr_in *from, const uint8_t *bytes,
+static void request(struct front *front, const union endpoint *from, const uint8_t *bytes,
 		    size_t len)
 {
 	uint8_t out[MODEL_PACKET_MAX];
+	struct model_host client = endpoint_host(from);
 	char packet[TEXT_PACKET], at[TEXT_ENDPOINT];
 	size_t size;
 
@@ -205,8 +225,7 @@ static void request(struct front *front, const struct sockaddr_in *from, const u
 		journal_line(front->journal, "drop request from %s", at);
 		return;
 	}
-	size = model_input(front->model, journal_now(), ntohl(from->sin_addr.s_addr), bytes, len,
-			   out);
+	size = model_input_from(front->model, journal_now(), &client, bytes, len, out);
 	complain(front, at);
 	if (size)
 		answer(front, from, out, size);
@@ -216,26 +235,26 @@ static void request(struct front *front, const struct sockaddr_in *from, const u
 
 static void readable(void *owner)
 {
-	struct front *front = owner;
+	struct door *door = owner;
 	uint8_t bytes[2048];
 
 	for (int i = 0; i < BATCH; i++) {
-		struct sockaddr_in from;
+		union endpoint from;
 		socklen_t len = sizeof(from);
-		ssize_t n = recvfrom(front->fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from,
-				     &len);
+		ssize_t n = recvfrom(door->fd, bytes, sizeof(bytes), 0, &from.any, &len);
 
 		/* ECONNREFUSED: a client had gone before its answer came */
 		if (n < 0 && errno != ECONNREFUSED && errno != EINTR)
 			return;
 		if (n >= 0)
-			request(front, &from, bytes, (size_t)n);
+			request(door->front, &from, bytes, (size_t)n);
 	}
 }
 
 void front_watch(struct front *front, struct watch *watch)
 {
-	watch_fd(watch, front->fd, POLLIN, readable, front);
+	for (size_t i = 0; i < 2; i++)
+		watch_fd(watch, front->doors[i].fd, POLLIN, readable, &front->doors[i]);
 	if (front->held)
 		watch_until(watch, front->held->due);
 }
@@ -261,7 +280,9 @@ void front_close(struct front *front)
 		front->held = held->next;
 		free(held);
 	}
-	if (front->fd >= 0)
-		close(front->fd);
-	front->fd = -1;
+	for (size_t i = 0; i < 2; i++) {
+		if (front->doors[i].fd >= 0)
+			close(front->doors[i].fd);
+		front->doors[i].fd = -1;
+	}
 }

@@ -8,9 +8,9 @@
 
 #include "journal.h"
 #include "model.h"
+#include "text.h"
 #include "watch.h"
 
-#include <netinet/in.h>
 #include <stdbool.h>
 
 /* One kind of misbehaviour. */
@@ -21,12 +21,18 @@ struct knob {
 
 struct held_answer;
 
+/* A socket that requests come to. */
+struct door {
+	struct front *front;
+	int fd;               /* -1 = none, or refusing */
+	union endpoint local; /* port 0 = none */
+};
+
 struct front {
 	struct journal *journal;
 	struct model *model;
-	int fd;                   /* -1 while refusing */
-	struct sockaddr_in local; /* where requests come */
-	struct sockaddr_in last;  /* the latest client; port 0 = none so far */
+	struct door doors[2];     /* of IPv4, of IPv6 */
+	union endpoint last;      /* the latest client; port 0 = none so far */
 	uint64_t seed;            /* of the losses */
 	struct held_answer *held; /* delayed answers, soonest first */
 	size_t held_count;
@@ -39,11 +45,14 @@ struct front {
 	struct knob truncate;  /* to this length */
 	struct knob pad;       /* with zeros to this length */
 	struct knob stray;     /* answer from that address and port */
-	struct sockaddr_in stray_from;
+	union endpoint stray_from;
 };
 
-/* On failure false, and errno says why. A port of 0 is replaced by the kernel's pick. */
-bool front_open(struct front *front, const struct sockaddr_in *local);
+void front_init(struct front *front);
+
+/* One address of each family. On failure false, and errno says why. A port of 0 is
+ * replaced by the kernel's pick. */
+bool front_open(struct front *front, const union endpoint *local);
 bool front_refuse(struct front *front, bool refuse); /* false = cannot bind again */
 void front_reset(struct front *front); /* no misbehaviour any more; held answers go out */
 void front_close(struct front *front);
@@ -51,7 +60,7 @@ void front_watch(struct front *front, struct watch *watch);
 void front_due(struct front *front); /* send the held answers whose time has come */
 
 /* Send bytes as they are; from NULL = the socket of requests, or its address while refusing. */
-bool front_send(struct front *front, const struct sockaddr_in *from, const struct sockaddr_in *to,
+bool front_send(struct front *front, const union endpoint *from, const union endpoint *to,
 		const uint8_t *bytes, size_t len);
 
 #endif

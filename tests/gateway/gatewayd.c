@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gatewayd - a NAT-PMP gateway on loopback, for tests and for showing: the model
- * behind a socket, with mappings that really carry traffic.
+ * gatewayd - a gateway on loopback that speaks NAT-PMP and PCP, for tests and for
+ * showing: the model behind a socket, with mappings that really carry traffic.
  */
 #include "ask.h"
 #include "commander.h"
@@ -26,7 +26,8 @@
 #define MAPPINGS 4096
 
 struct options {
-	struct sockaddr_in listen;
+	union endpoint listen;
+	union endpoint listen6; /* no family = none */
 	uint32_t relay_address;
 	bool relays;
 	struct model_profile profile;
@@ -66,9 +67,11 @@ static const char usage_head[] =
 	"usage: gatewayd [options]\n"
 	"       gatewayd --tell PATH COMMAND...\n"
 	"       gatewayd --ask ADDR:PORT HEX [COUNT [FROM]]\n"
-	"A NAT-PMP gateway on loopback. Prints `listening ADDR:PORT`, then a line per\n"
+	"A NAT-PMP and PCP gateway on loopback. Prints `listening ADDR:PORT`, then a line per\n"
 	"event; ends on SIGTERM, SIGINT, `quit`, or when standard input is a pipe and ends.\n"
 	"  --listen ADDR[:PORT]      where requests come, port 0 = any (127.0.0.1:0)\n"
+	"  --listen6 [ADDR6][:PORT]  the same for PCP by IPv6; port 0 = as that of IPv4. Prints\n"
+	"                            `listening6 [ADDR6]:PORT` behind the other line\n"
 	"  --relay-address ADDR      where external ports open (127.0.0.2)\n"
 	"  --no-relay                forward no traffic\n"
 	"  --profile NAME            how to behave (rfc); before --set and the like\n"
@@ -90,12 +93,16 @@ static const char usage_log[] =
 	"Lines, each with monotonic milliseconds in front:\n"
 	"  request address | map tcp|udp internal P suggested P lifetime S |\n"
 	"      delete tcp|udp internal P suggested P | delete-all tcp|udp suggested P |\n"
+	"      pcp announce | pcp map tcp|udp internal P suggested P lifetime S |\n"
+	"      pcp delete tcp|udp internal P suggested P, both [options LENGTH] |\n"
 	"      bytes HEX from ADDR:PORT\n"
 	"  answer address A result N clock S |\n"
 	"      map tcp|udp internal P external P lifetime S result N clock S |\n"
+	"      pcp announce lifetime S result N clock S |\n"
+	"      pcp map tcp|udp internal P external P address A lifetime S result N clock S |\n"
 	"      bytes HEX to ADDR:PORT [from ADDR:PORT]\n"
 	"  silence to, drop request from, drop answer to, unsendable ..., violation RULE from\n"
-	"  mapping + tcp|udp INTERNAL -> EXTERNAL client ADDR, the same with - when it ends\n"
+	"  mapping + tcp|udp INTERNAL -> EXTERNAL client ADDR [pcp], the same with - when it ends\n"
 	"  relay tcp|udp EXTERNAL bound on A | not bound on A: WHY | connection from |\n"
 	"      datagram N bytes from | inside refuses: WHY\n"
 	"  send ... to (unasked), command LINE, end\n";
@@ -105,7 +112,7 @@ static void usage(void)
 	fputs(usage_head, stdout);
 	fputs("Profiles:\n", stdout);
 	for (size_t i = 0; model_profiles[i]; i++)
-		printf("  %-11s %s\n", model_profiles[i]->name, model_profiles[i]->about);
+		printf("  %-16s %s\n", model_profiles[i]->name, model_profiles[i]->about);
 	fputs("Commands:\n", stdout);
 	commander_help(stdout);
 	fputs("Settings:\n", stdout);
@@ -134,6 +141,7 @@ static bool apply_profile(struct options *options, const char *name)
 
 enum {
 	LISTEN = 1,
+	LISTEN6,
 	RELAY,
 	NO_RELAY,
 	PROFILE,
@@ -155,7 +163,11 @@ static bool apply_option(struct options *options, int option, char *value)
 
 	switch (option) {
 	case LISTEN:
-		return text_endpoint(value, 0, &options->listen);
+		return text_endpoint(value, 0, &options->listen) &&
+		       options->listen.any.sa_family == AF_INET;
+	case LISTEN6:
+		return text_endpoint(value, 0, &options->listen6) &&
+		       options->listen6.any.sa_family == AF_INET6;
 	case RELAY:
 		return text_address(value, &options->relay_address);
 	case NO_RELAY:
@@ -197,6 +209,7 @@ static int read_options(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {
 		{"listen", required_argument, NULL, LISTEN},
+		{"listen6", required_argument, NULL, LISTEN6},
 		{"relay-address", required_argument, NULL, RELAY},
 		{"no-relay", no_argument, NULL, NO_RELAY},
 		{"profile", required_argument, NULL, PROFILE},
@@ -253,15 +266,17 @@ static int tell(const char *path, char **words)
 /* ADDR:PORT and HEX [COUNT [FROM]] */
 static int ask_words(const char *gateway, char **words)
 {
-	struct sockaddr_in from = endpoint_of(INADDR_ANY, 0), to;
+	union endpoint from, to;
 	uint8_t bytes[2 * MODEL_PACKET_MAX];
 	int64_t count = 1;
 	size_t len;
 
 	if (!text_endpoint(gateway, MODEL_PORT, &to) || !words[0] ||
+	    !text_endpoint(to.any.sa_family == AF_INET6 ? "[::]" : "0.0.0.0", 0, &from) ||
 	    !text_hex(words[0], bytes, sizeof(bytes), &len) ||
 	    (words[1] && !text_number(words[1], 0, 1000, &count)) ||
-	    (words[1] && words[2] && !text_endpoint(words[2], 0, &from))) {
+	    (words[1] && words[2] && !text_endpoint(words[2], 0, &from)) ||
+	    from.any.sa_family != to.any.sa_family) {
 		fprintf(stderr, "gatewayd: --ask ADDR:PORT HEX [COUNT [FROM]]\n");
 		return 2;
 	}
@@ -275,10 +290,11 @@ static void on_change(void *arg, const struct model_mapping *mapping, bool came)
 	struct daemon *daemon = arg;
 	char text[TEXT_ENDPOINT];
 
-	journal_line(&daemon->journal, "mapping %c %s %u -> %u client %s", came ? '+' : '-',
+	journal_line(&daemon->journal, "mapping %c %s %u -> %u client %s%s", came ? '+' : '-',
 		     text_of_opcode(mapping->opcode), mapping->internal_port,
-		     mapping->external_port, text_of_address(mapping->client, text));
-	if (!daemon->relaying)
+		     mapping->external_port, text_of_host(&mapping->client, text),
+		     mapping->maker == MODEL_BY_PCP ? " pcp" : "");
+	if (!daemon->relaying || !model_host_is_ipv4(&mapping->client))
 		return;
 	if (came)
 		relays_open(&daemon->relays, mapping);
@@ -342,10 +358,30 @@ static bool complain(const char *what)
 	return false;
 }
 
+static bool listen_on(struct daemon *daemon, const struct options *options)
+{
+	const struct door *doors = daemon->front.doors;
+	union endpoint local = options->listen6;
+	char text[TEXT_ENDPOINT];
+
+	if (!front_open(&daemon->front, &options->listen))
+		return complain(text_of_endpoint(&options->listen, text));
+	printf("listening %s\n", text_of_endpoint(&doors[0].local, text));
+	fflush(stdout);
+	if (local.any.sa_family != AF_INET6)
+		return true;
+	if (endpoint_port(&local) == 0)
+		endpoint_set_port(&local, endpoint_port(&doors[0].local));
+	if (!front_open(&daemon->front, &local))
+		return complain(text_of_endpoint(&local, text));
+	printf("listening6 %s\n", text_of_endpoint(&doors[1].local, text));
+	fflush(stdout);
+	return true;
+}
+
 static bool start(struct daemon *daemon, const struct options *options)
 {
 	uint64_t now = journal_now();
-	char text[TEXT_ENDPOINT];
 
 	daemon->journal.file = stdout;
 	if (options->log && !(daemon->journal.file = fopen(options->log, "we")))
@@ -360,10 +396,9 @@ static bool start(struct daemon *daemon, const struct options *options)
 	daemon->relaying = options->relays;
 	daemon->relays =
 		(struct relays){.journal = &daemon->journal, .address = options->relay_address};
-	daemon->front = (struct front){.journal = &daemon->journal,
-				       .model = &daemon->model,
-				       .seed = options->seed,
-				       .fd = -1};
+	daemon->front = (struct front){
+		.journal = &daemon->journal, .model = &daemon->model, .seed = options->seed};
+	front_init(&daemon->front);
 	daemon->commander = (struct commander){
 		.journal = &daemon->journal, .model = &daemon->model, .front = &daemon->front};
 	daemon->control.commander = &daemon->commander;
@@ -371,11 +406,7 @@ static bool start(struct daemon *daemon, const struct options *options)
 	daemon->input_watched = input_is_pipe();
 	if (!control_open(&daemon->control))
 		return complain(options->control);
-	if (!front_open(&daemon->front, &options->listen))
-		return complain(text_of_endpoint(&options->listen, text));
-	printf("listening %s\n", text_of_endpoint(&daemon->front.local, text));
-	fflush(stdout);
-	return true;
+	return listen_on(daemon, options);
 }
 
 static void serve(struct daemon *daemon, const sigset_t *mask)

@@ -119,10 +119,12 @@ good='0082000000000???1f901f9000001c20'
 echo "options"
 "$GATEWAYD" --help >"$dir/help"
 for word in --listen --relay-address --profile --control --tell 'drop-percent P' miniupnpd \
-	'mapping +' 'second-mapping on|off' 'refusal erratum|printed|copied|silent'; do
+	'mapping +' 'second-mapping on|off' 'refusal erratum|printed|copied|silent' --listen6 rfc-pcp \
+	'nonces all|pinholes|deletions|none' 'error-lifetime SECONDS|off' 'pcp announce'; do
 	grep -qF -- "$word" "$dir/help" || fail "no $word in the help"
 done
-for bad in --nonsense --profile=nonsense --listen=1.2.3 --listen=127.0.0.1:65536 --set=port \
+for bad in --nonsense --profile=nonsense --listen=1.2.3 --listen=127.0.0.1:65536 --listen='[::1]' \
+	--listen6=127.0.0.1 --listen6=::1 --listen6='[::1' --listen6='[::1]x' --listen6='[::1%nosuch]' --set=port \
 	--set=port=65536 --set=pcp=perhaps --set=echoes-errors=yes --set=random-low=65535x --set=random-high=49151 \
 	--external-address=300.1.1.1 --seed=-1 --clock=x nonsense; do
 	status=0
@@ -377,6 +379,8 @@ expect '0080000000000000c6336407' "$(ask 0000)"
 tell set short-opcode-error off
 expect '00830005' "$(ask 0003)"
 tell set pcp only
+expect '0280000100000000*' "$(ask 0000)"
+tell set long-error-lifetime 1800
 expect '0280000100000708*' "$(ask 0000)"
 tell set pcp none
 tell set clock-permille 1000000
@@ -391,7 +395,9 @@ for bad in '' nonsense drop 'drop x' 'drop 1 2' 'drop-percent 101' 'delay -1' 'd
 	'result 65536' 'result 1 sctp' 'lifetime -1' 'port 65536' 'address 1.2.3' 'set nonsense on' \
 	'set pcp perhaps' 'profile nonsense' 'restart keep' 'clock x' 'announce from' 'announce to x' \
 	'announce bytes 0' 'inject xx' 'inject 00 from' 'manual tcp 1.2.3.4 5' "manual udp $inside:8 9007" \
-	'mappings x' 'reset x' 'quit x' 'a b c d e f g h i j'; do
+	'mappings x' 'reset x' 'quit x' 'a b c d e f g h i j' 'pcp-result 256' 'pcp-result 1 peer' \
+	'error-lifetime x' 'clock 1 both' 'pcp-update tcp 1' 'pcp-update tcp 0' 'mapping tcp 1.2.3' \
+	'mapping tcp 1.2.3.4:5 upnp' 'announce to 1.2.3' 'set nonces some' 'manual tcp [::1]:5 9009'; do
 	tell_fails "$bad"
 done
 stop
@@ -414,11 +420,133 @@ try_hear() {
 }
 hear '^00800000000000..0b16212c' announce
 hear '^0280000000000000000000..000000000000000000000000' pcp-announce
-logged " send bytes 0280.* to 224.0.0.1:5350" || fail "send in the log"
+logged " send pcp announce lifetime 0 result 0 clock [0-9]+ to 224.0.0.1:5350" || fail "send in the log"
 hear 00ff announce bytes 00ff from "$stray:9008"
 tell refuse on
 hear 00800000000000 announce
 stop
+
+# ----------------------------------------------------------------------------------------------
+echo "PCP"
+inside16=$(printf '00000000000000000000ffff7f%02x%02x03' $(($$ / 250 % 250 + 1)) $(($$ % 250 + 1)))
+none=00000000000000000000ffff00000000
+external=00000000000000000000ffff0b16212c
+reserved=000000000000000000000000
+nonce=00112233445566778899aabb
+announce=0200000000000000$inside16
+pcp_map=0201000000001c20$inside16$nonce'060000001f901f90'$none
+pcp_renew=0201000000001c20$inside16$nonce'060000001f90232d'$external
+pcp_unmap=0201000000000000$inside16$nonce'060000001f900000'$none
+pcp_rest=$reserved$nonce'060000001f90'
+start --profile rfc-pcp --set clock-permille=0 --clock 9
+expect "028000000000000000000009$reserved" "$(ask "$announce")"
+logged "request pcp announce from $inside:" || fail "request pcp announce"
+expect "0281000000001c2000000009${pcp_rest}1f90$external" "$(ask "$pcp_map")"
+logged "request pcp map tcp internal 8080 suggested 8080 lifetime 7200 from $inside:" || fail "request pcp map"
+logged "answer pcp map tcp internal 8080 external 8080 address 11\.22\.33\.44 lifetime 7200 result 0 clock 9 to $inside:" ||
+	fail "answer pcp map"
+logged "mapping \+ tcp 8080 -> 8080 client $inside pcp\$" || fail "mapping + of PCP"
+tell mapping tcp "$inside:8080"
+grep -qx "tcp $inside:8080 -> 8080 left 7200 pcp nonce $nonce" "$dir/reply" || fail "mapping: $(cat "$dir/reply")"
+tell mapping tcp "$inside:8080" natpmp
+grep -qx 'ok 0' "$dir/reply" || fail "mapping natpmp: $(cat "$dir/reply")"
+expect hello "$(echo hello | socat -t 5 - "TCP4:$outside:8080")" # the server of the first relay
+# what was forced
+tell port 9005
+expect "0281000000001c2000000009${pcp_rest}232d$external" "$(ask "$pcp_map")"
+tell port off
+tell lifetime 90
+expect "028100000000005a00000009${pcp_rest}232d$external" "$(ask "$pcp_renew")"
+! logged " violation " || fail "a violation"
+expect "028100000000005a00000009${pcp_rest}232d$external" "$(ask "$pcp_renew")"
+logged "violation renewals less than 4 s apart from $inside:" || fail "too soon, and no violation"
+tell lifetime off
+tell clock 10 pcp
+expect '008000000000000*' "$(ask 0000)"
+tell pcp-result 8
+expect "0280000800*" "$(ask "$announce")"
+tell error-lifetime 7
+expect "028100080000000700*" "$(ask "$pcp_renew")"
+tell pcp-result off
+tell pcp-result 2 delete
+expect "028100020000000700*" "$(ask "$pcp_unmap")"
+logged "request pcp delete tcp internal 8080 suggested 0 from" || fail "request pcp delete"
+tell reset
+tell set deletion-leaves 60
+expect "028100000000003c??????0a${pcp_rest}232d$external" "$(ask "$pcp_unmap")"
+tell set deletion-leaves 0
+expect "0281000000000000??????0a${pcp_rest}0000$none" "$(ask "$pcp_unmap")"
+tell mappings
+grep -qx 'ok 0' "$dir/reply" || fail "the deletion left something"
+# up and down again
+tell set pcp none
+expect "0080000100000009" "$(ask "$announce")"
+tell set pcp only
+expect "0280000100000708*" "$(ask 0000)"
+tell set silent-to-natpmp on
+send 0000
+await logged "silence to $inside:"
+tell set pcp too
+expect "0080*" "$(ask 0000)"
+stop
+
+# ----------------------------------------------------------------------------------------------
+echo "PCP: unasked"
+start --profile rfc-pcp --set clock-permille=0 --clock 9
+tell_fails pcp-update tcp 8080
+grep -q 'no client so far' "$dir/reply" || fail "no client: $(cat "$dir/reply")"
+answers=0
+wait_for_more() { # HEX COUNT; in the background, as $talk; returns when it was answered once
+	answers=$((answers + 1))
+	"$GATEWAYD" --ask "$listen:$port" "$1" "$2" "$inside" >"$dir/answer" &
+	talk=$!
+	children="$children $talk"
+	await logs_times ' answer ' $answers
+}
+wait_for_more "$pcp_map" 4
+tell_fails pcp-update udp 8080
+tell address 203.0.113.77
+tell pcp-update tcp 8080 9006 3
+wait "$talk" || fail "no three updates"
+expect "0281000000001c2000000009${pcp_rest}232e00000000000000000000ffffcb00714d from $listen:$port" \
+	"$(tail -n 1 "$dir/answer")"
+[ "$(sort -u "$dir/answer" | wc -l)" -eq 2 ] || fail "updates: $(cat "$dir/answer")"
+logged "mapping \+ tcp 8080 -> 9006 client $inside pcp\$" || fail "not moved"
+[ "$(grep -c ' send pcp map tcp internal 8080 external 9006 address 203\.0\.113\.77 ' "$log")" -eq 3 ] ||
+	fail "send in the log"
+wait_for_more "$announce" 3
+tell restart keep-table
+tell pcp-announce to client
+tell pcp-announce to client from "$stray:9008"
+wait "$talk" || fail "no announcement to the client"
+expect "028000000000000000000000$reserved from $listen:$port" "$(sed -n 2p "$dir/answer")"
+expect "028000000000000000000000$reserved from $stray:9008" "$(sed -n 3p "$dir/answer")"
+stop
+
+# ----------------------------------------------------------------------------------------------
+echo "PCP: IPv6"
+if grep -q ' lo$' /proc/net/if_inet6 2>/dev/null; then
+	start --profile rfc-pcp --listen6 '[::1]' --set clock-permille=0
+	await logged '^listening6 '
+	here=$(sed -n 's/^listening6 //p' "$log")
+	own=00000000000000000000000000000001
+	zeros=00000000000000000000000000000000
+	"$GATEWAYD" --ask "$here" "0201000000000e10$own${nonce}1100000000350000$zeros" >"$dir/answer" || fail "no answer by IPv6"
+	expect "0281000000000e1000000000$reserved${nonce}1100000000350035$own" "$(sed 's/ .*//' "$dir/answer")"
+	[ "$(sed 's/.* //' "$dir/answer")" = "$here" ] || fail "from $(cat "$dir/answer")"
+	logged 'mapping \+ udp 53 -> 53 client ::1 pcp$' || fail "no pinhole"
+	! grep -q ' relay ' "$log" || fail "a pinhole was relayed"
+	tell mapping udp '[::1]:53' pcp
+	grep -qx "udp \[::1\]:53 -> 53 left 3600 pcp nonce $nonce" "$dir/reply" || fail "mapping: $(cat "$dir/reply")"
+	tell refuse on
+	expect refused "$("$GATEWAYD" --ask "$here" 0200)"
+	tell refuse off
+	expect '0080*' "$(ask 0000)"
+	"$GATEWAYD" --ask "$here" "0200000000000000$own" >"$dir/answer" || fail "not back by IPv6"
+	stop
+else
+	echo "  no IPv6 here"
+fi
 
 # ----------------------------------------------------------------------------------------------
 echo "how it ends, and what does not end it"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "model.h"
+#include "bytes.h"
+#include "mapper.h"
+#include "pcp.h"
 
 #include <string.h>
 
@@ -18,211 +20,67 @@ const char *model_rule_text(enum model_rule rule)
 		return "not an opcode of a request";
 	case MODEL_RULE_VERSION_ONE:
 		return "version 1";
+	case MODEL_RULE_DELETE_ADDRESS:
+		return "deletion with an external address, or all zeros of the other family";
+	case MODEL_RULE_DELETE_OPTION:
+		return "deletion with an option";
+	case MODEL_RULE_ANNOUNCE_LIFETIME:
+		return "announce with a lifetime";
+	case MODEL_RULE_CLIENT_ADDRESS:
+		return "client address is not the source";
+	case MODEL_RULE_FAMILY:
+		return "suggested address of the other family";
+	case MODEL_RULE_NONCE:
+		return "nonce is all zeros";
+	case MODEL_RULE_OPTION:
+		return "option makes no sense";
+	case MODEL_RULE_THIRD_PARTY:
+		return "mapping for a third party";
+	case MODEL_RULE_TOO_SOON:
+		return "renewals less than 4 s apart";
 	}
 	return "?";
 }
 
-/* --------------------------------------------------------------- bytes -- */
+/* -------------------------------------------------------------- clocks -- */
 
-static uint16_t get16(const uint8_t *at)
+static uint64_t clock_ms(const struct model *model, const struct model_clock *clock, uint64_t now)
 {
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	return (uint32_t)get16(at) << 16 | get16(at + 2);
-}
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-	put16(at, value >> 16);
-	put16(at + 2, value);
-}
-
-/* splitmix64 */
-static uint64_t random_next(struct model *model)
-{
-	uint64_t z = model->random += 0x9e3779b97f4a7c15U;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-	return z ^ z >> 31;
-}
-
-/* --------------------------------------------------------------- clock -- */
-
-static uint64_t clock_ms(const struct model *model, uint64_t now)
-{
-	return model->clock_shown +
-	       (now - model->clock_since) * model->profile.clock_permille / 1000;
+	return clock->shown + (now - clock->since) * model->profile.clock_permille / 1000;
 }
 
 uint32_t model_clock(const struct model *model, uint64_t now)
 {
-	return (uint32_t)(clock_ms(model, now) / 1000);
+	return (uint32_t)(clock_ms(model, &model->natpmp_clock, now) / 1000);
 }
 
-static void set_clock_ms(struct model *model, uint64_t now, uint64_t ms)
+uint32_t model_pcp_clock(const struct model *model, uint64_t now)
 {
-	model->clock_since = now;
-	model->clock_shown = ms;
+	return (uint32_t)(clock_ms(model, &model->pcp_clock, now) / 1000);
+}
+
+void model_set_natpmp_clock(struct model *model, uint64_t now, uint32_t seconds)
+{
+	model->natpmp_clock = (struct model_clock){now, (uint64_t)seconds * 1000};
+}
+
+void model_set_pcp_clock(struct model *model, uint64_t now, uint32_t seconds)
+{
+	model->pcp_clock = (struct model_clock){now, (uint64_t)seconds * 1000};
+	for (uint32_t i = 0; i < model->table.count; i++)
+		model->table.slots[i].mapping.renewed_at = 0;
 }
 
 void model_set_clock(struct model *model, uint64_t now, uint32_t seconds)
 {
-	set_clock_ms(model, now, (uint64_t)seconds * 1000);
+	model_set_natpmp_clock(model, now, seconds);
+	model_set_pcp_clock(model, now, seconds);
 }
 
-/* ---------------------------------------------------------- map request -- */
-
-struct request {
-	uint32_t client;
-	uint8_t opcode;
-	uint16_t internal_port;
-	uint16_t suggested_port;
-	uint32_t lifetime;
-};
-
-static unsigned companion_of(unsigned opcode)
+/* Its speed may change after this. */
+static void freeze_clock(const struct model *model, struct model_clock *clock, uint64_t now)
 {
-	return opcode == MODEL_UDP ? MODEL_TCP : MODEL_UDP;
-}
-
-static uint16_t companion_port(struct model *model, const struct request *request)
-{
-	const struct model_mapping *companion =
-		table_internal(&model->table, request->client, companion_of(request->opcode),
-			       request->internal_port);
-
-	return companion ? companion->external_port : 0;
-}
-
-static bool is_free(struct model *model, const struct request *request, uint16_t port)
-{
-	const struct model_mapping *companion;
-
-	if (port == 0 || port < model->profile.lowest_port ||
-	    table_external(&model->table, request->opcode, port))
-		return false;
-	if (!model->profile.reserves_companion)
-		return true;
-	companion = table_external(&model->table, companion_of(request->opcode), port);
-	return !companion || companion->client == request->client;
-}
-
-/* A free port of the random range that is not the one to avoid; 0 = none left. */
-static uint16_t random_port(struct model *model, const struct request *request, uint16_t avoid)
-{
-	uint32_t low = model->profile.random_low;
-	uint32_t range = model->profile.random_high - low + 1U;
-	uint32_t start = (uint32_t)(random_next(model) % range);
-
-	for (uint32_t i = 0; i < range; i++) {
-		uint16_t port = (uint16_t)(low + (start + i) % range);
-
-		if (port != avoid && is_free(model, request, port))
-			return port;
-	}
-	return 0;
-}
-
-static uint16_t next_port(struct model *model, const struct request *request, uint16_t from)
-{
-	for (uint32_t i = 0; i < 65535; i++) {
-		uint16_t port = (uint16_t)((from - 1U + i) % 65535 + 1);
-
-		if (is_free(model, request, port))
-			return port;
-	}
-	return 0;
-}
-
-/* What a new mapping gets as its external port; 0 = nothing is left. */
-static uint16_t choose_port(struct model *model, const struct request *request)
-{
-	const struct model_profile *profile = &model->profile;
-	uint16_t companion = companion_port(model, request);
-	uint16_t wanted = request->suggested_port;
-
-	if (profile->forced_port > 0)
-		return next_port(model, request, (uint16_t)profile->forced_port);
-	if (profile->denies_suggestions)
-		return random_port(model, request, wanted);
-	if (companion && profile->split_up_to && wanted <= profile->split_up_to) {
-		if (wanted != companion && is_free(model, request, wanted))
-			return wanted;
-		return random_port(model, request, companion);
-	}
-	if (wanted == 0)
-		wanted = profile->zero_means_internal ? request->internal_port : companion;
-	if (is_free(model, request, wanted))
-		return wanted;
-	return profile->scans_upward ? next_port(model, request, wanted)
-				     : random_port(model, request, 0);
-}
-
-/* For the profiles with one mapping per client and protocol: few, so no index. */
-static struct model_mapping *find_client(const struct model *model, uint32_t client,
-					 unsigned opcode)
-{
-	for (uint32_t i = 0; i < model->table.count; i++) {
-		struct model_mapping *mapping = &model->table.slots[i].mapping;
-
-		if (mapping->client == client && mapping->opcode == opcode)
-			return mapping;
-	}
-	return NULL;
-}
-
-/* The number that the client's other protocol has, or any. */
-static uint16_t choose_vpn_port(struct model *model, const struct request *request)
-{
-	const struct model_mapping *companion =
-		find_client(model, request->client, companion_of(request->opcode));
-
-	if (model->profile.forced_port > 0)
-		return next_port(model, request, (uint16_t)model->profile.forced_port);
-	if (companion && is_free(model, request, companion->external_port))
-		return companion->external_port;
-	return random_port(model, request, 0);
-}
-
-/* With second_mapping, a mapping is known by both ports: the one that the
- * upward scan from the wanted port meets first, before any free port. */
-static struct model_mapping *find_by_scan(struct model *model, const struct request *request)
-{
-	uint16_t wanted =
-		request->suggested_port ? request->suggested_port : request->internal_port;
-
-	for (uint32_t i = 0; i < 65535; i++) {
-		uint16_t port = (uint16_t)((wanted - 1U + i) % 65535 + 1);
-		struct model_mapping *mapping =
-			table_external(&model->table, request->opcode, port);
-
-		if (mapping && mapping->client == request->client &&
-		    mapping->internal_port == request->internal_port)
-			return mapping;
-		if (!mapping && is_free(model, request, port))
-			return NULL;
-	}
-	return NULL;
-}
-
-static struct model_mapping *find_existing(struct model *model, const struct request *request)
-{
-	if (model->profile.vpn)
-		return find_client(model, request->client, request->opcode);
-	if (model->profile.second_mapping && model->profile.forced_port <= 0)
-		return find_by_scan(model, request);
-	return table_internal(&model->table, request->client, request->opcode,
-			      request->internal_port);
+	*clock = (struct model_clock){now, clock_ms(model, clock, now)};
 }
 
 static uint32_t grant_lifetime(const struct model_profile *profile, uint32_t asked)
@@ -234,47 +92,6 @@ static uint32_t grant_lifetime(const struct model_profile *profile, uint32_t ask
 	if (profile->max_lifetime && asked > profile->max_lifetime)
 		return profile->max_lifetime;
 	return asked;
-}
-
-static bool is_full(const struct model *model)
-{
-	uint32_t limit = model->profile.max_mappings;
-
-	return model->table.count >= model->table.capacity ||
-	       (limit && model->table.count >= limit);
-}
-
-static struct model_mapping *create(struct model *model, const struct request *request,
-				    uint64_t expires)
-{
-	struct model_mapping mapping = {.expires = expires,
-					.client = request->client,
-					.opcode = request->opcode,
-					.internal_port = request->internal_port};
-
-	if (is_full(model))
-		return NULL;
-	if (model->profile.vpn)
-		mapping.external_port = mapping.internal_port = choose_vpn_port(model, request);
-	else
-		mapping.external_port = choose_port(model, request);
-	return mapping.external_port ? table_add(&model->table, &mapping) : NULL;
-}
-
-/* Extend a mapping; move it to a forced external port, if that is free. */
-static struct model_mapping *renew(struct model *model, const struct request *request,
-				   struct model_mapping *mapping, uint64_t expires)
-{
-	int32_t forced = model->profile.forced_port;
-
-	if (mapping->manual)
-		return mapping;
-	if (forced > 0 && is_free(model, request, (uint16_t)forced)) {
-		table_drop(&model->table, mapping);
-		return create(model, request, expires);
-	}
-	table_renew(&model->table, mapping, expires);
-	return mapping;
 }
 
 /* ------------------------------------------------------------- answers -- */
@@ -308,14 +125,15 @@ static size_t refuse_map(const struct model *model, uint64_t now, const struct r
 }
 
 /* Returns the last external port that went. Mappings made by hand stay. */
-static uint16_t delete_all(struct model *model, uint32_t client, unsigned opcode)
+static uint16_t delete_all(struct model *model, const struct model_host *client, unsigned opcode)
 {
 	uint16_t external_port = 0;
 
 	for (uint32_t i = model->table.count; i-- > 0;) {
 		const struct model_mapping *mapping = &model->table.slots[i].mapping;
 
-		if (mapping->client != client || mapping->opcode != opcode || mapping->manual)
+		if (mapping->opcode != opcode || mapping->maker != MODEL_BY_NATPMP ||
+		    !model_host_equal(&mapping->client, client))
 			continue;
 		external_port = mapping->external_port;
 		table_drop(&model->table, mapping);
@@ -326,23 +144,23 @@ static uint16_t delete_all(struct model *model, uint32_t client, unsigned opcode
 static size_t answer_delete_all(struct model *model, uint64_t now, const struct request *request,
 				uint8_t *answer)
 {
-	uint16_t external_port = delete_all(model, request->client, request->opcode);
+	uint16_t external_port = delete_all(model, &request->client, request->opcode);
 
 	if (model->profile.delete_all_both)
-		delete_all(model, request->client, companion_of(request->opcode));
+		delete_all(model, &request->client, mapper_companion(request->opcode));
 	return put_map(model, now, request, MODEL_SUCCESS,
 		       model->profile.echoes_deletion ? external_port : 0, 0, answer);
 }
 
-/* RFC 6886 section 3.4: what is not there was deleted successfully. */
+/* RFC 6886 section 3.4: what is not there was deleted successfully. What PCP made is
+ * not there either: so does miniupnpd. */
 static size_t answer_deletion(struct model *model, uint64_t now, const struct request *request,
 			      uint8_t *answer)
 {
 	struct model_mapping *mapping;
 	uint16_t external_port = 0;
 
-	while ((mapping = table_internal(&model->table, request->client, request->opcode,
-					 request->internal_port))) {
+	while ((mapping = mapper_first(&model->table, request, MODEL_BY_NATPMP))) {
 		if (mapping->manual)
 			return refuse_map(model, now, request, MODEL_NOT_AUTHORIZED, answer);
 		external_port = mapping->external_port;
@@ -358,7 +176,7 @@ static size_t answer_creation(struct model *model, uint64_t now, struct request 
 	const struct model_profile *profile = &model->profile;
 	uint32_t lifetime = grant_lifetime(profile, request->lifetime);
 	uint64_t expires = now + lifetime * (uint64_t)1000;
-	struct model_mapping *mapping = find_existing(model, request);
+	struct model_mapping *mapping = mapper_find(model, request);
 	uint16_t external_port;
 
 	if (profile->forced_port == 0 || lifetime == 0) {
@@ -366,8 +184,7 @@ static size_t answer_creation(struct model *model, uint64_t now, struct request 
 		return put_map(model, now, request, MODEL_SUCCESS,
 			       profile->forced_port == 0 ? 0 : external_port, lifetime, answer);
 	}
-	mapping =
-		mapping ? renew(model, request, mapping, expires) : create(model, request, expires);
+	mapping = mapper_grant(model, request, mapping, expires);
 	if (!mapping)
 		return refuse_map(model, now, request, MODEL_NO_RESOURCES, answer);
 	external_port = mapping->external_port;
@@ -393,11 +210,11 @@ static void judge_map(struct model *model, const struct request *request, const 
 		model->broken |= MODEL_RULE_INTERNAL_ZERO;
 }
 
-static size_t answer_map(struct model *model, uint64_t now, uint32_t client, const uint8_t *bytes,
-			 size_t len, uint8_t *answer)
+static size_t answer_map(struct model *model, uint64_t now, const struct model_host *client,
+			 const uint8_t *bytes, size_t len, uint8_t *answer)
 {
 	const struct model_profile *profile = &model->profile;
-	struct request request = {.client = client, .opcode = bytes[1]};
+	struct request request = {.client = *client, .maker = MODEL_BY_NATPMP, .opcode = bytes[1]};
 
 	if (len < 12) {
 		model->broken |= MODEL_RULE_LENGTH;
@@ -472,54 +289,6 @@ static size_t answer_unknown_opcode(struct model *model, uint64_t now, const uin
 
 /* ------------------------------------------------------ other versions -- */
 
-static size_t put_pcp(const struct model *model, uint64_t now, uint8_t version, uint8_t opcode,
-		      uint8_t result, uint32_t lifetime, uint8_t *answer)
-{
-	memset(answer, 0, 24);
-	answer[0] = version;
-	answer[1] = opcode | 0x80;
-	answer[3] = result;
-	put32(answer + 4, lifetime);
-	put32(answer + 8, model_clock(model, now));
-	return 24;
-}
-
-/* RFC 6887 section 8.2: ANNOUNCE, and errors for all the rest. Beside NAT-PMP as
- * miniupnpd does it: answers ANNOUNCE from any address, errors last 0 s. */
-static size_t answer_pcp(const struct model *model, uint64_t now, uint32_t client,
-			 const uint8_t *bytes, size_t len, uint8_t *answer)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	enum { ANNOUNCE = 0, MALFORMED = 3, OPCODE = 4, ADDRESS_MISMATCH = 12 };
-	bool strict = model->profile.pcp == MODEL_PCP_ONLY;
-	uint32_t lasting = strict ? 1800 : 0;
-
-	if (len < 4 || bytes[1] & 0x80)
-		return 0;
-	if (len < 24 || len % 4 != 0) /* with version 0: so does miniupnpd */
-		return put_pcp(model, now, 0, 0, MALFORMED, 0, answer);
-	if (bytes[0] != 2)
-		return put_pcp(model, now, 2, bytes[1], MODEL_UNSUPPORTED_VERSION, 0, answer);
-	if (strict &&
-	    (memcmp(bytes + 8, mapped, sizeof(mapped)) != 0 || get32(bytes + 20) != client))
-		return put_pcp(model, now, 2, bytes[1], ADDRESS_MISMATCH, lasting, answer);
-	if (bytes[1] != ANNOUNCE)
-		return put_pcp(model, now, 2, bytes[1], OPCODE, lasting, answer);
-	return put_pcp(model, now, 2, ANNOUNCE, 0, 0, answer);
-}
-
-/* RFC 6887 appendix A: a PCP server and a packet of version 0. The answer is
- * the request, copied, with the version it does speak; a very short one padded. */
-static size_t refuse_version_zero(const struct model *model, uint64_t now, const uint8_t *bytes,
-				  size_t len, uint8_t *answer)
-{
-	put_pcp(model, now, 2, bytes[1], MODEL_UNSUPPORTED_VERSION, 1800, answer);
-	if (len < 12)
-		return 24;
-	memcpy(answer + 12, bytes + 12, len - 12);
-	return len;
-}
-
 static size_t refuse_version(const struct model *model, uint64_t now, const uint8_t *bytes,
 			     uint8_t *answer)
 {
@@ -534,26 +303,41 @@ static size_t refuse_version(const struct model *model, uint64_t now, const uint
 	case MODEL_REFUSAL_COPIED:
 		put_head(model, now, answer, bytes[1], MODEL_UNSUPPORTED_VERSION);
 		return 8;
+	case MODEL_REFUSAL_SHORT:
+		put_head(model, now, answer, 0, MODEL_UNSUPPORTED_VERSION);
+		return 4;
 	case MODEL_REFUSAL_SILENT:
 		break;
 	}
 	return 0;
 }
 
-static size_t answer_request(struct model *model, uint64_t now, uint32_t client,
-			     const uint8_t *bytes, size_t len, uint8_t *answer)
+static size_t answer_other_version(struct model *model, uint64_t now,
+				   const struct model_host *client, const uint8_t *bytes,
+				   size_t len, uint8_t *answer)
 {
 	if (bytes[0] == 1)
 		model->broken |= MODEL_RULE_VERSION_ONE;
+	if (bytes[0] == 2)
+		pcp_judge(model, client, bytes, len);
+	if (model->profile.pcp)
+		return pcp_answer(model, now, client, bytes, len, answer);
+	return model_host_is_ipv4(client) ? refuse_version(model, now, bytes, answer) : 0;
+}
+
+static size_t answer_request(struct model *model, uint64_t now, const struct model_host *client,
+			     const uint8_t *bytes, size_t len, uint8_t *answer)
+{
 	if (bytes[0] != 0)
-		return model->profile.pcp ? answer_pcp(model, now, client, bytes, len, answer)
-					  : refuse_version(model, now, bytes, answer);
+		return answer_other_version(model, now, client, bytes, len, answer);
 	if (bytes[1] & 0x80) {
 		model->broken |= MODEL_RULE_OPCODE;
 		return 0;
 	}
 	if (model->profile.pcp == MODEL_PCP_ONLY)
-		return refuse_version_zero(model, now, bytes, len, answer);
+		return pcp_refuse_natpmp(model, now, bytes, len, answer);
+	if (!model_host_is_ipv4(client)) /* NAT-PMP is of IPv4 */
+		return 0;
 	if (bytes[1] == MODEL_ADDRESS)
 		return answer_address(model, now, len, answer);
 	if (bytes[1] == MODEL_UDP || bytes[1] == MODEL_TCP)
@@ -570,11 +354,19 @@ void model_init(struct model *model, const struct model_profile *profile, struct
 	model->profile = *profile;
 	table_init(&model->table, slots, capacity);
 	model->random = seed;
-	model->clock_since = now;
+	model_set_clock(model, now, 0);
 }
 
 size_t model_input(struct model *model, uint64_t now, uint32_t client, const uint8_t *bytes,
 		   size_t len, uint8_t *answer)
+{
+	struct model_host host = model_host_ipv4(client);
+
+	return model_input_from(model, now, &host, bytes, len, answer);
+}
+
+size_t model_input_from(struct model *model, uint64_t now, const struct model_host *client,
+			const uint8_t *bytes, size_t len, uint8_t *answer)
 {
 	size_t size = 0;
 
@@ -596,7 +388,13 @@ size_t model_announcement(const struct model *model, uint64_t now, uint8_t *byte
 
 size_t model_pcp_announcement(const struct model *model, uint64_t now, uint8_t *bytes)
 {
-	return put_pcp(model, now, 2, 0, 0, 0, bytes);
+	return pcp_announcement(model, now, bytes);
+}
+
+size_t model_pcp_update(const struct model *model, uint64_t now,
+			const struct model_mapping *mapping, uint8_t *bytes)
+{
+	return pcp_update(model, now, mapping, bytes);
 }
 
 void model_restart(struct model *model, uint64_t now, bool keep_table, bool keep_clock)
@@ -613,7 +411,8 @@ void model_restart(struct model *model, uint64_t now, bool keep_table, bool keep
 
 void model_set_profile(struct model *model, uint64_t now, const struct model_profile *profile)
 {
-	set_clock_ms(model, now, clock_ms(model, now));
+	freeze_clock(model, &model->natpmp_clock, now);
+	freeze_clock(model, &model->pcp_clock, now);
 	model->profile = *profile;
 }
 
@@ -626,14 +425,15 @@ bool model_add_manual(struct model *model, uint64_t now, uint32_t client, enum m
 		      uint16_t internal_port, uint16_t external_port)
 {
 	struct model_mapping mapping = {.expires = UINT64_MAX,
-					.client = client,
+					.client = model_host_ipv4(client),
 					.internal_port = internal_port,
 					.external_port = external_port,
 					.opcode = (uint8_t)opcode,
+					.maker = MODEL_BY_ANY,
 					.manual = true};
 
 	model_expire(model, now);
-	if (is_full(model) || table_external(&model->table, opcode, external_port))
+	if (mapper_is_full(model) || table_external(&model->table, opcode, external_port))
 		return false;
 	table_add(&model->table, &mapping);
 	return true;
@@ -649,22 +449,50 @@ uint64_t model_next_expiry(const struct model *model)
 	return model->table.count ? model->table.earliest : UINT64_MAX;
 }
 
+const struct model_mapping *model_find(const struct model *model, uint64_t now,
+				       const struct model_host *client, enum model_opcode opcode,
+				       uint16_t internal_port, enum model_maker makers,
+				       const struct model_mapping *after)
+{
+	const struct model_mapping *mapping =
+		after ? table_internal_next(&model->table, after)
+		      : table_internal(&model->table, client, opcode, internal_port);
+
+	while (mapping && (mapping->expires <= now || !(mapping->maker & makers)))
+		mapping = table_internal_next(&model->table, mapping);
+	return mapping;
+}
+
 size_t model_lookup(const struct model *model, uint64_t now, uint32_t client,
 		    enum model_opcode opcode, uint16_t internal_port, uint16_t *external_ports,
 		    size_t max)
 {
+	struct model_host host = model_host_ipv4(client);
+	const struct model_mapping *mapping = NULL;
 	size_t found = 0;
 
-	for (const struct model_mapping *mapping =
-		     table_internal(&model->table, client, opcode, internal_port);
-	     mapping; mapping = table_internal_next(&model->table, mapping)) {
-		if (mapping->expires <= now)
-			continue;
+	while ((mapping = model_find(model, now, &host, opcode, internal_port, MODEL_BY_ANY,
+				     mapping))) {
 		if (found < max)
 			external_ports[found] = mapping->external_port;
 		found++;
 	}
 	return found;
+}
+
+bool model_move(struct model *model, const struct model_mapping *mapping, uint16_t external_port)
+{
+	struct model_mapping moved = *mapping;
+
+	if (mapping->external_port == external_port)
+		return true;
+	if (model_host_is_ipv4(&mapping->client) &&
+	    table_external(&model->table, mapping->opcode, external_port))
+		return false;
+	moved.external_port = external_port;
+	table_drop(&model->table, mapping);
+	table_add(&model->table, &moved);
+	return true;
 }
 
 const struct model_mapping *model_next(const struct model *model, uint64_t now, size_t *cursor)

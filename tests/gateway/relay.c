@@ -42,7 +42,7 @@ struct peer {
 	struct relay *relay;
 	bool dead;
 	int fd; /* connected to the internal port */
-	struct sockaddr_in outside;
+	union endpoint outside;
 	uint64_t used; /* ms */
 };
 
@@ -174,15 +174,16 @@ static void stream_watch(struct stream *stream, struct watch *watch)
  * so that the server there sees a stranger; which only loopback allows. */
 static int connect_inside(const struct relay *relay, int type)
 {
-	struct sockaddr_in to = endpoint_of(relay->mapping.client, relay->mapping.internal_port);
-	struct sockaddr_in from = endpoint_of(relay->relays->address, 0);
+	union endpoint to = endpoint_of(model_host_number(&relay->mapping.client),
+					relay->mapping.internal_port);
+	union endpoint from = endpoint_of(relay->relays->address, 0);
 	int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;
-	if (relay->mapping.client >> 24 == 127)
-		(void)bind(fd, (struct sockaddr *)&from, sizeof(from));
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS) {
+	if (model_host_number(&relay->mapping.client) >> 24 == 127)
+		(void)bind(fd, &from.any, endpoint_size(&from));
+	if (connect(fd, &to.any, endpoint_size(&to)) < 0 && errno != EINPROGRESS) {
 		close(fd);
 		return -1;
 	}
@@ -219,11 +220,10 @@ static void listener_ready(void *owner)
 	struct relay *relay = owner;
 
 	for (int i = 0; i < BATCH && !relay->dead; i++) {
-		struct sockaddr_in from;
+		union endpoint from;
 		socklen_t len = sizeof(from);
 		char text[TEXT_ENDPOINT];
-		int fd = accept4(relay->fd, (struct sockaddr *)&from, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(relay->fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
@@ -257,8 +257,8 @@ static void peer_ready(void *owner)
 		if (n < 0)
 			return;
 		peer->used = journal_now();
-		(void)sendto(peer->relay->fd, bytes, (size_t)n, 0,
-			     (struct sockaddr *)&peer->outside, sizeof(peer->outside));
+		(void)sendto(peer->relay->fd, bytes, (size_t)n, 0, &peer->outside.any,
+			     endpoint_size(&peer->outside));
 	}
 }
 
@@ -278,13 +278,13 @@ static void make_room(struct relay *relay)
 		peer_kill(idlest);
 }
 
-static struct peer *peer_of(struct relay *relay, const struct sockaddr_in *outside)
+static struct peer *peer_of(struct relay *relay, const union endpoint *outside)
 {
 	struct peer *peer;
 
 	for (peer = relay->peers; peer; peer = peer->next)
-		if (!peer->dead && peer->outside.sin_port == outside->sin_port &&
-		    peer->outside.sin_addr.s_addr == outside->sin_addr.s_addr)
+		if (!peer->dead && peer->outside.v4.sin_port == outside->v4.sin_port &&
+		    peer->outside.v4.sin_addr.s_addr == outside->v4.sin_addr.s_addr)
 			return peer;
 	make_room(relay);
 	peer = calloc(1, sizeof(*peer));
@@ -308,11 +308,10 @@ static void datagrams_ready(void *owner)
 	uint8_t bytes[65536];
 
 	for (int i = 0; i < BATCH && !relay->dead; i++) {
-		struct sockaddr_in from;
+		union endpoint from;
 		socklen_t len = sizeof(from);
 		char text[TEXT_ENDPOINT];
-		ssize_t n = recvfrom(relay->fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from,
-				     &len);
+		ssize_t n = recvfrom(relay->fd, bytes, sizeof(bytes), 0, &from.any, &len);
 		struct peer *peer;
 
 		if (n < 0)
@@ -333,7 +332,7 @@ static void datagrams_ready(void *owner)
 
 static int bind_outside(const struct relays *relays, const struct model_mapping *mapping)
 {
-	struct sockaddr_in at = endpoint_of(relays->address, mapping->external_port);
+	union endpoint at = endpoint_of(relays->address, mapping->external_port);
 	int type = mapping->opcode == MODEL_UDP ? SOCK_DGRAM : SOCK_STREAM;
 	int on = 1;
 	int saved;
@@ -343,7 +342,7 @@ static int bind_outside(const struct relays *relays, const struct model_mapping 
 		return -1;
 	if (type == SOCK_STREAM)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	if (bind(fd, &at.any, endpoint_size(&at)) < 0 ||
 	    (type == SOCK_STREAM && listen(fd, 64) < 0)) {
 		saved = errno;
 		close(fd);

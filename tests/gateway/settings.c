@@ -9,9 +9,12 @@
 enum kind { SWITCH, PORT, NUMBER, ADDRESS, FORCED_PORT, FORCED_NUMBER, CHOICE };
 
 /* Words of the enums, in their order, with | between. */
-#define REFUSALS "erratum|printed|copied|silent"
+#define REFUSALS "erratum|printed|copied|silent|short"
 #define PCPS     "none|too|only"
 #define VPNS     "none|echo|named"
+#define NONCES   "all|pinholes|deletions|none"
+#define PREFERS  "honoured|ignored|refused"
+#define TAILS    "unparsed|errors|none"
 
 #define FIELD(name, kind, member)                                                                  \
 	{                                                                                          \
@@ -30,6 +33,7 @@ static const struct setting {
 } settings[] = {
 	FIELD("address", ADDRESS, external_address),
 	FIELD("lifetime", FORCED_NUMBER, forced_lifetime),
+	FIELD("error-lifetime", FORCED_NUMBER, forced_error_lifetime),
 	FIELD("port", FORCED_PORT, forced_port),
 	FIELD("min-lifetime", NUMBER, min_lifetime),
 	FIELD("max-lifetime", NUMBER, max_lifetime),
@@ -42,6 +46,15 @@ static const struct setting {
 	WORDS("refusal", REFUSALS, refusal),
 	WORDS("pcp", PCPS, pcp),
 	WORDS("vpn", VPNS, vpn),
+	WORDS("nonces", NONCES, nonces),
+	WORDS("prefer-failure", PREFERS, prefer_failure),
+	WORDS("tail", TAILS, tail),
+	FIELD("pcp-version", NUMBER, pcp_version),
+	FIELD("pcp-min-lifetime", NUMBER, pcp_min_lifetime),
+	FIELD("pcp-max-lifetime", NUMBER, pcp_max_lifetime),
+	FIELD("long-error-lifetime", NUMBER, long_error_lifetime),
+	FIELD("short-error-lifetime", NUMBER, short_error_lifetime),
+	FIELD("deletion-leaves", NUMBER, deletion_leaves),
 	FIELD("reserves-companion", SWITCH, reserves_companion),
 	FIELD("maps-without-address", SWITCH, maps_without_address),
 	FIELD("denies-address", SWITCH, denies_address),
@@ -56,6 +69,18 @@ static const struct setting {
 	FIELD("echoes-address", SWITCH, echoes_address),
 	FIELD("echoes-deletion", SWITCH, echoes_deletion),
 	FIELD("forever-vanishes", SWITCH, forever_vanishes),
+	FIELD("announce-only", SWITCH, announce_only),
+	FIELD("silent-to-natpmp", SWITCH, silent_to_natpmp),
+	FIELD("shares-mappings", SWITCH, shares_mappings),
+	FIELD("announces-to-anyone", SWITCH, announces_to_anyone),
+	FIELD("unknown-deletion-fails", SWITCH, unknown_deletion_fails),
+	FIELD("tells-address", SWITCH, tells_address),
+	FIELD("echoes-options", SWITCH, echoes_options),
+	FIELD("accepts-filter", SWITCH, accepts_filter),
+	FIELD("accepts-options", SWITCH, accepts_options),
+	FIELD("garbles-malformed", SWITCH, garbles_malformed),
+	FIELD("zero-is-malformed", SWITCH, zero_is_malformed),
+	FIELD("echoes-pinhole-port", SWITCH, echoes_pinhole_port),
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -218,4 +243,32 @@ bool settings_result(struct model_profile *profile, const char *code, const char
 		if (!opcode || i == only)
 			profile->forced_result[i] = (int32_t)result;
 	return true;
+}
+
+bool settings_pcp_result(struct model_profile *profile, const char *code, const char *wish)
+{
+	static const struct {
+		const char *name;
+		bool wishes[MODEL_WISHES];
+	} names[] = {
+		{"announce", {[MODEL_WISH_ANNOUNCE] = true}},
+		{"map", {[MODEL_WISH_CREATE] = true, [MODEL_WISH_RENEW] = true}},
+		{"create", {[MODEL_WISH_CREATE] = true}},
+		{"renew", {[MODEL_WISH_RENEW] = true}},
+		{"delete", {[MODEL_WISH_DELETE] = true}},
+	};
+	bool known = !wish;
+	int64_t result;
+
+	if (!forced(code, UINT8_MAX, &result))
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (wish && strcmp(names[i].name, wish) != 0)
+			continue;
+		known = true;
+		for (unsigned w = 0; w < MODEL_WISHES; w++)
+			if (names[i].wishes[w])
+				profile->forced_pcp_result[w] = (int32_t)result;
+	}
+	return known;
 }

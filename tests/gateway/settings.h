@@ -14,6 +14,9 @@ bool settings_apply(struct model_profile *profile, const char *name, const char 
 /* result CODE|off [address|udp|tcp]; opcode NULL = all three */
 bool settings_result(struct model_profile *profile, const char *code, const char *opcode);
 
+/* pcp-result CODE|off [announce|map|create|renew|delete]; wish NULL = all */
+bool settings_pcp_result(struct model_profile *profile, const char *code, const char *wish);
+
 bool settings_opcode(const char *name, enum model_opcode *opcode);
 void settings_print(FILE *file); /* a name a line, with what it takes */
 

@@ -13,10 +13,15 @@ static uint16_t *chain(const struct table *table, int index, uint64_t key)
 	return &table->slots[b].head[index];
 }
 
-static uint16_t *internal_chain(const struct table *table, uint32_t client, unsigned opcode,
-				uint16_t port)
+static uint16_t *internal_chain(const struct table *table, const struct model_host *client,
+				unsigned opcode, uint16_t port)
 {
-	return chain(table, BY_INTERNAL, (uint64_t)opcode << 48 | (uint64_t)client << 16 | port);
+	uint64_t high, low;
+
+	memcpy(&high, client->bytes, sizeof(high));
+	memcpy(&low, client->bytes + sizeof(high), sizeof(low));
+	return chain(table, BY_INTERNAL,
+		     (high * 31 + low) ^ ((uint64_t)opcode << 48 | (uint64_t)port << 16));
 }
 
 static uint16_t *external_chain(const struct table *table, unsigned opcode, uint16_t port)
@@ -28,7 +33,7 @@ static uint16_t *chain_of(const struct table *table, int index, const struct mod
 {
 	if (index == BY_EXTERNAL)
 		return external_chain(table, mapping->opcode, mapping->external_port);
-	return internal_chain(table, mapping->client, mapping->opcode, mapping->internal_port);
+	return internal_chain(table, &mapping->client, mapping->opcode, mapping->internal_port);
 }
 
 static void link_slot(struct table *table, uint16_t slot)
@@ -135,27 +140,29 @@ struct model_mapping *table_external(const struct table *table, unsigned opcode,
 	     i = table->slots[i].next[BY_EXTERNAL]) {
 		struct model_mapping *mapping = &table->slots[i].mapping;
 
-		if (mapping->opcode == opcode && mapping->external_port == port)
+		if (mapping->opcode == opcode && mapping->external_port == port &&
+		    model_host_is_ipv4(&mapping->client))
 			return mapping;
 	}
 	return NULL;
 }
 
 static struct model_mapping *internal_from(const struct table *table, uint16_t slot,
-					   uint32_t client, unsigned opcode, uint16_t port)
+					   const struct model_host *client, unsigned opcode,
+					   uint16_t port)
 {
 	for (; slot != NONE; slot = table->slots[slot].next[BY_INTERNAL]) {
 		struct model_mapping *mapping = &table->slots[slot].mapping;
 
-		if (mapping->client == client && mapping->opcode == opcode &&
-		    mapping->internal_port == port)
+		if (mapping->opcode == opcode && mapping->internal_port == port &&
+		    model_host_equal(&mapping->client, client))
 			return mapping;
 	}
 	return NULL;
 }
 
-struct model_mapping *table_internal(const struct table *table, uint32_t client, unsigned opcode,
-				     uint16_t port)
+struct model_mapping *table_internal(const struct table *table, const struct model_host *client,
+				     unsigned opcode, uint16_t port)
 {
 	return internal_from(table, *internal_chain(table, client, opcode, port), client, opcode,
 			     port);
@@ -165,5 +172,5 @@ struct model_mapping *table_internal_next(const struct table *table,
 					  const struct model_mapping *mapping)
 {
 	return internal_from(table, table->slots[slot_of(table, mapping)].next[BY_INTERNAL],
-			     mapping->client, mapping->opcode, mapping->internal_port);
+			     &mapping->client, mapping->opcode, mapping->internal_port);
 }

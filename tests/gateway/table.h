@@ -7,17 +7,28 @@
 #ifndef GATEWAY_TABLE_H
 #define GATEWAY_TABLE_H
 
+#include "host.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#define MODEL_NONCE 12 /* bytes */
+
+/* The protocol that made a mapping, or renewed it last. */
+enum model_maker { MODEL_BY_NATPMP = 1, MODEL_BY_PCP = 2, MODEL_BY_ANY = 3 };
+
+/* That of an IPv6 client is a pinhole: it takes no external port from anybody. */
 struct model_mapping {
-	uint64_t expires; /* ms; live while now < expires */
-	uint32_t client;
+	uint64_t expires;    /* ms; live while now < expires */
+	uint64_t renewed_at; /* ms; by PCP, since the clock was set last; 0 = not */
+	struct model_host client;
 	uint16_t internal_port;
 	uint16_t external_port;
-	uint8_t opcode; /* MODEL_UDP or MODEL_TCP */
-	bool manual;    /* made by hand: stays, and a deletion is refused */
+	uint8_t opcode;             /* MODEL_UDP or MODEL_TCP */
+	uint8_t maker;              /* enum model_maker; any = made by hand */
+	bool manual;                /* made by hand: stays, and a deletion is refused */
+	uint8_t nonce[MODEL_NONCE]; /* of PCP */
 };
 
 /*
@@ -52,10 +63,11 @@ void table_drop(struct table *table, const struct model_mapping *mapping);
 void table_renew(struct table *table, struct model_mapping *mapping, uint64_t expires);
 void table_expire(struct table *table, uint64_t now);
 
-/* Pointers are good until the next mapping comes or goes. */
+/* Pointers are good until the next mapping comes or goes. An external port is
+ * one of IPv4. */
 struct model_mapping *table_external(const struct table *table, unsigned opcode, uint16_t port);
-struct model_mapping *table_internal(const struct table *table, uint32_t client, unsigned opcode,
-				     uint16_t port);
+struct model_mapping *table_internal(const struct table *table, const struct model_host *client,
+				     unsigned opcode, uint16_t port);
 /* another one of the same client, opcode and internal port */
 struct model_mapping *table_internal_next(const struct table *table,
 					  const struct model_mapping *mapping);

@@ -4,7 +4,7 @@
 #
 #   cli -> natpmpc.h      api, scope, notify -> drive, link -> context -> core/client, os
 #   core -> core, natpmpc.h; nothing of a system         os -> os, and the system
-#   inside the core: client -> lease, registry -> external, grant -> gateway -> dialect
+#   inside the core: client -> lease, registry -> external, grant -> gateway -> speech -> natpmp, pcp -> dialect
 # shellcheck source-path=SCRIPTDIR source=files.sh
 . "$(dirname "$0")/files.sh"
 set -eu
@@ -41,15 +41,17 @@ core_only() {
 }
 basics='instant|list|heap|status|address|ip'
 only "the core runs one way" lib/core/dialect.h '<[a-z]*\.h>|"natpmpc\.h"|"core/(instant|ip)\.h"'
-core_only natpmp "$basics|dialect"
-core_only gateway "$basics|dialect"
+core_only natpmp "$basics|dialect|bytes"
+core_only pcp "$basics|dialect|bytes|siphash"
+core_only speech "$basics|dialect|natpmp|pcp"
+core_only gateway "$basics|dialect|speech"
 core_only grant "$basics|gateway"
 core_only external "$basics|gateway"
 core_only registry "$basics|grant"
 core_only lease "$basics|grant|external"
 core_only settle "$basics|client"
 core_only answers "$basics|client|settle"
-core_only client "$basics|lease|registry|natpmp|settle|answers"
+core_only client "$basics|lease|registry|settle|answers"
 only "os knows nothing of NAT-PMP" 'lib/os/*.[ch]' '<[a-z0-9_/]*\.h>|"os/[a-z]*\.h"|"core/ip\.h"'
 only "lib is made of core and os" 'lib/*.[ch]' \
 	'<[a-z0-9_/]*\.h>|"core/[a-z]*\.h"|"os/[a-z]*\.h"|"natpmpc\.h"|"(context|link|drive|notify)\.h"'

@@ -327,13 +327,9 @@ static void hear_unnamed(struct world *w, const struct response *response)
 {
 	const struct question *asked = w->client.gateway.in_flight;
 
-	/* After PCP's question it may be the answer to a repetition of that. */
-	if (response->kind == RESPONSE_BAD_VERSION && w->client.gateway.pcp_was_asked && asked &&
-	    asked->message.kind != ASK_PCP)
-		return;
 	if (asked && asked->message.kind == ASK_ADDRESS && response->kind != RESPONSE_UNNAMED)
 		w->known.address_open = false;
-	if (!asked || asked->message.kind == ASK_ADDRESS || asked->message.kind == ASK_PCP)
+	if (!asked || asked->message.kind == ASK_ADDRESS || asked->message.kind == ASK_ANNOUNCE)
 		return;
 	if (response->kind == RESPONSE_UNNAMED && asked->message.protocol != response->protocol)
 		return;
@@ -441,22 +437,19 @@ static void hear_address(struct world *w, const struct event *event,
 void truth_received(struct world *w, const struct event *event, uint64_t at_earliest)
 {
 	uint8_t bytes[RESPONSE_MAX] = {0};
-	const struct question *asked = w->client.gateway.in_flight;
 	struct response response;
 
 	if (w->network.link == NO_LINK)
 		return;
 	memcpy(bytes, event->bytes, event->len);
-	response = dialect_natpmp.decode(bytes, event->len + event->pad,
-					 asked ? &asked->message : NULL);
-	if (event->kind == ANNOUNCED && response.kind != RESPONSE_PCP_ANNOUNCED &&
-	    response.kind != RESPONSE_ADDRESS)
+	response = gateway_read(&w->client.gateway, bytes, event->len + event->pad);
+	if (event->kind == ANNOUNCED && response.kind != RESPONSE_ADDRESS)
 		return;
 	if (response.kind != RESPONSE_JUNK && !w->troubles.heard_at)
 		w->troubles.heard_at = w->now;
-	if (response.has_clock)
+	if (response.has_clock && response.dialect == DIALECT_NATPMP)
 		hear_clock(w, response.clock, at_earliest);
-	if (response.kind == RESPONSE_ADDRESS)
+	if (response.kind == RESPONSE_ADDRESS && response.dialect == DIALECT_NATPMP)
 		hear_address(w, event, &response);
 	else if (response.kind == RESPONSE_MAPPING && response.status)
 		hear_refusal(w, event, &response);
@@ -464,7 +457,7 @@ void truth_received(struct world *w, const struct event *event, uint64_t at_earl
 		hear_grant(w, event, &response);
 	else if (response.kind == RESPONSE_UNNAMED)
 		hear_unnamed(w, &response);
-	else if (response.kind == RESPONSE_BAD_VERSION || response.kind == RESPONSE_PCP_ONLY) {
+	else if (response.kind == RESPONSE_BAD_VERSION) {
 		hear_unnamed(w, &response);
 		w->known.address_last = 0; /* it may be the answer to that question */
 	}
@@ -535,7 +528,8 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	while (calm && !w->program.vpn &&
 	       (mapping = model_next(world_gateway(w, before), w->now, &cursor)))
 		CHECK(w,
-		      mapping->client != w->network.links[before].own || mapping->manual ||
+		      model_host_number(&mapping->client) != w->network.links[before].own ||
+			      mapping->manual ||
 			      truth_key(w, mapping->opcode, mapping->internal_port)
 				      ->leftover[before],
 		      "no farewell to port %u", mapping->internal_port);
@@ -1085,7 +1079,9 @@ void truth_nothing_left(struct world *w)
 	while (!w->program.vpn &&
 	       (mapping = model_next(world_gateway(w, w->network.link), w->now, &cursor)))
 		CHECK(w,
-		      mapping->client != w->network.links[w->network.link].own || mapping->manual ||
+		      model_host_number(&mapping->client) !=
+				      w->network.links[w->network.link].own ||
+			      mapping->manual ||
 			      truth_key(w, mapping->opcode, mapping->internal_port)
 				      ->leftover[w->network.link],
 		      "port %u is left over", mapping->internal_port);

@@ -153,9 +153,12 @@ void watch_taken_back(struct watch *watch, const struct client *client)
 	const struct question *question = gateway->in_flight;
 	uint8_t bytes[REQUEST_MAX];
 
-	if (!question ||
-	    !same(watch, bytes,
-		  gateway->dialect->encode(&question->message, &gateway->own_address, bytes)))
+	size_t len = question ? gateway_encode(gateway,
+					       watch->bytes[0] == 2 ? DIALECT_PCP : DIALECT_NATPMP,
+					       &question->message, bytes)
+			      : 0;
+
+	if (!question || !same(watch, bytes, len))
 		watch->open = false;
 }
 

@@ -501,11 +501,9 @@ void world_probe(struct world *w, bool end)
 	TRACE(w, "probe%s", end ? ", end" : "");
 	if (end) {
 		client_stop_asking_address(&w->client);
-		client_stop_asking_pcp(&w->client);
 		w->program.probes--;
 	} else {
-		client_ask_address(&w->client, w->now);
-		client_ask_pcp(&w->client, w->now);
+		client_ask_address(&w->client, ONLY_NATPMP, w->now);
 		w->program.probes++;
 	}
 	acted(w);
@@ -628,7 +626,9 @@ void world_init(struct world *w, uint64_t seed, size_t keys, bool vpn)
 	w->network.links[0] = (struct link){0, 0xc0a8010a};
 	w->network.links[1] = (struct link){0, 0xc0a8010b};
 	w->network.links[2] = (struct link){1, 0x0a000002};
-	if (!client_init(&w->client, dice_bits(&w->dice), vpn))
+	struct client_options options = {.dialects = ONLY_NATPMP, .is_vpn = vpn};
+	options.seed = dice_bits(&w->dice);
+	if (!client_init(&w->client, &options))
 		abort();
 	client_on_link_v4(&w->client, w->now, NATPMP_OK, 1, w->network.links[0].own);
 	watch_relinked(&w->watch);

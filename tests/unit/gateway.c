@@ -28,17 +28,21 @@ struct bench {
 /* own: IPv4; 0: no address. */
 static void relink(struct bench *b, int status, uint32_t own, bool was_used_before)
 {
-	struct ip_address address = ip_from_v4(own);
+	struct ip_address gateway = ip_from_v4(GATEWAY), address = ip_from_v4(own);
 
-	gateway_relink(&b->gateway, b->now, status, &address, was_used_before);
+	gateway_relink(&b->gateway, b->now, status, &gateway, &address, was_used_before);
 }
+
+static const uint8_t secret[SECRET_LEN];
 
 static void set_up(struct bench *b)
 {
 	memset(b, 0, sizeof(*b));
 	b->began = b->now = CALM;
-	gateway_init(&b->gateway, &dialect_natpmp, 1);
+	gateway_init(&b->gateway, ONLY_NATPMP, secret, 1);
 	ck_assert(gateway_reserve(&b->gateway, QUESTIONS));
+	for (unsigned i = 0; i < QUESTIONS; i++)
+		b->questions[i].dialects = ONLY_NATPMP;
 	relink(b, NATPMP_OK, OWN, false);
 	gateway_recover(&b->gateway);
 }
@@ -859,7 +863,7 @@ START_TEST(H5_nothing_is_sent_without_a_gateway)
 	submit_to(&b, 2, 82, LANE_AT_ONCE);
 	ck_assert(!send_now(&b));
 	input(&b, ANY_ANSWER, NULL); /* of the old one */
-	ck_assert(!b.gateway.clock.is_known);
+	ck_assert(!b.gateway.clocks[DIALECT_NATPMP].is_known);
 	none_ended(&b);
 	relink(&b, NATPMP_OK, OWN, true);
 	sends_at(&b, HOUR);

@@ -227,7 +227,7 @@ START_TEST(N20_prefixes_of_a_good_answer_then_the_answer)
 	for (size_t len = 0; len < 16; len++) {
 		client_on_packet(&s.client, story_now(&s), story_now(&s), bytes, len);
 		ck_assert(!lease_is_granted(web));
-		ck_assert(!s.client.gateway.clock.is_known);
+		ck_assert(!s.client.gateway.clocks[DIALECT_NATPMP].is_known);
 	}
 	client_on_packet(&s.client, story_now(&s), story_now(&s), bytes, 16);
 	ck_assert(lease_is_granted(web));
@@ -268,7 +268,6 @@ START_TEST(N52_only_address_answers_are_announcements)
 /* --- is PCP spoken? --- */
 
 #define PCP_IS_SPOKEN "02 80 00 00 00 00 00 00 00 00 00 3f 00 00 00 00 00 00 00 00 00 00 00 00"
-#define PCP_ONLY      "02 80 00 01 00 00 07 08 00 00 02 2b 00 00 00 00 00 00 00 00 00 00 00 00"
 
 static void program_asks_pcp(struct story *s)
 {
@@ -305,35 +304,6 @@ START_TEST(pcp_question_is_answered_by_pcp_only)
 	story_end(&s);
 }
 
-/* The gateway refused a PCP question twice, once too late: no verdict on what came after. */
-START_TEST(N16_late_refusal_of_a_pcp_question)
-{
-	struct story s;
-
-	story_begin(&s);
-	program_asks_pcp(&s);
-	gateway_says(&s, "00 80 00 01 ## ## ## ##");
-	ck_assert_int_eq(s.client.pcp.status, NATPMP_E_VERSION);
-	client_stop_asking_pcp(&s.client);
-	struct lease *web = program_holds(&s, NATPMP_TCP, 80, 0, 7200);
-	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
-	gateway_says(&s, "00 80 00 01 ## ## ## ##");
-	ck_assert_int_eq(web->status, NATPMP_PENDING);
-	gateway_grants(&s, 80, 7200);
-	client_asks_address(&s, 0);
-	gateway_tells_address(&s, ADDRESS);
-	lease_comes_up(&s, 0, web, 80);
-
-	/* and the other way round: a PCP server's late refusal of version 0 */
-	program_asks_pcp(&s);
-	gateway_says(&s, PCP_ONLY);
-	ck_assert_uint_eq(s.client.pcp.answers, 1);
-	gateway_says(&s, PCP_IS_SPOKEN);
-	ck_assert_uint_eq(s.client.pcp.answers, 2);
-	client_stop_asking_pcp(&s.client);
-	story_end(&s);
-}
-
 int main(void)
 {
 	return RUN_TESTS(
@@ -343,6 +313,5 @@ int main(void)
 		N18_error_fields_do_not_leak, N59_short_refusals_end_the_question_in_flight,
 		N59_late_refusals_show_no_restart, N16_answers_without_a_port,
 		N20_prefixes_of_a_good_answer_then_the_answer,
-		N52_only_address_answers_are_announcements, pcp_question_is_answered_by_pcp_only,
-		N16_late_refusal_of_a_pcp_question);
+		N52_only_address_answers_are_announcements, pcp_question_is_answered_by_pcp_only);
 }

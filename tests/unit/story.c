@@ -234,6 +234,9 @@ void nothing_happens_until_(struct story *s, int line, uint64_t at)
 
 void story_begin_with(struct story *s, uint64_t seed, bool vpn)
 {
+	const struct client_options options = {
+		.dialects = ONLY_NATPMP, .seed = seed, .is_vpn = vpn};
+
 	*s = (struct story){.clock_at_0 = 86400,
 			    .gateway_id = GATEWAY,
 			    .patience = PATIENCE,
@@ -241,7 +244,7 @@ void story_begin_with(struct story *s, uint64_t seed, bool vpn)
 	digest_begin(&s->digest);
 	list_init(&s->held);
 	list_init(&s->unmaps);
-	REQUIRE(client_init(&s->client, seed, vpn), "out of memory");
+	REQUIRE(client_init(&s->client, &options), "out of memory");
 	client_on_link_v4(&s->client, story_now(s), NATPMP_OK, GATEWAY, OWN);
 }
 
@@ -412,7 +415,7 @@ void program_retries(struct story *s, struct lease *lease)
 
 void program_asks_address(struct story *s)
 {
-	client_ask_address(&s->client, story_now(s));
+	client_ask_address(&s->client, ONLY_NATPMP, story_now(s));
 }
 
 void program_stops_asking_address(struct story *s)

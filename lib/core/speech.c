@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/speech.h"
+
+#include "core/natpmp.h"
+#include "core/pcp.h"
+
+const struct dialect *dialect_of(enum dialect_id id)
+{
+	static const struct dialect *const dialects[DIALECTS] = {
+		[DIALECT_PCP] = &dialect_pcp,
+		[DIALECT_NATPMP] = &dialect_natpmp,
+	};
+
+	return dialects[id];
+}
+
+void speech_forget(struct speech *speech)
+{
+	*speech = (struct speech){.allowed = speech->allowed};
+}
+
+dialect_set speech_not_refused(const struct speech *speech, instant now)
+{
+	dialect_set usable = speech->allowed;
+
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (now < speech->refused_until[id])
+			usable &= (dialect_set)~dialect_bit(id);
+	return usable;
+}
+
+dialect_set speech_usable(const struct speech *speech, instant now)
+{
+	dialect_set usable = speech_not_refused(speech, now);
+
+	return usable ? usable : speech->allowed;
+}
+
+/* The best dialect of a set that is not empty. */
+static dialect_set best_of(dialect_set dialects)
+{
+	return dialects & ONLY_PCP ? ONLY_PCP : dialects;
+}
+
+dialect_set speech_to_use(const struct speech *speech, instant now)
+{
+	dialect_set usable = speech_usable(speech, now);
+	dialect_set heard = usable & speech->heard;
+
+	/* A gateway that spoke NAT-PMP alone may speak PCP by now. */
+	if (!heard || best_of(heard) != best_of(usable))
+		return usable;
+	return best_of(heard);
+}
+
+bool speech_is_doubtful(const struct speech *speech, dialect_set dialects)
+{
+	return speech->heard && !(speech->heard & dialects);
+}
+
+void speech_on_answer(struct speech *speech, enum dialect_id dialect, dialect_set sent_in,
+		      instant now)
+{
+	dialect_set silent = sent_in & (dialect_set) ~(speech->heard | dialect_bit(dialect));
+
+	speech->heard |= dialect_bit(dialect);
+	speech->refused_until[dialect] = 0;
+	if (silent)
+		speech_on_refused(speech, silent, now + RECHECK_DELAY);
+}
+
+void speech_on_refused(struct speech *speech, dialect_set dialects, instant until)
+{
+	speech->heard &= (dialect_set)~dialects;
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (dialects & dialect_bit(id))
+			speech->refused_until[id] = until;
+}
+
+void speech_on_hint(struct speech *speech, enum dialect_id dialect)
+{
+	speech->refused_until[dialect] = 0;
+}
