@@ -74,7 +74,7 @@ expect_not grep -q 'PCP only' "$work/people"
 tell result off
 
 step "PCP only"
-tell profile pcponly
+tell profile pcp
 check 0 works
 expect_line people 'NAT-PMP: no'
 expect_line people 'PCP: yes, answers within [0-9]+\.[0-9] ms'
