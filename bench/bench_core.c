@@ -233,7 +233,7 @@ static void lose(struct world *world)
 
 static void come_back(struct world *world)
 {
-	client_on_link(&world->client, world->now, NATPMP_OK, 1, 0xc0a8010a);
+	client_on_link_v4(&world->client, world->now, NATPMP_OK, 1, 0xc0a8010a);
 	run(world);
 }
 
