@@ -32,7 +32,7 @@ if [ -n "${STRACE-}" ]; then
 		"$STRACE" -o "$work/calls" "$@" >/dev/null
 		sed -n "/write(-1, \"$mark\"/,/write(-1, \"end\"/p" "$work/calls" | grep -cv 'write(-1, '
 	}
-	row loopback "$what" "system calls" libnatpmpc "$(calls_between new "$SYSCALLS" 127.0.0.1 5351)"
+	row loopback "$what" "system calls" libnatpmpc "$(calls_between new "$SYSCALLS" 127.0.0.1 5351 5351)"
 	[ ! -x "$LIBNATPMP" ] ||
 		row loopback "$what" "system calls" libnatpmp "$(calls_between libnatpmp "$LIBNATPMP" 127.0.0.1)"
 fi
@@ -45,7 +45,7 @@ if [ -n "${VALGRIND-}" ]; then
 		sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$work/valgrind"
 	}
 	row loopback "$what" instructions libnatpmpc \
-		"$(instructions_in map_by_a_new_context "$SYSCALLS" 127.0.0.1 5351)"
+		"$(instructions_in map_by_a_new_context "$SYSCALLS" 127.0.0.1 5351 5351)"
 	[ ! -x "$LIBNATPMP" ] ||
 		row loopback "$what" instructions libnatpmp "$(instructions_in main "$LIBNATPMP" 127.0.0.1)"
 fi

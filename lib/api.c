@@ -189,7 +189,7 @@ static int init_context(natpmp_ctx *ctx, const natpmp_options *options)
 int natpmp_new(natpmp_ctx **result, const natpmp_options *given)
 {
 	natpmp_options options = NATPMP_OPTIONS_INIT;
-	int status;
+	int status, cancel;
 
 	if (!result)
 		return NATPMP_E_INVALID;
@@ -203,7 +203,10 @@ int natpmp_new(natpmp_ctx **result, const natpmp_options *given)
 	natpmp_ctx *ctx = calloc(1, sizeof(*ctx));
 	if (!ctx)
 		return NATPMP_E_NO_MEMORY;
+	/* To read random bytes is a cancellation point. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	status = init_context(ctx, &options);
+	pthread_setcancelstate(cancel, &cancel);
 	if (status) {
 		free(ctx);
 		return status;
