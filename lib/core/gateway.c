@@ -49,7 +49,7 @@ void gateway_free(struct gateway *gateway)
 
 bool gateway_reserve(struct gateway *gateway, size_t questions)
 {
-	return heap_reserve(&gateway->lanes[LANE_AFTER_BACKOFF], questions);
+	return heap_reserve(&gateway->lanes[LANE_ROOMY], questions);
 }
 
 static uint64_t mix(uint64_t z)
@@ -206,7 +206,7 @@ void gateway_submit(struct gateway *gateway, struct question *question, enum lan
 {
 	/* Out of memory: use the lane that has room for every question. */
 	if (!heap_reserve(&gateway->lanes[lane], (size_t)gateway->lanes[lane].count + 2))
-		lane = LANE_AFTER_BACKOFF;
+		lane = LANE_ROOMY;
 	question->lane = (uint8_t)lane;
 	question->is_superseded = false;
 	question->is_starting = true;
