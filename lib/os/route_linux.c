@@ -167,7 +167,7 @@ static int read_answer(const uint8_t *bytes, size_t len, struct route *route)
 	    header.nlmsg_len < NLMSG_LENGTH(sizeof(said)))
 		return EPROTO;
 	memcpy(&said, bytes + NLMSG_HDRLEN, sizeof(said));
-	/* Such an IPv6 route is answered like any other. */
+	/* Older kernels answer such an IPv6 route like any other. */
 	if (said.rtm_type == RTN_BLACKHOLE || said.rtm_type == RTN_UNREACHABLE ||
 	    said.rtm_type == RTN_PROHIBIT || said.rtm_type == RTN_THROW)
 		return EHOSTUNREACH;
