@@ -16,14 +16,18 @@
 
 /* ------------------------------------------------------- what it is told -- */
 
-/* "..., for it came from 192.168.77.2 port 5351" */
+/* "ignored, for it came from 192.168.77.2 port 5351" */
 static void note_stranger(struct session *session, const char *line)
 {
-	const char *from = strstr(line, "came from ");
+	static const char came_from[] = "came from ", port[] = " port ";
+	const char *from = strstr(line, came_from), *end = from ? strstr(from, port) : NULL;
 
-	if (from)
-		(void)sscanf(from, "came from %45s port %u", session->stranger.address,
-			     &session->stranger.port);
+	if (!end)
+		return;
+	from += strlen(came_from);
+	snprintf(session->stranger.address, sizeof(session->stranger.address), "%.*s",
+		 (int)(end - from), from);
+	session->stranger.port = (unsigned)strtoul(end + strlen(port), NULL, 10);
 }
 
 /* With the context locked: nothing of the library may be called. */
