@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/address.h"
+#include "core/siphash.h"
 #include "drive.h"
 #include "link.h"
 #include "notify.h"
@@ -26,34 +27,91 @@ static const struct ip_address no_address;
 
 /* --- contexts --- */
 
-static int read_address(const char *text, struct ip_address *address)
+static int read_address(const char *text, enum os_family family, struct ip_address *address)
 {
-	if (!text)
-		return NATPMP_OK;
-	if (!address_parse(text, address) || !ip_is_v4(address) || !address_is_peer(address))
+	bool is_v6 = family == OS_IPV6;
+
+	/* ::ffff:192.0.2.1 is of neither family. */
+	if ((strchr(text, ':') != NULL) != is_v6 || !address_parse(text, address) ||
+	    ip_is_v4(address) == is_v6 || !address_is_peer(address))
 		return NATPMP_E_ADDRESS;
 	return NATPMP_OK;
+}
+
+static int read_interface(struct link *link, const char *name)
+{
+	if (!name[0] || strlen(name) >= sizeof(link->interface) ||
+	    (link->interface[0] && strcmp(link->interface, name) != 0))
+		return NATPMP_E_INVALID;
+	strcpy(link->interface, name);
+	return NATPMP_OK;
+}
+
+/* An IPv6 address may end in %interface, a link-local one has to if no interface was named. */
+static int read_gateway(struct link *link, const char *text)
+{
+	const char *percent = link->family == OS_IPV6 ? strchr(text, '%') : NULL;
+	size_t len = percent ? (size_t)(percent - text) : strlen(text);
+	char address[NATPMP_ADDRESS_LEN] = "";
+	int status;
+
+	if (len >= sizeof(address))
+		return NATPMP_E_ADDRESS;
+	memcpy(address, text, len);
+	status = read_address(address, link->family, &link->named_gateway);
+	if (!status && percent)
+		status = read_interface(link, percent + 1);
+	if (!status && needs_scope(&link->named_gateway) && !link->interface[0])
+		status = NATPMP_E_ADDRESS;
+	return status;
+}
+
+/* A link-local source would get a mapping that nobody else can reach. */
+static int read_source(struct link *link, const char *text)
+{
+	int status = read_address(text, link->family, &link->named_source);
+
+	return !status && needs_scope(&link->named_source) ? NATPMP_E_ADDRESS : status;
+}
+
+/* Do dialect and family go together, and with a VPN provider's gateway? */
+static bool accepts_dialect(const natpmp_options *options)
+{
+	bool is_v6 = options->family == NATPMP_IPV6;
+
+	if ((unsigned)options->dialect > NATPMP_DIALECT_PCP ||
+	    (unsigned)options->family > NATPMP_IPV6)
+		return false;
+	if (options->vpn_ports && (is_v6 || options->dialect == NATPMP_DIALECT_PCP))
+		return false;
+	return !is_v6 || options->dialect != NATPMP_DIALECT_NATPMP;
+}
+
+static bool accepts_secret(const natpmp_options *options)
+{
+	size_t size = options->secret_size;
+
+	return options->secret ? size >= SECRET_MIN && size <= SECRET_MAX : !size;
 }
 
 static int read_options(natpmp_ctx *ctx, const natpmp_options *options)
 {
 	struct link *link = &ctx->link;
-	int status;
+	int status = NATPMP_OK;
 
-	if (options->interface) {
-		if (!options->interface[0] || strlen(options->interface) >= sizeof(link->interface))
-			return NATPMP_E_INVALID;
-		strcpy(link->interface, options->interface);
-	}
-	status = read_address(options->gateway, &link->named_gateway);
-	if (!status)
-		status = read_address(options->source, &link->named_source);
+	if (!accepts_dialect(options) || !accepts_secret(options))
+		return NATPMP_E_INVALID;
+	link->family = options->family == NATPMP_IPV6 ? OS_IPV6 : OS_IPV4;
 	link->port = options->gateway_port ? options->gateway_port : REQUEST_PORT;
 	ctx->deadline = options->deadline ? options->deadline : DEADLINE;
 	ctx->log = options->log;
 	ctx->log_arg = options->log_arg;
-	if ((unsigned)options->dialect > NATPMP_DIALECT_PCP)
-		return NATPMP_E_INVALID;
+	if (options->interface)
+		status = read_interface(link, options->interface);
+	if (!status && options->gateway)
+		status = read_gateway(link, options->gateway);
+	if (!status && options->source)
+		status = read_source(link, options->source);
 	return status;
 }
 
@@ -68,6 +126,22 @@ static bool init_lock(natpmp_ctx *ctx)
 		  !pthread_mutex_init(&ctx->mutex, &attributes);
 	pthread_mutexattr_destroy(&attributes);
 	return is_done;
+}
+
+/* The program's secret may have another length than that of the core. Without one, and if PCP may
+ * be spoken, the system gives one (RFC 6887 section 11.2: nobody may guess a nonce). */
+static int choose_secret(const natpmp_options *options, struct client_options *core)
+{
+	static const uint8_t no_key[SECRET_LEN];
+
+	core->seed ^= random_seed();
+	if (!(core->dialects & ONLY_PCP))
+		return NATPMP_OK;
+	if (options->secret)
+		siphash(no_key, options->secret, options->secret_size, core->secret);
+	else if (random_bytes(core->secret, sizeof(core->secret)) != OS_OK)
+		return NATPMP_E_SYSTEM;
+	return NATPMP_OK;
 }
 
 static void read_core_options(const natpmp_options *options, struct client_options *core)
@@ -102,18 +176,20 @@ static int init_context(natpmp_ctx *ctx, const natpmp_options *options)
 		return NATPMP_E_NO_MEMORY;
 	ctx->generation = process_generation();
 	read_core_options(options, &core);
-	core.seed = random_seed() ^ (uintptr_t)ctx;
-	if (client_init(&ctx->client, &core))
+	core.seed = (uintptr_t)ctx;
+	status = choose_secret(options, &core);
+	if (!status && client_init(&ctx->client, &core))
 		return NATPMP_OK;
-	client_free(&ctx->client);
+	if (!status)
+		client_free(&ctx->client);
 	pthread_mutex_destroy(&ctx->mutex);
-	return NATPMP_E_NO_MEMORY;
+	return status ? status : NATPMP_E_NO_MEMORY;
 }
 
 int natpmp_new(natpmp_ctx **result, const natpmp_options *given)
 {
 	natpmp_options options = NATPMP_OPTIONS_INIT;
-	int status;
+	int status, cancel;
 
 	if (!result)
 		return NATPMP_E_INVALID;
@@ -127,7 +203,10 @@ int natpmp_new(natpmp_ctx **result, const natpmp_options *given)
 	natpmp_ctx *ctx = calloc(1, sizeof(*ctx));
 	if (!ctx)
 		return NATPMP_E_NO_MEMORY;
+	/* To read random bytes is a cancellation point. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	status = init_context(ctx, &options);
+	pthread_setcancelstate(cancel, &cancel);
 	if (status) {
 		free(ctx);
 		return status;
