@@ -14,31 +14,12 @@
 #include "output.h"
 #include "trace.h"
 
-/* ------------------------------------------------------- what it is told -- */
-
-/* "ignored, for it came from 192.168.77.2 port 5351" */
-static void note_stranger(struct session *session, const char *line)
-{
-	static const char came_from[] = "came from ", port[] = " port ";
-	const char *from = strstr(line, came_from), *end = from ? strstr(from, port) : NULL;
-
-	if (!end)
-		return;
-	from += strlen(came_from);
-	snprintf(session->stranger.address, sizeof(session->stranger.address), "%.*s",
-		 (int)(end - from), from);
-	session->stranger.port = (unsigned)strtoul(end + strlen(port), NULL, 10);
-}
-
 /* With the context locked: nothing of the library may be called. */
 static void log_line(void *arg, const char *line)
 {
 	struct session *session = arg;
 	char text[TRACE_LEN];
 
-	note_stranger(session, line);
-	if (!session->output->options->verbose)
-		return;
 	trace_line(line, text, sizeof(text));
 	output_debug(session->output, "%s%s%s", text, *session->suffix ? "," : "", session->suffix);
 }
@@ -125,7 +106,7 @@ static int session_begin(struct session *session)
 	library->gateway = gateway->text ? session->gateway : NULL;
 	library->gateway_port = gateway->port;
 	library->source = options->source[library->family].text;
-	library->log = log_line;
+	library->log = options->verbose ? log_line : NULL;
 	library->log_arg = session;
 	status = natpmp_new(&session->ctx, library);
 	return status == NATPMP_OK ? STATUS_DONE : cannot_begin(session, status);
