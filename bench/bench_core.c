@@ -226,7 +226,7 @@ static void lose(struct world *world)
 {
 	size_t until = world->events + world->holds;
 
-	client_on_link(&world->client, world->now, NATPMP_E_NO_GATEWAY, 0, 0);
+	client_on_link_v4(&world->client, world->now, NATPMP_E_NO_GATEWAY, 0, 0);
 	exchange(world);
 	expect(world->events == until, "each lease is down");
 }
