@@ -244,7 +244,7 @@ static void restart(struct world *world)
 
 	world->epoch = world->now;
 	size_t len = answer(world, question, sizeof(question), bytes);
-	client_on_announcement(&world->client, world->now, world->now, bytes, len);
+	client_on_announcement(&world->client, world->now, world->now, bytes, len, true);
 	run(world);
 }
 
