@@ -104,6 +104,8 @@ static bool is_from_gateway(const struct link *link, const struct datagram *data
 
 	if (link->status != NATPMP_OK || !ip_is_equal(&datagram->from.address, &route->gateway))
 		return false;
+	if (is_v6 && datagram->from.port != link->port)
+		return false; /* some NAT-PMP servers announce from another port, PCP's do not */
 	return datagram->interface == route->index || (!is_v6 && !route->index);
 }
 
