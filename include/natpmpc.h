@@ -340,7 +340,7 @@ typedef struct natpmp_link {
 	uint32_t reserved[8];
 } natpmp_link;
 
-/* Errors: INVALID, ADDRESS, FORKED, and those from NO_MEMORY to NETLINK, except NO_PORT. */
+/* Errors: INVALID, ADDRESS, FORKED, and those from NO_MEMORY to NO_ADDRESS, except NO_PORT. */
 NATPMPC_API int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link);
 
 /* natpmp_unmap() without blocking: done (may be NULL) is called once with the result, as event
@@ -375,7 +375,7 @@ typedef struct natpmp_probe {
 } natpmp_probe;
 
 /* Blocks for two deadlines at most. Errors: INVALID, ADDRESS, BUSY, FORKED, and those from
- * NO_MEMORY to NETLINK, except NO_PORT; what the gateway did or did not answer is in the
+ * NO_MEMORY to NO_ADDRESS, except NO_PORT; what the gateway did or did not answer is in the
  * probe, with NATPMP_OK. */
 NATPMPC_API int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe);
 

@@ -143,12 +143,14 @@ awk '
 	/^}/ { inside = 0 }
 	{ sub(/\/\*.*/, "") }
 	/^[ \t]*\*/ { next }
-	inside && match($0, /[a-z_]+(\[[A-Z_a-z0-9]*\])*;/) {
-		member = substr($0, RSTART, RLENGTH)
-		gsub(/\[.*|;/, "", member)
-		print member
-	}
-	inside && /natpmp_log_fn \*log;/ { print "log" }' "$header" | sort -u >"$tmp/members"
+	inside {
+		while (match($0, /[a-z_]+(\[[A-Z_a-z0-9]*\])*[,;]/)) {
+			member = substr($0, RSTART, RLENGTH)
+			$0 = substr($0, RSTART + RLENGTH)
+			gsub(/\[.*|[,;]/, "", member)
+			print member
+		}
+	}' "$header" | sort -u >"$tmp/members"
 cat "$man"/natpmp_*.3 | grep -v '^[.]It Fa \(lease\|arg\)$' | # those of a natpmp_body
 	sed -n 's/^[.]It Fa //p' | sed 's/ , /\n/g' >"$tmp/member-items"
 same "members of structs" "$tmp/members" "$tmp/member-items"
@@ -157,7 +159,7 @@ grep -oE '^	NATPMP_E_[A-Z_]+' "$header" | tr -d '\t' >"$tmp/codes"
 sed -n 's/^[.]It Dv \(NATPMP_E_[A-Z_]*\).*/\1/p' "$overview" >"$tmp/listed"
 same "codes in natpmpc.3" "$tmp/codes" "$tmp/listed"
 # A word that only looks like one of ours.
-cat "$man"/*.3 | grep -v '^[.]Dt' | grep -oE 'NATPMPC?_[A-Z_]+' | sort -u | while read -r word; do
+cat "$man"/*.3 | grep -v '^[.]Dt' | grep -oE 'NATPMPC?_[A-Z0-9_]+' | sort -u | while read -r word; do
 	grep -qw "$word" "$header" || echo "$word"
 done >"$tmp/unknown"
 [ ! -s "$tmp/unknown" ] || fail "not in natpmpc.h: $(cat "$tmp/unknown")"
