@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""NAT-PMP for Python: the libnatpmpc library by ctypes.
+"""NAT-PMP and PCP for Python: the libnatpmpc library by ctypes.
 
     import natpmp
 
@@ -13,7 +13,9 @@
         print(client.map(8080, lifetime=3600))
 
 Needs libnatpmpc.so.0 where the loader finds it, or its path in the environment variable NATPMPC_LIBRARY;
-nothing is compiled. Options of all these: gateway, gateway_port, interface, source, deadline (ms), vpn_ports.
+nothing is compiled. Options of all these: gateway, gateway_port, interface, source, deadline (ms), vpn_ports,
+dialect ("auto", "natpmp" or "pcp"), family (4 or 6, also "ipv4" or "ipv6"), secret (16 to 64 bytes, to be kept
+secret: with the same ones a later program can renew and close by PCP what this one has opened).
 """
 
 import asyncio
@@ -78,6 +80,9 @@ class _Options(ctypes.Structure):
 _OK, _PENDING, _SYSTEM = 0, 1, -21
 _NEVER = 2**64 - 1
 _PROTOCOLS = {"udp": 1, "tcp": 2, "both": 3}
+_DIALECTS = {"auto": 0, "natpmp": 1, "pcp": 2}
+_FAMILIES = {4: 0, "ipv4": 0, 6: 1, "ipv6": 1}
+_SECRET_MIN, _SECRET_MAX = 16, 64
 
 _pointer, _int = ctypes.c_void_p, ctypes.c_int
 _body_fn = ctypes.CFUNCTYPE(_int, _pointer, ctypes.POINTER(_Mapping), _pointer)
@@ -135,6 +140,21 @@ def _port(number):
     return number
 
 
+def _number(what, value, numbers):
+    if value not in numbers:
+        raise ValueError(f"{what} is {value!r}, not one of {', '.join(map(repr, numbers))}")
+    return numbers[value]
+
+
+def _secret(secret):
+    """Never in a message."""
+    if not isinstance(secret, (bytes, bytearray, type(None))):
+        raise TypeError("secret has to be bytes")
+    if secret is not None and not _SECRET_MIN <= len(secret) <= _SECRET_MAX:
+        raise ValueError(f"secret has {len(secret)} bytes: {_SECRET_MIN} to {_SECRET_MAX}")
+    return None if secret is None else bytes(secret)
+
+
 def _wanted(internal_port, external_port, lifetime, protocol, flags=0):
     if protocol not in _PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}, not 'tcp', 'udp' or 'both'")
@@ -142,6 +162,10 @@ def _wanted(internal_port, external_port, lifetime, protocol, flags=0):
         raise ValueError(f"{lifetime} is not a lifetime: seconds, 0 to {2**32 - 1}")
     ports = _port(internal_port), _port(external_port)
     return _Mapping(_PROTOCOLS[protocol], *ports, lifetime, flags)
+
+
+def _join(address, port):
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 class Mapping:
@@ -165,22 +189,29 @@ class Mapping:
     internal_address = property(lambda self: self._now().internal_address.decode())
     external_address = property(lambda self: self._now().external_address.decode())
 
+    @property
+    def dialect(self):
+        """natpmp or pcp, in which it was made; None: not made so far."""
+        number = self._now().dialect
+        return next(name for name, is_ in _DIALECTS.items() if is_ == number) if number else None
+
     def __repr__(self):
-        return (
-            f"<natpmp {self.protocol} {self.external_address}:{self.external_port} -> "
-            f"{self.internal_address}:{self.internal_port} for {self.lifetime} s>"
-        )
+        external = _join(self.external_address, self.external_port)
+        internal = _join(self.internal_address, self.internal_port)
+        return f"<natpmp {self.protocol} {external} -> {internal} for {self.lifetime} s>"
 
 
 class Client:
     """Questions to one gateway. Its calls wait, for 7.75 s at most if no deadline is given."""
 
     def __init__(self, *, gateway=None, gateway_port=0, interface=None, source=None, deadline=0,
-                 vpn_ports=False, dialect=0, family=0, secret=None):
+                 vpn_ports=False, dialect="auto", family=4, secret=None):
         text = [None if s is None else s.encode() for s in (gateway, interface, source)]
+        secret = _secret(secret)
         options = _Options(ctypes.sizeof(_Options), text[0], _port(gateway_port), text[1], text[2],
-                           deadline, None, None, vpn_ports, dialect, family, secret,
-                           len(secret or b""))
+                           deadline, None, None, vpn_ports,
+                           _number("dialect", dialect, _DIALECTS),
+                           _number("family", family, _FAMILIES), secret, len(secret or b""))
         self._ctx = _pointer()
         given = [name for name in (gateway, interface, source) if name is not None]
         _check(_new(ctypes.byref(self._ctx), ctypes.byref(options)), ", ".join(given))

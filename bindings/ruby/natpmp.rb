@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: MIT
 #
-# NAT-PMP for Ruby: the libnatpmpc library by Fiddle, with the interface of the natpmp gem.
+# NAT-PMP and PCP for Ruby: the libnatpmpc library by Fiddle, with the interface of the natpmp gem.
 #
 #   require 'natpmp'
 #   NATPMP.map 633, 13033, 10, :tcp do |map|
@@ -63,6 +63,9 @@ class NATPMP
     SYSTEM = -21
     NEVER = (2**64) - 1
     PROTOCOLS = { udp: 1, tcp: 2, both: 3 }.freeze
+    DIALECTS = { auto: 0, natpmp: 1, pcp: 2 }.freeze
+    FAMILIES = { 4 => 0, ipv4: 0, 6 => 1, ipv6: 1 }.freeze
+    SECRET_SIZES = (16..64).freeze
 
     def self.strerror(status) = natpmp_strerror(status)
 
@@ -76,6 +79,19 @@ class NATPMP
 
     def self.text(chars) = chars.take_while { |char| char != 0 }.pack('c*')
 
+    def self.number(what, value, numbers)
+      key = value.is_a?(String) ? value.to_sym : value
+      numbers.fetch(key) { raise ArgumentError, "#{what} is #{value.inspect}, not one of #{numbers.keys.map(&:inspect).join(', ')}" }
+    end
+
+    # No message shows it.
+    def self.secret(secret)
+      raise ArgumentError, 'secret has to be a String' unless secret.is_a?(String)
+      return Fiddle::Pointer[secret] if SECRET_SIZES.cover?(secret.bytesize)
+
+      raise ArgumentError, "secret has #{secret.bytesize} bytes: #{SECRET_SIZES.min} to #{SECRET_SIZES.max}"
+    end
+
     # A context with these options for as long as the block runs; whoever closes it hears how that went.
     def self.context(options)
       given = Options.malloc(Fiddle::RUBY_FREE)
@@ -86,10 +102,14 @@ class NATPMP
       given.gateway_port = options.fetch(:gateway_port, 0)
       given.deadline = options.fetch(:deadline, 0)
       given.vpn_ports = options[:vpn_ports] ? 1 : 0
-      given.dialect = options.fetch(:dialect, 0)
-      given.family = options.fetch(:family, 0)
+      given.dialect = number('dialect', options.fetch(:dialect, :auto), DIALECTS)
+      given.family = number('family', options.fetch(:family, 4), FAMILIES)
+      if options[:secret]
+        given.secret = kept = secret(options[:secret])
+        given.secret_size = options[:secret].bytesize
+      end
       place = Fiddle::Pointer.malloc(Fiddle::SIZEOF_VOIDP, Fiddle::RUBY_FREE)
-      check natpmp_new(place, given), options
+      check natpmp_new(place, given), options.reject { |name, _| name == :secret }
       begin
         context = place.ptr
         yield context
@@ -102,7 +122,9 @@ class NATPMP
 
   @options = {}
   class << self
-    # For all that follows: gateway:, gateway_port:, interface:, source:, deadline: (ms), vpn_ports:.
+    # For all that follows: gateway:, gateway_port:, interface:, source:, deadline: (ms), vpn_ports:,
+    # dialect: (:auto, :natpmp or :pcp), family: (4 or 6, also :ipv4 or :ipv6), secret: (16 to 64 bytes, to be
+    # kept secret: with the same ones a later program can renew by PCP what this one has opened).
     attr_accessor :options
 
     # Open priv, this host's port, to the world as pub (0: the same number) for maxlife seconds at a time.
@@ -148,6 +170,8 @@ class NATPMP
   # This host's address as the gateway sees it, and the gateway's own, "" if it tells none.
   def internal_address = Library.text(now.internal_address)
   def external_address = Library.text(now.external_address)
+  # :natpmp or :pcp, in which it was made; nil: not made so far.
+  def dialect = now.dialect.zero? ? nil : Library::DIALECTS.key(now.dialect)
 
   # Is it open, as far as is known? While the block runs: a gateway may be away for a while.
   def up?
@@ -164,7 +188,7 @@ class NATPMP
   # The same: seconds until the next try; nil if it is up, or waits for something else.
   def retry_in = state { |s| s.retry_in / 1000.0 unless s.status.zero? || s.retry_in == Library::NEVER }
 
-  def inspect = "#<NATPMP #{type} #{external_address}:#{mapped} -> #{internal_address}:#{priv} for #{life} s>"
+  def inspect = "#<NATPMP #{type} #{join(external_address, mapped)} -> #{join(internal_address, priv)} for #{life} s>"
 
   # Leave it to its lifetime.
   def open
@@ -190,6 +214,8 @@ class NATPMP
   end
 
   private
+
+  def join(address, port) = address.include?(':') ? "[#{address}]:#{port}" : "#{address}:#{port}"
 
   def port(number)
     return number if (0..65_535).cover?(number)

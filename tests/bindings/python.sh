@@ -16,8 +16,15 @@ expect with_python "$here/layout.py"
 diff -u "$work/layout" "$work/out" || fail "the header has another layout (-) than natpmp.py believes (+)"
 
 step "each way into a mapping and out of it"
-gateway --profile rfc
-export GATEWAY="$gateway" TELL="$GATEWAYD --tell $work/control"
+PORT6=
+if grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null; then # there is ::1
+	gateway --profile rfc --listen6 '[::1]:0'
+	wait_for 5 grep -q '^listening6 ' "$work/listening"
+	PORT6=$(sed -n 's/^listening6 .*://p' "$work/listening")
+else
+	gateway --profile rfc
+fi
+export GATEWAY="$gateway" PORT6 TELL="$GATEWAYD --tell $work/control"
 expect with_python "$here/use.py"
 expect_line out 'all as expected'
 expect_empty err

@@ -15,8 +15,15 @@ step "knows how the structs are laid out"
 expect with_ruby "$here/layout.rb"
 diff -u "$work/layout" "$work/out" || fail "the header has another layout (-) than natpmp.rb believes (+)"
 
-gateway --profile rfc
-export GATEWAY="$gateway" TELL="$GATEWAYD --tell $work/control"
+PORT6=
+if grep -q '^0*1 ' /proc/net/if_inet6 2>/dev/null; then # there is ::1
+	gateway --profile rfc --listen6 '[::1]:0'
+	wait_for 5 grep -q '^listening6 ' "$work/listening"
+	PORT6=$(sed -n 's/^listening6 .*://p' "$work/listening")
+else
+	gateway --profile rfc
+fi
+export GATEWAY="$gateway" PORT6 TELL="$GATEWAYD --tell $work/control"
 step "the gem's example runs as it is"
 expect with_ruby -r "$here/gateway.rb" "$here/example.rb"
 expect_line out '633 13033 13033 10 tcp'

@@ -9,6 +9,7 @@ import time
 import natpmp
 
 ADDRESS, PORT = os.environ["GATEWAY"].split(":")
+PORT6 = os.environ["PORT6"]
 GATEWAY = {"gateway": ADDRESS, "gateway_port": int(PORT)}
 
 
@@ -109,12 +110,76 @@ def questions():
         expect("address", client.external_address(), "11.22.33.44")
 
 
+def expect_status(what, status, attempt):
+    try:
+        attempt()
+    except natpmp.Error as error:
+        expect(what, error.status, status)
+    else:
+        raise AssertionError(f"succeeded: {what}")
+
+
+def dialects():
+    tell("profile", "rfc-pcp")
+    for named in "natpmp", "pcp":
+        with natpmp.Client(dialect=named, **GATEWAY) as client:
+            mapping = client.map(810, lifetime=60)
+            expect("dialect", mapping.dialect, named)
+            expect("address", mapping.external_address, "11.22.33.44")
+            client.unmap(810)
+    wanted = natpmp.hold(811, 0, 4, **GATEWAY)
+    expect("dialect before it is made", wanted.dialect, None)
+    with wanted as mapping:
+        expect("PCP comes first", mapping.dialect, "pcp")
+        expect("in PCP", "pcp" in tell("mappings"))
+        tell("profile", "rfc")  # its router is one without PCP now
+        for _ in range(200):
+            if mapping.dialect == "natpmp" and mapping.up:
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError("never moved to NAT-PMP")
+    tell("profile", "rfc-pcp")
+    tell("restart")
+    expect("nothing left", tell("mappings"), "ok 0\n")
+
+
+def secret():
+    secret_bytes = b"\0 is a byte, too"  # the gateway checks nonces, which come of it
+    with natpmp.Client(secret=secret_bytes, dialect="pcp", **GATEWAY) as client:
+        client.map(812, lifetime=60)
+    with natpmp.Client(secret=secret_bytes[:-1] + b"0", dialect="pcp", **GATEWAY) as client:
+        expect_status("renewed with another secret", -62, lambda: client.map(812))
+        expect_status("closed with another secret", -62, lambda: client.unmap(812))
+    with natpmp.Client(secret=bytearray(secret_bytes), dialect="pcp", **GATEWAY) as client:
+        client.map(812, lifetime=60)
+        client.unmap(812)
+    expect("closed", tell("mappings"), "ok 0\n")
+
+
+def ipv6():
+    for family in 6, "ipv6":
+        with natpmp.hold(813, family=family, gateway="::1", gateway_port=int(PORT6)) as mapping:
+            expect("open inside", "tcp [::1]:813 -> 813 " in tell("mappings"))
+            expect("own address", mapping.internal_address, "::1")
+            expect("dialect", mapping.dialect, "pcp")
+            expect("shown", "-> [::1]:813 for" in repr(mapping))
+    expect("closed", tell("mappings"), "ok 0\n")
+    expect_status("IPv6 by NAT-PMP", -1, lambda: natpmp.Client(family=6, dialect="natpmp"))
+    with natpmp.Client(family="ipv4", dialect="auto", **GATEWAY) as client:
+        expect("address", client.external_address(), "11.22.33.44")
+
+
 def wrong():
     for named, attempt in {
         "sctp": lambda: natpmp.hold(1, protocol="sctp"),
         "65536": lambda: natpmp.hold(65536),
         "-1": lambda: natpmp.hold(1, lifetime=-1),
         "bogus": lambda: natpmp.Client(gateway="bogus"),
+        "upnp": lambda: natpmp.Client(dialect="upnp"),
+        "5": lambda: natpmp.Client(family=5),
+        "16": lambda: natpmp.Client(secret=b"short"),
+        "64": lambda: natpmp.Client(secret=bytes(65)),
     }.items():
         try:
             attempt()
@@ -128,5 +193,9 @@ asyncio.run(async_block())
 tell("port", "off")
 with_block()
 questions()
+dialects()
+secret()
+if PORT6:
+    ipv6()
 wrong()
 print("all as expected")

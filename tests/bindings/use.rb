@@ -71,7 +71,56 @@ rescue NATPMP::Error => e
 end
 tell 'port', 'off'
 
+# Each dialect, and PCP where both are spoken.
+tell 'profile', 'rfc-pcp'
+%i[natpmp pcp].each do |named|
+  NATPMP.map(641, 0, 10, :tcp, dialect: named) { |map| expect 'dialect', map.dialect, named }
+end
+expect 'dialect by a String', NATPMP.map(641, 0, 10, :tcp, dialect: 'natpmp', &:dialect), :natpmp
+NATPMP.map(641, 0, 4, :tcp) do |map|
+  expect 'PCP comes first', map.dialect, :pcp
+  expect 'address', map.external_address, '11.22.33.44'
+  tell 'profile', 'rfc' # its router is one without PCP now
+  await('moved to NAT-PMP') { map.dialect == :natpmp && map.up? }
+end
+tell 'profile', 'rfc-pcp'
+tell 'restart'
+
+# The gateway checks nonces, which come of the secret.
+secret = "\0 is a byte, too"
+mine = { dialect: :pcp, secret: secret }
+2.times { NATPMP.map(642, 0, 60, :tcp, **mine) }
+begin
+  NATPMP.map(642, 0, 60, :tcp, **mine, secret: secret.sub('too', '200'))
+  abort 'FAILED: renewed with another secret'
+rescue NATPMP::Error => e
+  expect 'status of another secret', e.status, -62
+end
+NATPMP.map(642, 0, 60, :tcp, **mine) { expect 'open inside', open?('tcp', 642, 642) }
+expect 'closed', tell('mappings'), "ok 0\n"
+
+# IPv6, if there is any.
+port6 = ENV.fetch('PORT6')
+[6, :ipv6].each do |family|
+  next if port6.empty?
+
+  NATPMP.map(643, 0, 10, :tcp, family: family, gateway: '::1', gateway_port: port6.to_i) do |map|
+    expect 'own address', map.internal_address, '::1'
+    expect 'dialect', map.dialect, :pcp
+    expect 'shown', map.inspect.include?('-> [::1]:643 for')
+    expect 'open inside', tell('mappings').include?('tcp [::1]:643 -> 643 ')
+  end
+end
+begin
+  NATPMP.addr(family: 6, dialect: :natpmp, gateway: '::1', secret: secret)
+  abort 'FAILED: taken: IPv6 by NAT-PMP'
+rescue NATPMP::Error => e
+  expect 'status of IPv6 by NAT-PMP', e.status, -1
+  expect 'secret in a message', e.message.include?('is a byte'), false
+end
+
 # Refused, and wrong.
+tell 'profile', 'rfc'
 tell 'result', '2'
 begin
   NATPMP.map(638) { abort 'FAILED: ran without a mapping' }
@@ -81,6 +130,13 @@ end
 { [1, 0, 10, :sctp] => 'sctp', [65_536] => '65536', [1, -1] => '-1' }.each do |arguments, named|
   NATPMP.map(*arguments)
   abort "FAILED: taken: #{arguments}"
+rescue ArgumentError => e
+  expect "#{e.message} names #{named}", e.message.include?(named)
+end
+{ { dialect: :upnp } => 'upnp', { family: 5 } => '5', { secret: 'short' } => '16',
+  { secret: 'x' * 65 } => '64', { secret: 1 } => 'String' }.each do |options, named|
+  NATPMP.addr(**options)
+  abort "FAILED: taken: #{options}"
 rescue ArgumentError => e
   expect "#{e.message} names #{named}", e.message.include?(named)
 end
