@@ -55,6 +55,7 @@ set -eu
 mount -t tmpfs none /run
 work=/run/work
 mkdir /run/netns "$work"
+export XDG_STATE_HOME="$work/state" # nobody's own secret
 trap on_exit EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
