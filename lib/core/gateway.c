@@ -396,6 +396,22 @@ instant gateway_next_deadline(const struct gateway *gateway, instant now)
 	return earlier(at, series_next_at(&gateway->series));
 }
 
+/* May it be asked in another dialect than was planned? A deletion is for what was made in that one.
+ */
+static bool may_turn(const struct question *question)
+{
+	return question->message.kind == ASK_CREATE || question->message.kind == ASK_ADDRESS;
+}
+
+/* While it waited, the gateway may have rejected a dialect in which it was to be asked. */
+static void question_leave_out_refused(struct question *question, dialect_set not_refused)
+{
+	dialect_set left = question->dialects & not_refused;
+
+	if (left && may_turn(question))
+		question->dialects = left;
+}
+
 /* The question whose turn it is goes from its lane into flight. */
 static void start_next_question(struct gateway *gateway, instant now)
 {
@@ -407,6 +423,7 @@ static void start_next_question(struct gateway *gateway, instant now)
 	heap_remove(&gateway->lanes[question->lane], &question->turn);
 	question->state = QUESTION_IN_FLIGHT;
 	gateway->in_flight = question;
+	question_leave_out_refused(question, speech_not_refused(&gateway->speech, now));
 	series_begin(gateway, now);
 }
 
@@ -631,13 +648,6 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 		note_heard(gateway, now);
 	}
 	read_clock(gateway, at_earliest, now, response);
-}
-
-/* May it be asked in another dialect than was planned? A deletion is for what was made in that one.
- */
-static bool may_turn(const struct question *question)
-{
-	return question->message.kind == ASK_CREATE || question->message.kind == ASK_ADDRESS;
 }
 
 /* Go on in these dialects only, and at once in one that had no send so far. */
