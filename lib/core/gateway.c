@@ -662,6 +662,16 @@ static void series_turn_to(struct series *series, dialect_set dialects, instant 
 	}
 }
 
+/* It speaks that version instead: of a dialect that it refused earlier, but not in this series,
+ * for then it contradicts itself. */
+static void note_version(struct gateway *gateway, uint8_t version)
+{
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (dialect_of(id)->version == version &&
+		    !(gateway->series.rejected & dialect_bit(id)))
+			speech_on_hint(&gateway->speech, id);
+}
+
 /* These sends of the question in flight were answered: it was rejected. */
 static void question_note_rejected(struct question *question, dialect_set rejected)
 {
@@ -685,6 +695,8 @@ struct question *gateway_on_rejected(struct gateway *gateway, instant at_earlies
 	if (!*rejected)
 		return NULL;
 	gateway->answered_at = now;
+	series->rejected |= *rejected;
+	note_version(gateway, response->version);
 	speech_on_refused(&gateway->speech, *rejected, now + delay);
 	question_note_rejected(question, *rejected);
 	if (!question->dialects && may_turn(question))
