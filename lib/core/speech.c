@@ -29,6 +29,16 @@ dialect_set speech_not_refused(const struct speech *speech, instant now)
 	return usable;
 }
 
+instant speech_open_at(const struct speech *speech)
+{
+	instant at = speech->allowed & ONLY_PCP ? NEVER : 0;
+
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (speech->allowed & dialect_bit(id))
+			at = earlier(at, speech->refused_until[id]);
+	return at;
+}
+
 dialect_set speech_usable(const struct speech *speech, instant now)
 {
 	dialect_set usable = speech_not_refused(speech, now);

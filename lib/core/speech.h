@@ -34,6 +34,9 @@ static inline dialect_set dialect_bit(enum dialect_id id)
 void speech_forget(struct speech *speech);
 /* The allowed dialects that it did not refuse. */
 dialect_set speech_not_refused(const struct speech *speech, instant now);
+/* When it may be asked again, if it refused all allowed dialects and PCP is one of them: that has a
+ * rule for this case (RFC 6887 section 9). 0: at once. */
+instant speech_open_at(const struct speech *speech);
 /* The dialects that it may speak; all allowed ones if it refused them all. */
 dialect_set speech_usable(const struct speech *speech, instant now);
 /* The dialects in which to ask for a mapping: the best one that was heard, or all usable ones. */
