@@ -444,10 +444,12 @@ static void update_received(struct client *client, const struct response *respon
 	struct grant *grant = find_grant(client, response);
 	bool is_same;
 
-	if (!grant || response->dialect != DIALECT_PCP)
+	if (!grant)
 		return;
 	if (response->status == NATPMP_OK && response->lifetime)
-		grant->possible_in |= ONLY_PCP;
+		grant_on_granted_too(grant, response, now);
+	if (response->dialect != DIALECT_PCP)
+		return;
 	if (!grant->wanted_by || grant->question.message.kind != ASK_CREATE ||
 	    grant->made_in != DIALECT_PCP || !grant->external_port)
 		return;

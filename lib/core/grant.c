@@ -346,6 +346,20 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	return true;
 }
 
+/* It has to be deleted in both. Anybody can forge an answer of NAT-PMP, so it must have been asked
+ * for; PCP's has our nonce. */
+void grant_on_granted_too(struct grant *grant, const struct response *response, instant now)
+{
+	dialect_set dialect = dialect_bit(response->dialect);
+	bool is_other = grant->is_granted && grant->made_in != response->dialect;
+
+	if (!(dialect & ONLY_PCP) && !(is_other && grant->question.sent_in & dialect))
+		return;
+	grant->possible_in |= dialect;
+	grant->expiry.gateway_at =
+		later(grant->expiry.gateway_at, now + (duration)response->lifetime * MS_PER_S);
+}
+
 /* The gateway refused a question that was sent only once, so it has granted nothing. */
 static bool has_granted_nothing(const struct grant *grant, int status)
 {
