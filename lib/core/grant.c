@@ -273,6 +273,20 @@ static instant next_renewal(const struct grant *grant, const struct gateway *gat
 	return later(grant->expiry.at, now);
 }
 
+/* The first try. It may be due already: a lifetime counts from the earliest send that was answered
+ * perhaps. In PCP it must not follow the last send too soon (RFC 6887 section 11.2.1). */
+static instant first_renewal(const struct grant *grant, const struct gateway *gateway,
+			     instant began_at, instant now)
+{
+	const struct dialect *dialect = dialect_of(grant->made_in);
+	instant at = began_at + renewal_delay(grant, gateway, 0);
+	bool is_soon = at < grant->question.last_sent + dialect->renewal_gap;
+
+	if (dialect->renews_by_one_send && is_soon)
+		return next_renewal(grant, gateway, now);
+	return earlier(at, now + RENEWAL_DELAY_MAX);
+}
+
 void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant now)
 {
 	bool is_renewal = is_asked_to_create(grant) && grant->is_granted;
@@ -340,8 +354,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	grant->external_port = response->external_port;
 	grant->granted_at = gateway_note_grant(gateway, now);
 	grant->expiry.at = began_at + lifetime;
-	grant->act_at =
-		earlier(began_at + renewal_delay(grant, gateway, 0), now + RENEWAL_DELAY_MAX);
+	grant->act_at = first_renewal(grant, gateway, began_at, now);
 	grant->retries = (struct retries){0};
 	return true;
 }
