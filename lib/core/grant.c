@@ -485,7 +485,8 @@ void grant_on_expired(struct grant *grant, int status, instant now)
 	struct retries *retries = &grant->retries;
 
 	grant->is_granted = false;
-	grant->act_at = now;
+	/* The next try is later than the end only if the gateway told so (RFC 6887 section 8.3). */
+	grant->act_at = grant->act_at == NEVER ? now : later(grant->act_at, now);
 	retries->count = 0;
 	if (retries->status == NATPMP_OK)
 		retries->status = (int16_t)status;
