@@ -108,9 +108,12 @@ dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8
 		}
 		rejected |= sent_in & dialect_bit(id);
 	}
+	if (rejected || was_due)
+		return rejected;
 	/* It rejects the version which it says it speaks, and no other request is open: do as if it
-	 * spoke another one (RFC 6887 section 9). */
-	return rejected || was_due ? rejected : sent_in;
+	 * spoke another one (RFC 6887 section 9). But a copy of its refusal of PCP looks just so
+	 * beside a question in NAT-PMP. */
+	return sent_in == speech->allowed ? sent_in : sent_in & ONLY_PCP;
 }
 
 void speech_on_hint(struct speech *speech, enum dialect_id dialect)
