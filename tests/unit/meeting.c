@@ -207,7 +207,7 @@ static bool deliver_one(struct meeting *m)
 	if (packet.is_bounce)
 		client_on_bounce(&m->client, now, packet.bytes, packet.len, NATPMP_E_REFUSED);
 	else if (packet.is_announcement)
-		client_on_announcement(&m->client, now, now, packet.bytes, packet.len);
+		client_on_announcement(&m->client, now, now, packet.bytes, packet.len, true);
 	else
 		client_on_packet(&m->client, now, now, packet.bytes, packet.len);
 	return true;
@@ -497,7 +497,7 @@ void gateway_says(struct meeting *m, const uint8_t *bytes, size_t len)
 
 void gateway_announces(struct meeting *m, const uint8_t *bytes, size_t len)
 {
-	client_on_announcement(&m->client, meeting_now(m), meeting_now(m), bytes, len);
+	client_on_announcement(&m->client, meeting_now(m), meeting_now(m), bytes, len, true);
 	pump(m);
 }
 
