@@ -691,7 +691,7 @@ struct question *gateway_on_rejected(struct gateway *gateway, instant at_earlies
 	bool is_sent = question && series->is_begun;
 	dialect_set sent_in = is_sent ? question->sent_in & question->dialects : 0;
 
-	*rejected = speech_on_rejected(&gateway->speech, sent_in, response->version);
+	*rejected = speech_on_rejected(&gateway->speech, sent_in, response->version, now);
 	if (!*rejected)
 		return NULL;
 	gateway->answered_at = now;

@@ -94,26 +94,30 @@ void speech_on_sent(struct speech *speech, enum dialect_id dialect)
 		speech->open_sends[dialect]++;
 }
 
-dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8_t version)
+/* The gateway was heard to refuse that dialect, so what looks like another refusal may be a copy.
+ */
+static bool is_refused(const struct speech *speech, enum dialect_id id, instant now)
+{
+	return speech->allowed & dialect_bit(id) && now < speech->refused_until[id];
+}
+
+dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8_t version,
+			       instant now)
 {
 	dialect_set rejected = 0;
-	bool was_due = false;
+	bool may_be_due = false;
 
 	for (enum dialect_id id = 0; id < DIALECTS; id++) {
 		if (dialect_of(id)->version == version)
 			continue;
-		if (speech->open_sends[id]) {
+		may_be_due |= speech->open_sends[id] || is_refused(speech, id, now);
+		if (speech->open_sends[id])
 			speech->open_sends[id]--;
-			was_due = true;
-		}
 		rejected |= sent_in & dialect_bit(id);
 	}
-	if (rejected || was_due)
-		return rejected;
-	/* It rejects the version which it says it speaks, and no other request is open: do as if it
-	 * spoke another one (RFC 6887 section 9). But a copy of its refusal of PCP looks just so
-	 * beside a question in NAT-PMP. */
-	return sent_in == speech->allowed ? sent_in : sent_in & ONLY_PCP;
+	/* It rejects the version which it says it speaks, and no other request can be meant: do as
+	 * if it spoke another one (RFC 6887 section 9). */
+	return rejected || may_be_due ? rejected : sent_in;
 }
 
 void speech_on_hint(struct speech *speech, enum dialect_id dialect)

@@ -53,7 +53,8 @@ void speech_on_refused(struct speech *speech, dialect_set dialects, instant unti
 void speech_on_sent(struct speech *speech, enum dialect_id dialect);
 /* A gateway that speaks that version rejected a request. Which dialects does it reject, if the
  * question in flight was sent in these? 0: none, it is a late answer to an earlier request. */
-dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8_t version);
+dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8_t version,
+			       instant now);
 /* It may speak that dialect after all: a packet in it came unasked. */
 void speech_on_hint(struct speech *speech, enum dialect_id dialect);
 
