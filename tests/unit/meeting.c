@@ -129,6 +129,12 @@ static uint64_t delay_of(struct meeting *m, const struct packet *request)
 	return (m->random >> 33) % 1000 < m->loss ? NEVER : m->latency;
 }
 
+static void put_coming(struct meeting *m, const struct coming *coming)
+{
+	m->coming = grown(m->coming, m->coming_count, &m->coming_room, sizeof(*m->coming));
+	m->coming[m->coming_count++] = *coming;
+}
+
 static void answer_request(struct meeting *m, const struct packet *request)
 {
 	struct coming coming = {.is_bounce = m->is_closed};
@@ -146,8 +152,10 @@ static void answer_request(struct meeting *m, const struct packet *request)
 	if (!coming.len || delay == NEVER)
 		return;
 	coming.at = m->now + delay;
-	m->coming = grown(m->coming, m->coming_count, &m->coming_room, sizeof(*m->coming));
-	m->coming[m->coming_count++] = coming;
+	put_coming(m, &coming);
+	coming.at++;
+	if (m->is_doubling)
+		put_coming(m, &coming);
 }
 
 static void note_sent(struct meeting *m, const uint8_t *bytes, size_t len)

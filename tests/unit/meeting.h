@@ -13,7 +13,7 @@
  *   meeting_end(&m);
  *
  * Times are ms since the meeting began. meeting_end() fails if the model noted something that no
- * correct client does (enum model_rule).
+ * correct client does (enum model_rule). MEETING_TRACE=1 in the environment prints what happens.
  */
 #ifndef MEETING_H
 #define MEETING_H
@@ -86,6 +86,7 @@ struct meeting {
 	/* the network and the gateway; may be changed at any time */
 	uint64_t latency;  /* ms, there and back */
 	unsigned loss;     /* of 1000 answers, so many are lost */
+	bool is_doubling;  /* each answer comes twice, the copy 1 ms later */
 	bool is_silent;    /* nothing reaches the gateway */
 	bool is_closed;    /* the gateway runs no such service: ICMP port unreachable */
 	answer_fn *answer; /* instead of the model's */
