@@ -436,6 +436,15 @@ static void version_rejected(struct client *client, const struct response *respo
 	}
 }
 
+/* The mapping was made in PCP; or it was refused in PCP, and now there is a success after all (RFC
+ * 6887 section 8.3). */
+static bool may_be_updated(const struct grant *grant, const struct response *response)
+{
+	if (grant->external_port)
+		return grant->made_in == DIALECT_PCP;
+	return response->status == NATPMP_OK && grant->question.sent_in & ONLY_PCP;
+}
+
 /* PCP says something about a mapping, and we did not ask, or were answered before: another of
  * several answers to one question, or an update (RFC 6887 sections 8.3 and 14.2). The nonce shows
  * that it is from the gateway. A repetition changes nothing. */
@@ -444,12 +453,14 @@ static void update_received(struct client *client, const struct response *respon
 	struct grant *grant = find_grant(client, response);
 	bool is_same;
 
-	if (!grant || response->dialect != DIALECT_PCP)
+	if (!grant)
 		return;
 	if (response->status == NATPMP_OK && response->lifetime)
-		grant->possible_in |= ONLY_PCP;
+		grant_on_granted_too(grant, response, now);
+	if (response->dialect != DIALECT_PCP)
+		return;
 	if (!grant->wanted_by || grant->question.message.kind != ASK_CREATE ||
-	    grant->made_in != DIALECT_PCP || !grant->external_port)
+	    !may_be_updated(grant, response))
 		return;
 	is_same = response->external_port == grant->external_port &&
 		  ip_is_equal(&response->address, &grant->question.message.suggested_address);

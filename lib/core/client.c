@@ -186,7 +186,9 @@ static instant next_look_at(const struct client *client)
 	if (!client_is_kept(client) || gateway->link_status != NATPMP_OK ||
 	    !gateway_is_idle(gateway))
 		return NEVER;
-	return later(gateway->answered_at, client->external.asked_at) + SILENCE_MAX;
+	instant at = later(gateway->answered_at, client->external.asked_at) + SILENCE_MAX;
+
+	return later(at, speech_open_at(&gateway->speech));
 }
 
 static void on_external_time(struct client *client, instant now)

@@ -71,6 +71,11 @@ void external_ask(struct external *external, struct gateway *gateway, bool is_bl
 	dialect_set otherwise =
 		is_blocking ? speech_usable(speech, now) : speech_to_use(speech, now);
 
+	/* It speaks no dialect of ours. */
+	if (!is_blocking && speech_open_at(speech) > now) {
+		external->retry_at = speech_open_at(speech);
+		return;
+	}
 	ask_in(external, gateway, dialects_to_ask(speech, otherwise, now), is_blocking, now);
 }
 

@@ -396,6 +396,22 @@ instant gateway_next_deadline(const struct gateway *gateway, instant now)
 	return earlier(at, series_next_at(&gateway->series));
 }
 
+/* May it be asked in another dialect than was planned? A deletion is for what was made in that one.
+ */
+static bool may_turn(const struct question *question)
+{
+	return question->message.kind == ASK_CREATE || question->message.kind == ASK_ADDRESS;
+}
+
+/* While it waited, the gateway may have rejected a dialect in which it was to be asked. */
+static void question_leave_out_refused(struct question *question, dialect_set not_refused)
+{
+	dialect_set left = question->dialects & not_refused;
+
+	if (left && may_turn(question))
+		question->dialects = left;
+}
+
 /* The question whose turn it is goes from its lane into flight. */
 static void start_next_question(struct gateway *gateway, instant now)
 {
@@ -407,6 +423,7 @@ static void start_next_question(struct gateway *gateway, instant now)
 	heap_remove(&gateway->lanes[question->lane], &question->turn);
 	question->state = QUESTION_IN_FLIGHT;
 	gateway->in_flight = question;
+	question_leave_out_refused(question, speech_not_refused(&gateway->speech, now));
 	series_begin(gateway, now);
 }
 
@@ -633,13 +650,6 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 	read_clock(gateway, at_earliest, now, response);
 }
 
-/* May it be asked in another dialect than was planned? A deletion is for what was made in that one.
- */
-static bool may_turn(const struct question *question)
-{
-	return question->message.kind == ASK_CREATE || question->message.kind == ASK_ADDRESS;
-}
-
 /* Go on in these dialects only, and at once in one that had no send so far. */
 static void series_turn_to(struct series *series, dialect_set dialects, instant now)
 {
@@ -650,6 +660,16 @@ static void series_turn_to(struct series *series, dialect_set dialects, instant 
 		else if (!sends->count)
 			sends->next_at = now;
 	}
+}
+
+/* It speaks that version instead: of a dialect that it refused earlier, but not in this series,
+ * for then it contradicts itself. */
+static void note_version(struct gateway *gateway, uint8_t version)
+{
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (dialect_of(id)->version == version &&
+		    !(gateway->series.rejected & dialect_bit(id)))
+			speech_on_hint(&gateway->speech, id);
 }
 
 /* These sends of the question in flight were answered: it was rejected. */
@@ -671,10 +691,12 @@ struct question *gateway_on_rejected(struct gateway *gateway, instant at_earlies
 	bool is_sent = question && series->is_begun;
 	dialect_set sent_in = is_sent ? question->sent_in & question->dialects : 0;
 
-	*rejected = speech_on_rejected(&gateway->speech, sent_in, response->version);
+	*rejected = speech_on_rejected(&gateway->speech, sent_in, response->version, now);
 	if (!*rejected)
 		return NULL;
 	gateway->answered_at = now;
+	series->rejected |= *rejected;
+	note_version(gateway, response->version);
 	speech_on_refused(&gateway->speech, *rejected, now + delay);
 	question_note_rejected(question, *rejected);
 	if (!question->dialects && may_turn(question))

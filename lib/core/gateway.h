@@ -79,7 +79,8 @@ struct sends {
 /* The series of sends of the question in flight. */
 struct series {
 	struct sends in[DIALECTS];
-	bool is_begun; /* false: the first send is due */
+	dialect_set rejected; /* the gateway rejected it in these dialects */
+	bool is_begun;        /* false: the first send is due */
 	instant first_sent_at;
 	bool is_heard;    /* the gateway was heard since the first send */
 	bool was_in_vain; /* its first sends went to a gateway that was away */

@@ -273,6 +273,20 @@ static instant next_renewal(const struct grant *grant, const struct gateway *gat
 	return later(grant->expiry.at, now);
 }
 
+/* The first try. It may be due already: a lifetime counts from the earliest send that was answered
+ * perhaps. In PCP it must not follow the last send too soon (RFC 6887 section 11.2.1). */
+static instant first_renewal(const struct grant *grant, const struct gateway *gateway,
+			     instant began_at, instant now)
+{
+	const struct dialect *dialect = dialect_of(grant->made_in);
+	instant at = began_at + renewal_delay(grant, gateway, 0);
+	bool is_soon = at < grant->question.last_sent + dialect->renewal_gap;
+
+	if (dialect->renews_by_one_send && is_soon)
+		return next_renewal(grant, gateway, now);
+	return earlier(at, now + RENEWAL_DELAY_MAX);
+}
+
 void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant now)
 {
 	bool is_renewal = is_asked_to_create(grant) && grant->is_granted;
@@ -340,10 +354,23 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	grant->external_port = response->external_port;
 	grant->granted_at = gateway_note_grant(gateway, now);
 	grant->expiry.at = began_at + lifetime;
-	grant->act_at =
-		earlier(began_at + renewal_delay(grant, gateway, 0), now + RENEWAL_DELAY_MAX);
+	grant->act_at = first_renewal(grant, gateway, began_at, now);
 	grant->retries = (struct retries){0};
 	return true;
+}
+
+/* It has to be deleted in both. Anybody can forge an answer of NAT-PMP, so it must have been asked
+ * for; PCP's has our nonce. */
+void grant_on_granted_too(struct grant *grant, const struct response *response, instant now)
+{
+	dialect_set dialect = dialect_bit(response->dialect);
+	bool is_other = grant->is_granted && grant->made_in != response->dialect;
+
+	if (!(dialect & ONLY_PCP) && !(is_other && grant->question.sent_in & dialect))
+		return;
+	grant->possible_in |= dialect;
+	grant->expiry.gateway_at =
+		later(grant->expiry.gateway_at, now + (duration)response->lifetime * MS_PER_S);
 }
 
 /* The gateway refused a question that was sent only once, so it has granted nothing. */
@@ -458,7 +485,8 @@ void grant_on_expired(struct grant *grant, int status, instant now)
 	struct retries *retries = &grant->retries;
 
 	grant->is_granted = false;
-	grant->act_at = now;
+	/* The next try is later than the end only if the gateway told so (RFC 6887 section 8.3). */
+	grant->act_at = grant->act_at == NEVER ? now : later(grant->act_at, now);
 	retries->count = 0;
 	if (retries->status == NATPMP_OK)
 		retries->status = (int16_t)status;

@@ -117,6 +117,8 @@ void grant_on_sent(struct grant *grant);
 /* The gateway granted it. False: the granted lifetime is over already. */
 bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,
 		      instant now);
+/* It was asked for in two dialects and granted in one; here is the grant in the other one. */
+void grant_on_granted_too(struct grant *grant, const struct response *response, instant now);
 /* Creating it failed or was refused; status says why. is_unheard: nothing at all is heard from the
  * gateway. retry_after: ms, as the gateway told it; 0: it did not. */
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,

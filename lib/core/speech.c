@@ -29,6 +29,16 @@ dialect_set speech_not_refused(const struct speech *speech, instant now)
 	return usable;
 }
 
+instant speech_open_at(const struct speech *speech)
+{
+	instant at = speech->allowed & ONLY_PCP ? NEVER : 0;
+
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (speech->allowed & dialect_bit(id))
+			at = earlier(at, speech->refused_until[id]);
+	return at;
+}
+
 dialect_set speech_usable(const struct speech *speech, instant now)
 {
 	dialect_set usable = speech_not_refused(speech, now);
@@ -84,23 +94,30 @@ void speech_on_sent(struct speech *speech, enum dialect_id dialect)
 		speech->open_sends[dialect]++;
 }
 
-dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8_t version)
+/* The gateway was heard to refuse that dialect, so what looks like another refusal may be a copy.
+ */
+static bool is_refused(const struct speech *speech, enum dialect_id id, instant now)
+{
+	return speech->allowed & dialect_bit(id) && now < speech->refused_until[id];
+}
+
+dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8_t version,
+			       instant now)
 {
 	dialect_set rejected = 0;
-	bool was_due = false;
+	bool may_be_due = false;
 
 	for (enum dialect_id id = 0; id < DIALECTS; id++) {
 		if (dialect_of(id)->version == version)
 			continue;
-		if (speech->open_sends[id]) {
+		may_be_due |= speech->open_sends[id] || is_refused(speech, id, now);
+		if (speech->open_sends[id])
 			speech->open_sends[id]--;
-			was_due = true;
-		}
 		rejected |= sent_in & dialect_bit(id);
 	}
-	/* It rejects the version which it says it speaks, and no other request is open: do as if it
-	 * spoke another one (RFC 6887 section 9). */
-	return rejected || was_due ? rejected : sent_in;
+	/* It rejects the version which it says it speaks, and no other request can be meant: do as
+	 * if it spoke another one (RFC 6887 section 9). */
+	return rejected || may_be_due ? rejected : sent_in;
 }
 
 void speech_on_hint(struct speech *speech, enum dialect_id dialect)

@@ -34,6 +34,9 @@ static inline dialect_set dialect_bit(enum dialect_id id)
 void speech_forget(struct speech *speech);
 /* The allowed dialects that it did not refuse. */
 dialect_set speech_not_refused(const struct speech *speech, instant now);
+/* When it may be asked again, if it refused all allowed dialects and PCP is one of them: that has a
+ * rule for this case (RFC 6887 section 9). 0: at once. */
+instant speech_open_at(const struct speech *speech);
 /* The dialects that it may speak; all allowed ones if it refused them all. */
 dialect_set speech_usable(const struct speech *speech, instant now);
 /* The dialects in which to ask for a mapping: the best one that was heard, or all usable ones. */
@@ -50,7 +53,8 @@ void speech_on_refused(struct speech *speech, dialect_set dialects, instant unti
 void speech_on_sent(struct speech *speech, enum dialect_id dialect);
 /* A gateway that speaks that version rejected a request. Which dialects does it reject, if the
  * question in flight was sent in these? 0: none, it is a late answer to an earlier request. */
-dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8_t version);
+dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8_t version,
+			       instant now);
 /* It may speak that dialect after all: a packet in it came unasked. */
 void speech_on_hint(struct speech *speech, enum dialect_id dialect);
 
