@@ -78,7 +78,7 @@ typedef enum natpmp_status {
 
 	/* no usable answer */
 	NATPMP_E_TIMEOUT = -40,     /* silence until the deadline */
-	NATPMP_E_NO_SERVICE = -41,  /* silence through all nine sends: no port mapping service */
+	NATPMP_E_NO_SERVICE = -41,  /* silence through a whole series: no port mapping service */
 	NATPMP_E_UNREACHABLE = -42, /* silence, and the network said: host or net unreachable */
 	NATPMP_E_REFUSED = -43,     /* ICMP port unreachable: the gateway runs no such service now */
 	NATPMP_E_BAD_ANSWER = -44,  /* success, but with external port or lifetime zero */
@@ -133,7 +133,7 @@ typedef struct natpmp_options {
 	const char *source;     /* own address to send from; NULL = the kernel's choice */
 	uint32_t deadline;      /* ms; how long a blocking call may wait, and how long a new hold
 	                         * stays pending in silence; 0 = 7750, five sends (RFC 6886
-	                         * section 3.1); the whole series takes 127750: give 128000 */
+	                         * section 3.1); a whole series takes 128 s, in PCP only 210 s */
 	natpmp_log_fn *log;     /* NULL = silence */
 	void *log_arg;
 	int vpn_ports;          /* not 0: the gateway is a VPN provider's, which hands out one
@@ -228,7 +228,8 @@ NATPMPC_API int natpmp_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping);
 /*
  * Close every mapping of that protocol that the gateway has for this host's address, also
  * those of other programs here, and those made by hand if the gateway deletes them. Some
- * gateways delete both protocols', so this is HELD while this context holds anything.
+ * gateways delete both protocols', so this is HELD while this context holds anything. PCP
+ * has no such request: INVALID where only PCP may be spoken.
  * Errors: else as natpmp_map().
  */
 NATPMPC_API int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol);

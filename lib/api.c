@@ -298,6 +298,12 @@ int natpmp_free(natpmp_ctx *ctx)
 
 /* --- blocking calls --- */
 
+/* The context may use no other dialects. */
+static bool speaks_only(const natpmp_ctx *ctx, dialect_set dialects)
+{
+	return ctx->client.gateway.speech.allowed == dialects;
+}
+
 /* On success the context is locked and has a link; on error it is not locked. */
 static int lock_to_block(natpmp_ctx *ctx, int *cancel)
 {
@@ -383,7 +389,7 @@ int natpmp_unmap(natpmp_ctx *ctx, const natpmp_mapping *mapping)
 
 int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol)
 {
-	if (!context_accepts_protocol((unsigned)protocol))
+	if (!context_accepts_protocol((unsigned)protocol) || (ctx && speaks_only(ctx, ONLY_PCP)))
 		return NATPMP_E_INVALID;
 	return unmap(ctx, protocol, 0);
 }
@@ -410,6 +416,12 @@ static int learn_address_by_mapping(natpmp_ctx *ctx, char text[NATPMP_ADDRESS_LE
 	natpmp_lease *lease;
 	int status = context_hold(ctx, &mapping, NEVER, true, &lease);
 
+	/* That port is held, so its answer has told the address. */
+	if (status == NATPMP_E_HELD) {
+		struct ip_address address = client_external_address(&ctx->client);
+		address_print(&address, text);
+		return NATPMP_OK;
+	}
 	if (status)
 		return status;
 	context_wait_for_verdict(lease);
@@ -436,12 +448,6 @@ static int ask_address(natpmp_ctx *ctx, dialect_set dialects)
 	if (external->answers != count.before)
 		return external->status;
 	return hint ? hint : NATPMP_E_TIMEOUT;
-}
-
-/* The context may use no other dialects. */
-static bool speaks_only(const natpmp_ctx *ctx, dialect_set dialects)
-{
-	return ctx->client.gateway.speech.allowed == dialects;
 }
 
 /* There is an address question, and it was answered. */

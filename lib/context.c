@@ -235,7 +235,7 @@ int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
 	struct ip_address address;
 
 	if (!lease_is_in_force(core, &ctx->client.gateway))
-		return lease_excuse(core, &ctx->client.gateway);
+		return lease_excuse(core, &ctx->client.gateway, clock_ms());
 	mapping->internal_port = core->internal_port ? core->internal_port : first->external_port;
 	mapping->external_port = first->external_port;
 	mapping->lifetime = lease_lifetime(core);
@@ -247,17 +247,22 @@ int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping)
 }
 
 /* The time from now to the next try, in ms. */
-static uint64_t retry_in(const struct lease *core, const struct link *link, instant now)
+static uint64_t retry_in(const natpmp_lease *lease, instant now)
 {
+	const struct gateway *gateway = &lease->ctx->client.gateway;
+	const struct link *link = &lease->ctx->link;
+	const struct lease *core = &lease->core;
 	instant at = core->move_at;
 
 	if (is_failure(link->status))
 		at = link->retry_at;
 	for (unsigned i = 0; i < core->count && !is_failure(link->status); i++) {
 		const struct grant *grant = core->grants[i];
-		if (grant->question.state != QUESTION_IDLE)
+		instant stopped_until = gateway_shortage_until(gateway, &grant->question);
+		bool is_asked = grant->question.state != QUESTION_IDLE;
+		if (is_asked && stopped_until <= now)
 			return 0;
-		at = earlier(at, grant->act_at);
+		at = earlier(at, is_asked ? stopped_until : grant->act_at);
 	}
 	return at == NEVER ? UINT64_MAX : at > now ? at - now : 0;
 }
@@ -289,7 +294,7 @@ void context_state(natpmp_lease *lease, const struct lease_view *view, natpmp_st
 	if (view->status == NATPMP_OK)
 		state->expires_in = expires_in(core, now);
 	else
-		state->retry_in = retry_in(core, &lease->ctx->link, now);
+		state->retry_in = retry_in(lease, now);
 	mapping->protocol = (natpmp_protocol)protocol_of(core);
 	mapping->flags = lease->flags;
 	mapping->internal_port = core->internal_port;

@@ -425,6 +425,7 @@ void client_stop_waiting(struct lease *lease)
 void client_retry(struct client *client, struct lease *lease, instant now)
 {
 	gateway_cut_backoff(&client->gateway);
+	gateway_forget_shortage(&client->gateway);
 	lease_on_retry(lease, now);
 	for (unsigned i = 0; i < lease->count; i++) {
 		struct grant *grant = lease->grants[i];

@@ -721,6 +721,18 @@ void gateway_on_shortage(struct gateway *gateway, enum message_kind kind, instan
 		shortage->of_all_until = later(shortage->of_all_until, until);
 }
 
+void gateway_forget_shortage(struct gateway *gateway)
+{
+	gateway->shortage = (struct shortage){0};
+}
+
+instant gateway_shortage_until(const struct gateway *gateway, const struct question *question)
+{
+	bool is_waiting = question->state == QUESTION_WAITING;
+
+	return is_waiting ? shortage_over_at(gateway, (enum lane)question->lane) : 0;
+}
+
 /* The error is about one of the requests that the question in flight was sent as. A router quotes
  * at least 8 bytes after the IP header, so maybe none of ours (RFC 792), and may add padding (RFC
  * 4884). */

@@ -197,6 +197,8 @@ struct question *gateway_on_rejected(struct gateway *gateway, instant at_earlies
 				     const struct response *response, dialect_set *rejected);
 /* The gateway said that it is short of resources, in answer to a message of that kind. */
 void gateway_on_shortage(struct gateway *gateway, enum message_kind kind, instant until);
+/* A person asks in spite of that. */
+void gateway_forget_shortage(struct gateway *gateway);
 /* An error came back for a request; bytes: as much of that request as is known. NATPMP_E_REFUSED
  * ends the question in flight and returns it; any other status is only a hint (RFC 1122
  * section 3.2.2.1) and returns NULL. */
@@ -211,6 +213,8 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 
 /* --- what is known --- */
 
+/* Until when the shortage stops a question that waits; 0: it does not. */
+instant gateway_shortage_until(const struct gateway *gateway, const struct question *question);
 /* No question waits or is in flight. */
 bool gateway_is_idle(const struct gateway *gateway);
 /* It does not answer, or runs no such service. */

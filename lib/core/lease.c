@@ -101,7 +101,16 @@ static int lease_down_reason(const struct lease *lease)
 	return lease->moves.are_told ? misfit_status(lease) : NATPMP_OK;
 }
 
-int lease_excuse(const struct lease *lease, const struct gateway *gateway)
+static bool is_stopped_by_shortage(const struct lease *lease, const struct gateway *gateway,
+				   instant now)
+{
+	for (unsigned i = 0; i < lease->count; i++)
+		if (gateway_shortage_until(gateway, &lease->grants[i]->question) > now)
+			return true;
+	return false;
+}
+
+int lease_excuse(const struct lease *lease, const struct gateway *gateway, instant now)
 {
 	int why = lease_down_reason(lease);
 
@@ -114,6 +123,8 @@ int lease_excuse(const struct lease *lease, const struct gateway *gateway)
 			return lease->grants[i]->question.hint;
 	if (lease->moves.count && gateway->reach == NATPMP_OK)
 		return misfit_status(lease);
+	if (is_stopped_by_shortage(lease, gateway, now))
+		return NATPMP_E_NO_RESOURCES;
 	return gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT;
 }
 
@@ -305,6 +316,8 @@ static instant lease_in_line_until(const struct lease *lease, const struct gatew
 		const struct grant *grant = lease->grants[i];
 		if (grant->retries.count || lease->moves.count)
 			continue; /* it had its turn */
+		if (gateway_shortage_until(gateway, &grant->question) > now)
+			continue; /* it has no turn for a long time */
 		if (grant->question.state == QUESTION_WAITING)
 			until = now + TURN;
 		else if (grant->question.state == QUESTION_IN_FLIGHT)
@@ -346,8 +359,8 @@ static bool lease_on_verdict_due(struct lease *lease, const struct gateway *gate
 		return false;
 	}
 	/* The mapping is open, even if the gateway does not tell its address. */
-	lease_decide(lease,
-		     lease_is_in_force(lease, gateway) ? NATPMP_OK : lease_excuse(lease, gateway));
+	lease_decide(lease, lease_is_in_force(lease, gateway) ? NATPMP_OK
+							      : lease_excuse(lease, gateway, now));
 	return true;
 }
 

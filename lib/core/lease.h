@@ -77,7 +77,7 @@ struct lease_view lease_view(const struct lease *lease, const struct gateway *ga
 /* Does the view differ from what was told? */
 bool lease_has_news(const struct lease *lease, const struct lease_view *view);
 /* Why the lease is not up, for a caller whose deadline is over. */
-int lease_excuse(const struct lease *lease, const struct gateway *gateway);
+int lease_excuse(const struct lease *lease, const struct gateway *gateway, instant now);
 /* May the question about this grant go out, or does it wait for the other protocol's port? */
 bool lease_lets_ask(const struct lease *lease, const struct grant *grant,
 		    const struct gateway *gateway);

@@ -323,7 +323,7 @@ START_TEST(N49_other_sources_are_ignored)
 	responder_stop(r);
 }
 
-START_TEST(N52_junk_is_ignored_and_pcp_is_a_hint)
+START_TEST(P46_junk_is_ignored_and_pcp_is_a_hint)
 {
 	static const uint8_t pcp[24] = {2, 0x80};
 	static const uint8_t map[16] = {0, 0x82, 0, 0, 0, 0, 0, 1, 0, 80, 0, 80, 0, 0, 1, 0};
@@ -339,7 +339,11 @@ START_TEST(N52_junk_is_ignored_and_pcp_is_a_hint)
 	ck_assert(!drive(ctx, &events, 2, 200));
 	ck_assert_uint_eq(responder_heard(r), 2);
 	responder_be(r, &(struct manner){.address = 0xcb00714d});
+	/* RFC 6887 section 14.1.3: it comes from the port of the server. */
 	announce(INADDR_LOOPBACK, pcp, sizeof(pcp));
+	ck_assert(!drive(ctx, &events, 2, 200));
+	const struct sockaddr_in all = at(ALL_HOSTS, ANNOUNCEMENT_PORT);
+	responder_says(r, &all, pcp, sizeof(pcp));
 	ck_assert(drive(ctx, &events, 2, SOON));
 	ck_assert_str_eq(events.at[1].now.mapping.external_address, "203.0.113.77");
 	ck_assert_uint_eq(responder_asked(r, NATPMP_TCP, 80), 1);
@@ -407,6 +411,6 @@ int main(void)
 			 N63_restart_is_heard_on_the_old_port,
 			 N63_servers_start_beside_a_holding_client, N63_server_that_came_first,
 			 H17_announced_address_is_asked_about, watch_hears_announcements,
-			 N49_other_sources_are_ignored, N52_junk_is_ignored_and_pcp_is_a_hint,
+			 N49_other_sources_are_ignored, P46_junk_is_ignored_and_pcp_is_a_hint,
 			 N44_restart_is_heard_by_all, N11_announcement_ends_the_pause);
 }

@@ -269,6 +269,17 @@ void responder_stop(struct responder *r)
 	free(r);
 }
 
+void responder_says(struct responder *r, const struct sockaddr_in *to, const void *bytes,
+		    size_t len)
+{
+	struct in_addr interface = {htonl(INADDR_LOOPBACK)};
+
+	ck_assert_int_eq(
+		setsockopt(r->fd, IPPROTO_IP, IP_MULTICAST_IF, &interface, sizeof(interface)), 0);
+	ck_assert_int_eq(sendto(r->fd, bytes, len, 0, (const struct sockaddr *)to, sizeof(*to)),
+			 (ssize_t)len);
+}
+
 uint16_t responder_port(const struct responder *r)
 {
 	return r->port;

@@ -6,18 +6,19 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <netinet/in.h>
 #include <stdint.h>
 
 /* How it behaves; zero: it grants what is asked for. */
 struct manner {
 	bool silent, address_silent; /* to all; to the question for the external address */
-	unsigned lose;          /* so many requests from now on are lost */
-	unsigned delay;         /* ms before each answer */
-	uint32_t most;          /* s; lifetimes are cut to it */
-	uint16_t external_port; /* instead of what is suggested */
-	bool no_tcp;            /* refuses it with result 2 */
-	bool contrary;          /* never one port for TCP and UDP */
-	uint16_t result;        /* of mappings and deletions */
+	unsigned lose;               /* so many requests from now on are lost */
+	unsigned delay;              /* ms before each answer */
+	uint32_t most;               /* s; lifetimes are cut to it */
+	uint16_t external_port;      /* instead of what is suggested */
+	bool no_tcp;                 /* refuses it with result 2 */
+	bool contrary;               /* never one port for TCP and UDP */
+	uint16_t result;             /* of mappings and deletions */
 	uint16_t address_result;
 	uint32_t address;                         /* host order; 0 = 203.0.113.5 */
 	bool no_address;                          /* tells 0.0.0.0 */
@@ -45,6 +46,10 @@ uint16_t responder_port(const struct responder *responder);
 void responder_be(struct responder *responder, const struct manner *manner);
 /* The clock begins anew; all mappings are forgotten. */
 void responder_reboot(struct responder *responder);
+
+/* A packet of its own accord, from its port. */
+void responder_says(struct responder *responder, const struct sockaddr_in *to, const void *bytes,
+		    size_t len);
 
 /* What was heard: all, the nth, map requests and deletions of a protocol and port. */
 size_t responder_heard(struct responder *responder);

@@ -195,7 +195,7 @@ START_TEST(N23_port_or_lifetime_zero_grants_nothing)
 	gateway_grants(&s, 80, 0);
 	client_repeats(&s, 0);
 	ck_assert(!lease_is_granted(web));
-	ck_assert_int_eq(lease_excuse(web, &s.client.gateway), NATPMP_E_BAD_ANSWER);
+	ck_assert_int_eq(lease_excuse(web, &s.client.gateway, story_now(&s)), NATPMP_E_BAD_ANSWER);
 	s.sent_told++; /* 0.75 s */
 	lease_goes_down(&s, 7750, web, NATPMP_E_BAD_ANSWER);
 	clock_runs_until(&s, 127749);

@@ -311,11 +311,11 @@ START_TEST(N7_blocking_call_with_the_whole_series)
 	client_repeats(&s, 8);
 	nothing_happens_until(&s, 127749);
 	ck_assert_int_eq(web->status, NATPMP_PENDING);
-	ck_assert_int_eq(lease_excuse(web, &s.client.gateway), NATPMP_E_TIMEOUT);
+	ck_assert_int_eq(lease_excuse(web, &s.client.gateway, story_now(&s)), NATPMP_E_TIMEOUT);
 	clock_runs_until(&s, 127750);
 	ck_assert_int_eq(web->status, NATPMP_E_NO_SERVICE);
 	s.sent_told = s.sent_count; /* asked again, until the call returns */
-	ck_assert_int_eq(lease_excuse(web, &s.client.gateway), NATPMP_E_NO_SERVICE);
+	ck_assert_int_eq(lease_excuse(web, &s.client.gateway, story_now(&s)), NATPMP_E_NO_SERVICE);
 	story_end(&s);
 }
 
@@ -328,7 +328,7 @@ START_TEST(N10_blocking_call_excuses_itself_with_the_hint)
 	client_asks(&s, 0, NATPMP_TCP, 80, 80, 7200);
 	request_bounces(&s, NATPMP_E_UNREACHABLE);
 	ck_assert_int_eq(web->status, NATPMP_PENDING);
-	ck_assert_int_eq(lease_excuse(web, &s.client.gateway), NATPMP_E_UNREACHABLE);
+	ck_assert_int_eq(lease_excuse(web, &s.client.gateway, story_now(&s)), NATPMP_E_UNREACHABLE);
 	story_end(&s);
 }
 
@@ -468,7 +468,7 @@ START_TEST(N10_hint_is_kept_when_it_makes_way)
 	clock_runs_until(&s, 5 * SECOND);
 	program_holds(&s, NATPMP_UDP, 53, 0, 7200);
 	clock_runs_until(&s, 10 * SECOND);
-	ck_assert_int_eq(lease_excuse(web, &s.client.gateway), NATPMP_E_UNREACHABLE);
+	ck_assert_int_eq(lease_excuse(web, &s.client.gateway, story_now(&s)), NATPMP_E_UNREACHABLE);
 	story_skip(&s);
 	story_end(&s);
 }

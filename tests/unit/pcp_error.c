@@ -190,6 +190,28 @@ START_TEST(P30_new_mappings_wait_and_renewals_do_not)
 	refuse_new_mappings(10); /* this host has its share: the same for it */
 }
 
+/* A new hold does not stay pending for as long as the shortage lasts; and a person may insist. */
+START_TEST(P30_what_waits_is_told_and_may_be_tried_again)
+{
+	struct meeting m;
+
+	begin_short(&m, 8);
+	clock_runs_until(&m, 46 * SECOND);
+	meeting_turns_page(&m);
+	struct lease *other = program_holds(&m, NATPMP_TCP, 82, 3600);
+	clock_runs_until(&m, 46 * SECOND + 7749);
+	ck_assert_uint_eq(event_count(&m), 0);
+	clock_runs_until(&m, 46 * SECOND + 7750);
+	ck_assert_uint_eq(event_count(&m), 1);
+	ck_assert_int_eq(event_nth(&m, 0)->view.status, NATPMP_E_NO_RESOURCES);
+	unsigned renewals = sent_count(&m, V2_MAP);
+	ck_assert_uint_le(renewals, 1);
+	client_retry(&m.client, other, meeting_now(&m));
+	clock_runs_until(&m, m.now + 1);
+	ck_assert_uint_gt(sent_count(&m, V2_MAP), renewals);
+	meeting_end(&m);
+}
+
 START_TEST(P30_a_deletion_goes_out_meanwhile)
 {
 	struct meeting m;
@@ -529,7 +551,8 @@ int main(void)
 		"pcp-error", P29_not_repeated_within_its_lifetime, P29_lifetime_0_makes_no_loop,
 		P28_errors_last_a_day_at_most, P28_grants_last_a_day_at_most,
 		P29_new_gateway_is_asked_at_once, P29_refused_renewal,
-		P30_new_mappings_wait_and_renewals_do_not, P30_a_deletion_goes_out_meanwhile,
+		P30_new_mappings_wait_and_renewals_do_not,
+		P30_what_waits_is_told_and_may_be_tried_again, P30_a_deletion_goes_out_meanwhile,
 		P30_nothing_goes_out_after_a_deletion, P30_deletion_of_nothing,
 		P30_repeated_deletion, P31_nat_in_between_is_told_once, P32_port_that_is_taken,
 		P32_port_that_becomes_free, P32_unknown_option_is_left_out,
