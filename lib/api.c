@@ -26,34 +26,98 @@ static const struct ip_address no_address;
 
 /* --- contexts --- */
 
-static int read_address(const char *text, struct ip_address *address)
+static int read_address(const char *text, enum os_family family, struct ip_address *address)
 {
-	if (!text)
-		return NATPMP_OK;
-	if (!address_parse(text, address) || !ip_is_v4(address) || !address_is_peer(address))
+	bool is_v6 = family == OS_IPV6;
+
+	/* ::ffff:192.0.2.1 is of neither family. */
+	if ((strchr(text, ':') != NULL) != is_v6 || !address_parse(text, address) ||
+	    ip_is_v4(address) == is_v6 || !address_is_peer(address))
 		return NATPMP_E_ADDRESS;
 	return NATPMP_OK;
+}
+
+static int read_interface(struct link *link, const char *name)
+{
+	if (!name[0] || strlen(name) >= sizeof(link->interface) ||
+	    (link->interface[0] && strcmp(link->interface, name) != 0))
+		return NATPMP_E_INVALID;
+	strcpy(link->interface, name);
+	return NATPMP_OK;
+}
+
+/* An IPv6 address may end in %interface, a link-local one has to if no interface was named. */
+static int read_gateway(struct link *link, const char *text)
+{
+	const char *percent = link->family == OS_IPV6 ? strchr(text, '%') : NULL;
+	size_t len = percent ? (size_t)(percent - text) : strlen(text);
+	char address[NATPMP_ADDRESS_LEN] = "";
+	int status;
+
+	if (len >= sizeof(address))
+		return NATPMP_E_ADDRESS;
+	memcpy(address, text, len);
+	status = read_address(address, link->family, &link->named_gateway);
+	if (!status && percent)
+		status = read_interface(link, percent + 1);
+	if (!status && needs_scope(&link->named_gateway) && !link->interface[0])
+		status = NATPMP_E_ADDRESS;
+	return status;
+}
+
+/* A link-local source would get a mapping that nobody else can reach. */
+static int read_source(struct link *link, const char *text)
+{
+	int status = read_address(text, link->family, &link->named_source);
+
+	return !status && needs_scope(&link->named_source) ? NATPMP_E_ADDRESS : status;
+}
+
+/* Do dialect and family go together, and with a VPN provider's gateway? */
+static bool accepts_dialect(const natpmp_options *options)
+{
+	bool is_v6 = options->family == NATPMP_IPV6;
+
+	if ((unsigned)options->dialect > NATPMP_DIALECT_PCP ||
+	    (unsigned)options->family > NATPMP_IPV6)
+		return false;
+	if (options->vpn_ports && (is_v6 || options->dialect == NATPMP_DIALECT_PCP))
+		return false;
+	return !is_v6 || options->dialect != NATPMP_DIALECT_NATPMP;
+}
+
+static bool read_secret(natpmp_ctx *ctx, const natpmp_options *options)
+{
+	size_t size = options->secret_size;
+
+	if (!options->secret)
+		return !size;
+	if (size < SECRET_MIN || size > SECRET_MAX)
+		return false;
+	memcpy(ctx->secret, options->secret, size);
+	ctx->secret_size = size;
+	return true;
 }
 
 static int read_options(natpmp_ctx *ctx, const natpmp_options *options)
 {
 	struct link *link = &ctx->link;
-	int status;
+	int status = NATPMP_OK;
 
-	if (options->interface) {
-		if (!options->interface[0] || strlen(options->interface) >= sizeof(link->interface))
-			return NATPMP_E_INVALID;
-		strcpy(link->interface, options->interface);
-	}
-	status = read_address(options->gateway, &link->named_gateway);
-	if (!status)
-		status = read_address(options->source, &link->named_source);
+	if (!accepts_dialect(options) || !read_secret(ctx, options))
+		return NATPMP_E_INVALID;
+	ctx->dialect = options->dialect;
+	link->family = options->family == NATPMP_IPV6 ? OS_IPV6 : OS_IPV4;
 	link->port = options->gateway_port ? options->gateway_port : REQUEST_PORT;
 	ctx->deadline = options->deadline ? options->deadline : DEADLINE;
 	ctx->log = options->log;
 	ctx->log_arg = options->log_arg;
-	if ((unsigned)options->dialect > NATPMP_DIALECT_PCP)
-		return NATPMP_E_INVALID;
+	if (options->interface)
+		status = read_interface(link, options->interface);
+	if (!status && options->gateway)
+		status = read_gateway(link, options->gateway);
+	if (!status && options->source)
+		status = read_source(link, options->source);
 	return status;
 }
 

@@ -88,7 +88,8 @@ static int look_for_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *po
 		*port = *port < UINT16_MAX ? (uint16_t)(*port + 1) : FIRST_USER_PORT;
 		if (client_is_held(&ctx->client, protocol, *port))
 			continue;
-		if (port_try(protocol & NATPMP_TCP, protocol & NATPMP_UDP, *port) == OS_OK)
+		if (port_try(ctx->link.family, protocol & NATPMP_TCP, protocol & NATPMP_UDP,
+			     *port) == OS_OK)
 			return NATPMP_OK;
 		if (errno)
 			return NATPMP_E_SYSTEM;
@@ -101,7 +102,8 @@ static int look_for_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *po
 static int pick_port(natpmp_ctx *ctx, natpmp_protocol protocol, uint16_t *port)
 {
 	for (int picks = 0; picks < PICKS_MAX; picks++) {
-		if (port_pick(protocol & NATPMP_TCP, protocol & NATPMP_UDP, port) != OS_OK)
+		if (port_pick(ctx->link.family, protocol & NATPMP_TCP, protocol & NATPMP_UDP,
+			      port) != OS_OK)
 			return errno ? NATPMP_E_SYSTEM : NATPMP_E_NO_PORT;
 		if (!client_is_held(&ctx->client, protocol, *port))
 			return NATPMP_OK;

@@ -19,11 +19,14 @@
 enum {
 	CLOSE_MS = 2000, /* how long closing may block a caller */
 	GROUPS = 2,      /* the number of sockets for announcements */
+	SECRET_MIN = 16, /* bytes */
+	SECRET_MAX = 64,
 };
 
 /* Which gateway, by which route. */
 struct link {
 	/* the options */
+	enum os_family family;
 	struct ip_address named_gateway; /* none: the default route's next hop */
 	uint16_t port;
 	char interface[OS_INTERFACE_LEN]; /* "": any */
@@ -36,6 +39,7 @@ struct link {
 	struct udp request;       /* open once there was a gateway */
 	struct routes routes;     /* open while changes of routes are followed */
 	os_handle groups[GROUPS]; /* for announcements; open while is_watched */
+	unsigned groups_index;    /* IPv6: the interface by which they come; 0: none so far */
 	bool is_watched;          /* something is held, watched or deleted: follow changes */
 	bool is_followed;         /* no change of routes since the look-up went unheard */
 	bool routes_are_denied;   /* the system does not let us ask */
@@ -81,6 +85,9 @@ struct natpmp_ctx {
 	unsigned generation;   /* of the process that made it */
 	pthread_mutex_t mutex; /* recursive: callbacks call back */
 	duration deadline;     /* of blocking calls */
+	natpmp_dialect dialect;
+	uint8_t secret[SECRET_MAX];
+	size_t secret_size; /* bytes; 0: none was given */
 	natpmp_log_fn *log;
 	void *log_arg;
 

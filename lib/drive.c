@@ -53,8 +53,8 @@ static void take_datagram(natpmp_ctx *ctx, const struct datagram *datagram, inst
 			ctx->round_trip_us = clock_us() - ctx->sent_us;
 		break;
 	case UDP_STRANGER:
-		address_print(&datagram->from, from);
-		LOG(ctx, "ignored, for it came from %s port %u", from, datagram->from_port);
+		address_print(&datagram->from.address, from);
+		LOG(ctx, "ignored, for it came from %s port %u", from, datagram->from.port);
 		break;
 	case UDP_REFUSED:
 		context_log_bytes(ctx, "refused", datagram->bytes, datagram->len);
@@ -95,14 +95,25 @@ static size_t take_answers(natpmp_ctx *ctx, bool *is_drained)
 	return all;
 }
 
+/* Does it come from the gateway? The same link-local address by another interface is another host
+ * (RFC 6887 section 8.3). Old NAT-PMP servers announce from any port of theirs. */
+static bool is_from_gateway(const struct link *link, const struct datagram *datagram)
+{
+	const struct route *route = &link->route;
+	bool is_v6 = link->family == OS_IPV6;
+
+	if (link->status != NATPMP_OK || !ip_is_equal(&datagram->from.address, &route->gateway))
+		return false;
+	if (is_v6 && datagram->from.port != link->port)
+		return false;
+	return datagram->interface == route->index || (!is_v6 && !route->index);
+}
+
 static void take_announcement(natpmp_ctx *ctx, const struct datagram *datagram, instant now)
 {
-	const struct route *route = &ctx->link.route;
-	bool is_there = !route->index || datagram->interface == route->index;
-
-	/* Packets from others MUST be discarded (RFC 6886 section 3.2.1). */
-	if (ctx->link.status != NATPMP_OK || !ip_is_equal(&datagram->from, &route->gateway) ||
-	    !is_there)
+	/* Packets from others MUST be discarded (RFC 6886 section 3.2.1, RFC 6887 section 14.1.3).
+	 */
+	if (!is_from_gateway(&ctx->link, datagram))
 		return;
 	context_log_bytes(ctx, "announced", datagram->bytes, datagram->len);
 	client_on_announcement(&ctx->client, ctx->drive.groups_empty_at, now, datagram->bytes,

@@ -19,14 +19,21 @@
 #include "core/address.h"
 #include "os/clock.h"
 
-/* Announcements: RFC 6886 section 3.2.1. Drafts before 2008 used port 5351, and some servers still
- * announce only there. */
-static const struct ip_address all_hosts = {{[10] = 0xff, 0xff, 224, 0, 0, 1}};
+/* Announcements: RFC 6886 section 3.2.1, RFC 6887 section 14.1.3. Drafts before 2008 used port
+ * 5351, and some servers still announce only there. */
+static const struct ip_address all_hosts[] = {
+	[OS_IPV4] = {{[10] = 0xff, 0xff, 224, 0, 0, 1}},
+	[OS_IPV6] = {{0xff, 0x02, [15] = 1}},
+};
 static const uint16_t group_ports[GROUPS] = {5350, 5351};
 
-/* The address of a root name server. The route to it is the route to the internet; nothing is ever
- * sent there. */
-static const struct ip_address far_away = {{[10] = 0xff, 0xff, 198, 41, 0, 4}};
+/* The addresses of a root name server. The route to it is the route to the internet; nothing is
+ * ever sent there. */
+static const struct ip_address far_away[] = {
+	[OS_IPV4] = {{[10] = 0xff, 0xff, 198, 41, 0, 4}},
+	[OS_IPV6] = {{0x20, 0x01, 0x05, 0x03, 0xba, 0x3e, [13] = 2, 0, 0x30}},
+};
+static const struct ip_address no_address;
 
 enum {
 	RETRY_DELAY = 5000,          /* ms, after a failure of this machine */
@@ -114,14 +121,6 @@ static void close_group(natpmp_ctx *ctx, unsigned i)
 	ctx->link.groups[i] = NO_HANDLE;
 }
 
-void link_close(natpmp_ctx *ctx)
-{
-	close_request(ctx);
-	close_routes(ctx);
-	for (unsigned i = 0; i < GROUPS; i++)
-		close_group(ctx, i);
-}
-
 /* Open the conversation about routes, if it is not open. OS_DENIED sets routes_are_denied. */
 static enum os_status open_routes(natpmp_ctx *ctx)
 {
@@ -130,7 +129,7 @@ static enum os_status open_routes(natpmp_ctx *ctx)
 
 	if (link->routes.handle != NO_HANDLE)
 		return OS_OK;
-	status = routes_open(&link->routes);
+	status = routes_open(&link->routes, link->family);
 	if (status == OS_OK && add_handle(ctx, link->routes.handle) != OS_OK) {
 		int saved = errno;
 		routes_close(&link->routes);
@@ -143,17 +142,29 @@ static enum os_status open_routes(natpmp_ctx *ctx)
 	return status;
 }
 
+static enum os_status open_group(natpmp_ctx *ctx, unsigned i)
+{
+	struct link *link = &ctx->link;
+	struct endpoint group = {
+		.address = all_hosts[link->family],
+		.scope = link->groups_index,
+		.port = group_ports[i],
+	};
+	enum os_status status = udp_open_group(&link->groups[i], &group);
+
+	return status == OS_OK ? add_handle(ctx, link->groups[i]) : status;
+}
+
+/* Nobody announces to IPv6 addresses at the old port. */
 static void open_groups(natpmp_ctx *ctx)
 {
 	struct link *link = &ctx->link;
-	bool was_retried = link->groups_retry_at != NEVER;
+	bool was_retried = link->groups_retry_at != NEVER, is_v6 = link->family == OS_IPV6;
+	unsigned count = !is_v6 ? GROUPS : link->groups_index ? 1 : 0;
 
 	link->groups_retry_at = NEVER;
-	for (unsigned i = 0; i < GROUPS; i++) {
-		if (link->groups[i] != NO_HANDLE)
-			continue;
-		if (udp_open_group(&link->groups[i], &all_hosts, group_ports[i]) == OS_OK &&
-		    add_handle(ctx, link->groups[i]) == OS_OK)
+	for (unsigned i = 0; i < count; i++) {
+		if (link->groups[i] != NO_HANDLE || open_group(ctx, i) == OS_OK)
 			continue;
 		if (!was_retried)
 			LOG(ctx, "announcements to port %u are not heard: %s", group_ports[i],
@@ -163,15 +174,59 @@ static void open_groups(natpmp_ctx *ctx)
 	}
 }
 
+static void close_groups(natpmp_ctx *ctx)
+{
+	for (unsigned i = 0; i < GROUPS; i++)
+		close_group(ctx, i);
+	ctx->link.groups_index = 0;
+	ctx->link.groups_retry_at = NEVER;
+}
+
+void link_close(natpmp_ctx *ctx)
+{
+	close_request(ctx);
+	close_routes(ctx);
+	close_groups(ctx);
+}
+
+/* An IPv6 group is heard by one interface: that of the link. */
+static void move_groups(natpmp_ctx *ctx)
+{
+	struct link *link = &ctx->link;
+
+	if (link->family != OS_IPV6 || !link->is_watched || link->status != NATPMP_OK ||
+	    link->groups_index == link->route.index)
+		return;
+	close_groups(ctx);
+	link->groups_index = link->route.index;
+	open_groups(ctx);
+}
+
 /* --- looking --- */
+
+/* Is it 2000::/3? All other IPv6 addresses mean something on a link or a site only (RFC 4291). */
+static bool is_global(const struct ip_address *ip)
+{
+	return ip->bytes[0] >> 5 == 1;
+}
+
+static struct endpoint endpoint_of(const struct link *link, const struct ip_address *ip,
+				   unsigned index)
+{
+	return (struct endpoint){
+		.address = *ip,
+		.scope = needs_scope(ip) ? index : 0,
+		.port = link->port,
+	};
+}
 
 /* Find the own address that a socket would send from, without asking for the route. */
 static enum os_status find_source_blindly(const struct link *link,
 					  const struct ip_address *destination, struct route *route)
 {
+	struct endpoint peer = endpoint_of(link, destination, route->index);
 	struct udp probe;
-	enum os_status status =
-		udp_open(&probe, destination, link->port, &link->named_source, interface_of(link));
+	enum os_status status = udp_open(&probe, &peer, &link->named_source, interface_of(link));
 
 	if (status == OS_OK)
 		route->source = probe.own;
@@ -179,33 +234,95 @@ static enum os_status find_source_blindly(const struct link *link,
 	return status;
 }
 
+/* Send from an address that others can reach (RFC 6887 section 8.4), unless the caller named one or
+ * the gateway is this host itself. */
+static bool has_good_source(const struct link *link, const struct ip_address *gateway,
+			    const struct route *route)
+{
+	return link->family == OS_IPV4 || !ip_is_none(&link->named_source) ||
+	       is_global(&route->source) || ip_is_equal(&route->source, gateway);
+}
+
+/* The gateway is named, and the system does not let us ask for routes. */
+static int find_blindly(const struct link *link, struct route *route)
+{
+	const struct ip_address *gateway = &link->named_gateway;
+	enum os_status status;
+
+	if (link->family == OS_IPV6 && interface_of(link)) {
+		route->index = route_index(link->interface);
+		if (!route->index)
+			return NATPMP_E_NO_INTERFACE;
+	}
+	status = find_source_blindly(link, gateway, route);
+	if (status != OS_OK || has_good_source(link, gateway, route))
+		return status_of(link, status);
+	status = find_source_blindly(link, &far_away[OS_IPV6], route);
+	return status == OS_OK && is_global(&route->source) ? NATPMP_OK : NATPMP_E_NO_ADDRESS;
+}
+
+/* The system would send to the gateway from a link-local address or one of this site: look for a
+ * better one, which is that for the internet, or any of the interface. */
+static int find_global_source(natpmp_ctx *ctx, struct route *route)
+{
+	struct link *link = &ctx->link;
+	char interface[OS_INTERFACE_LEN];
+	enum os_status status;
+	struct route out;
+
+	route_interface(route, interface);
+	status = routes_ask(&link->routes, &far_away[OS_IPV6], interface, &no_address, &out);
+	if (status == OS_OK && is_global(&out.source)) {
+		route->source = out.source;
+		return NATPMP_OK;
+	}
+	status = route_find_source(route->index, is_global, &route->source);
+	if (status == OS_OK)
+		return NATPMP_OK;
+	route->source = no_address;
+	return status == OS_NOT_OURS ? NATPMP_E_NO_ADDRESS : status_of(link, status);
+}
+
+/* Ask for the route to that destination. The kernel also answers OS_NO_ROUTE if the source is not
+ * an address of this host, or does not mind. */
+static enum os_status ask_route(natpmp_ctx *ctx, const struct ip_address *destination,
+				struct route *route)
+{
+	struct link *link = &ctx->link;
+	const struct ip_address *source = &link->named_source;
+	enum os_status status =
+		routes_ask(&link->routes, destination, interface_of(link), source, route);
+	bool may_be_foreign = status == OS_NO_ROUTE || link->family == OS_IPV6;
+
+	if (!ip_is_none(source) && may_be_foreign &&
+	    find_source_blindly(link, destination, route) == OS_NOT_OURS)
+		status = OS_NOT_OURS;
+	return status;
+}
+
 int link_find(natpmp_ctx *ctx, struct route *route, struct ip_address *gateway)
 {
 	struct link *link = &ctx->link;
 	const struct ip_address *destination =
-		has_named_gateway(link) ? &link->named_gateway : &far_away;
+		has_named_gateway(link) ? &link->named_gateway : &far_away[link->family];
 	enum os_status status = open_routes(ctx);
 
 	*route = (struct route){0};
 	*gateway = link->named_gateway;
 	if (status == OS_DENIED && has_named_gateway(link))
-		return status_of(link, find_source_blindly(link, destination, route));
+		return find_blindly(link, route);
 	if (status == OS_OK)
-		status = routes_ask(&link->routes, destination, interface_of(link),
-				    &link->named_source, route);
-	/* The kernel also answers OS_NO_ROUTE if the source is not an address of this host. */
-	if (status == OS_NO_ROUTE && !ip_is_none(&link->named_source) &&
-	    find_source_blindly(link, destination, route) == OS_NOT_OURS)
-		status = OS_NOT_OURS;
+		status = ask_route(ctx, destination, route);
 	if (status != OS_OK)
 		return status_of(link, status);
 	if (ip_is_none(gateway))
 		*gateway = route->gateway;
-	if (!ip_is_none(gateway))
-		return NATPMP_OK;
 	/* If a named interface has no default route, the kernel makes one up. */
-	return interface_of(link) && !route_is_point_to_point(route) ? NATPMP_E_NO_GATEWAY
-								     : NATPMP_E_POINT_TO_POINT;
+	if (ip_is_none(gateway))
+		return interface_of(link) && !route_is_point_to_point(route)
+			       ? NATPMP_E_NO_GATEWAY
+			       : NATPMP_E_POINT_TO_POINT;
+	return has_good_source(link, gateway, route) ? NATPMP_OK : find_global_source(ctx, route);
 }
 
 static void send_farewell(void *arg, const uint8_t *bytes, size_t len)
@@ -227,11 +344,11 @@ static int open_request(natpmp_ctx *ctx, const struct route *route,
 			const struct ip_address *gateway)
 {
 	struct link *link = &ctx->link;
+	struct endpoint peer = endpoint_of(link, gateway, route->index);
 	struct udp request;
-	enum os_status status =
-		udp_open(&request, gateway, link->port,
-			 ip_is_none(&route->source) ? &link->named_source : &route->source,
-			 interface_of(link));
+	enum os_status status = udp_open(
+		&request, &peer, ip_is_none(&route->source) ? &link->named_source : &route->source,
+		interface_of(link));
 
 	if (status == OS_OK && add_handle(ctx, request.handle) != OS_OK) {
 		int saved = errno;
@@ -282,17 +399,20 @@ static void log_link(natpmp_ctx *ctx)
 	route_interface(&link->route, interface);
 	LOG(ctx, "gateway %s port %u,%s%s from %s", gateway, link->port, interface[0] ? " by " : "",
 	    interface, own);
-	if (address_classify(&link->route.source) == NATPMP_ADDRESS_PUBLIC)
+	if (link->family == OS_IPV4 &&
+	    address_classify(&link->route.source) == NATPMP_ADDRESS_PUBLIC)
 		LOG(ctx, "%s is a public address: maybe there is no NAT (RFC 6886 section 3)", own);
 }
 
-/* The first time, do not ask for the route to a named gateway. */
+/* The first time, do not ask for the route to a named gateway: an IPv4 one, for which the source
+ * that the kernel chooses is right. */
 static int find_and_open_link(natpmp_ctx *ctx, bool *is_same)
 {
 	struct link *link = &ctx->link;
 	struct route route = {0};
 	struct ip_address gateway = link->named_gateway;
-	bool is_first = link->status == NATPMP_PENDING && !link->is_watched;
+	bool is_first =
+		link->status == NATPMP_PENDING && !link->is_watched && link->family == OS_IPV4;
 	int status = NATPMP_OK;
 
 	*is_same = false;
@@ -308,10 +428,9 @@ static int find_and_open_link(natpmp_ctx *ctx, bool *is_same)
 	return NATPMP_OK;
 }
 
-static void look_up_link(natpmp_ctx *ctx)
+static void update_link(natpmp_ctx *ctx)
 {
 	struct link *link = &ctx->link;
-	const struct ip_address none = {{0}};
 	int before = link->status;
 	bool is_same;
 	int status = find_and_open_link(ctx, &is_same);
@@ -333,8 +452,14 @@ static void look_up_link(natpmp_ctx *ctx)
 		return;
 	log_link(ctx);
 	client_on_link(&ctx->client, clock_ms(), status,
-		       status == NATPMP_OK ? &link->route.gateway : &none,
-		       status == NATPMP_OK ? &link->route.source : &none);
+		       status == NATPMP_OK ? &link->route.gateway : &no_address,
+		       status == NATPMP_OK ? &link->route.source : &no_address);
+}
+
+static void look_up_link(natpmp_ctx *ctx)
+{
+	update_link(ctx);
+	move_groups(ctx);
 }
 
 /* Take in the changes of routes. True: the link has to be looked up again. */
@@ -380,10 +505,9 @@ void link_unwatch(natpmp_ctx *ctx)
 	struct link *link = &ctx->link;
 
 	link->is_watched = false;
-	link->retry_at = link->groups_retry_at = NEVER;
+	link->retry_at = NEVER;
 	close_routes(ctx);
-	for (unsigned i = 0; i < GROUPS; i++)
-		close_group(ctx, i);
+	close_groups(ctx);
 }
 
 void link_process(natpmp_ctx *ctx)

@@ -30,6 +30,7 @@ static const struct {
 	{NATPMP_E_NO_PORT, STATUS_MACHINE, 0, 0, "no free local port"},
 	{NATPMP_E_NETLINK, STATUS_MACHINE, 0, 0,
 	 "the system does not let this program look up the gateway (no AF_NETLINK): name it"},
+	{NATPMP_E_NO_ADDRESS, STATUS_MACHINE, 0, 0, "this host has no global IPv6 address"},
 
 	{NATPMP_E_TIMEOUT, STATUS_SILENT, 4000, 64000, "no answer from the gateway in time"},
 	{NATPMP_E_UNREACHABLE, STATUS_SILENT, 4000, 64000,

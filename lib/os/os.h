@@ -9,6 +9,7 @@
 #ifndef OS_OS_H
 #define OS_OS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/ip.h" /* an address is the same thing everywhere */
@@ -16,6 +17,21 @@
 /* A socket or another thing to wait for. */
 typedef int os_handle;
 #define NO_HANDLE (-1)
+
+enum os_family { OS_IPV4, OS_IPV6 };
+
+/* The other end of a conversation. */
+struct endpoint {
+	struct ip_address address;
+	unsigned scope; /* the interface, by its number, if the address needs one; else 0 */
+	uint16_t port;
+};
+
+/* Is it a link-local IPv6 address, which means something else on each interface? */
+static inline bool needs_scope(const struct ip_address *ip)
+{
+	return ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
+}
 
 enum { OS_INTERFACE_LEN = 32 }; /* room for the name of a network interface and its final 0 */
 

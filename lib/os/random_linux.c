@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "os/random.h"
 
-#include <stddef.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/random.h>
 
 #include "os/clock.h"
 
@@ -20,4 +21,19 @@ uint64_t random_seed(void)
 		seed ^= started;
 	}
 	return seed;
+}
+
+enum os_status random_bytes(void *bytes, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = getrandom((uint8_t *)bytes + done, size - done, 0);
+
+		if (n >= 0)
+			done += (size_t)n;
+		else if (errno != EINTR)
+			return OS_FAILED;
+	}
+	return OS_OK;
 }

@@ -20,14 +20,16 @@ struct routes {
 	uint32_t serial;
 };
 
-/* Returns OS_OK, OS_DENIED, OS_NO_MEMORY or OS_FAILED; OS_DENIED sets errno, too. On error
+/* The news will be those of that family. Returns OS_OK, OS_DENIED, OS_NO_MEMORY or OS_FAILED;
+ * OS_DENIED sets errno, too. On error
  * routes->handle is NO_HANDLE. */
-enum os_status routes_open(struct routes *routes);
+enum os_status routes_open(struct routes *routes, enum os_family family);
 void routes_close(struct routes *routes);
 
 /* Ask how the system would send a packet to that address, by that interface only (NULL: any) and
  * from that address of this host (none: any), with all its routes and rules. Answers at once, with
- * OS_OK, OS_NO_ROUTE, OS_NO_INTERFACE, OS_NOT_OURS, OS_NO_MEMORY or OS_FAILED. */
+ * OS_OK, OS_NO_ROUTE, OS_NO_INTERFACE, OS_NOT_OURS, OS_NO_MEMORY or OS_FAILED. An IPv6 address that
+ * is not this host's may go unnoticed. */
 enum os_status routes_ask(struct routes *routes, const struct ip_address *destination,
 			  const char *interface, const struct ip_address *source,
 			  struct route *route);
@@ -36,6 +38,14 @@ enum os_status routes_ask(struct routes *routes, const struct ip_address *destin
  * handle stays readable. True: something has changed. */
 bool routes_take_news(struct routes *routes);
 
+/* Find an IPv6 address of that interface that is accepted, a deprecated one if there is no other.
+ * Answers at once, with OS_OK, OS_NOT_OURS if there is none, OS_DENIED, OS_NO_MEMORY or OS_FAILED.
+ */
+enum os_status route_find_source(unsigned index, bool (*is_accepted)(const struct ip_address *),
+				 struct ip_address *source);
+
+/* The number of that interface; 0: there is none of that name. */
+unsigned route_index(const char *interface);
 /* The name of the interface; "" if it is gone or not known. */
 void route_interface(const struct route *route, char name[OS_INTERFACE_LEN]);
 

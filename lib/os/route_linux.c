@@ -21,6 +21,7 @@
 enum {
 	NEWS_MAX = 64, /* datagrams read at a time */
 	BYTES_MAX = 4096,
+	LIST_BYTES_MAX = 8192, /* a part of a list, as the kernel makes them */
 };
 
 _Static_assert(OS_INTERFACE_LEN >= IF_NAMESIZE, "an interface's name has to fit");
@@ -49,14 +50,22 @@ static enum os_status status_of(int error)
 	}
 }
 
-enum os_status routes_open(struct routes *routes)
+static int open_netlink(void)
 {
+	return socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+}
+
+enum os_status routes_open(struct routes *routes, enum os_family family)
+{
+	static const unsigned groups[] = {
+		[OS_IPV4] = RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE,
+		[OS_IPV6] = RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE | 1U << (RTNLGRP_IPV6_RULE - 1),
+	};
 	struct sockaddr_nl here = {
 		.nl_family = AF_NETLINK,
-		.nl_groups =
-			RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE,
+		.nl_groups = RTMGRP_LINK | groups[family],
 	};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int fd = open_netlink();
 
 	*routes = (struct routes){.handle = NO_HANDLE};
 	if (fd < 0)
@@ -82,42 +91,64 @@ void routes_close(struct routes *routes)
 
 /* --- the question --- */
 
-static void add_attribute(struct question *q, unsigned short type, uint32_t value)
+static void add_attribute(struct question *q, unsigned short type, const void *value, size_t size)
 {
-	struct rtattr a = {.rta_type = type, .rta_len = RTA_LENGTH(sizeof(value))};
+	struct rtattr a = {.rta_type = type, .rta_len = (unsigned short)RTA_LENGTH(size)};
 	uint8_t *at = (uint8_t *)q + NLMSG_ALIGN(q->header.nlmsg_len);
 
 	memcpy(at, &a, sizeof(a));
-	memcpy(at + RTA_LENGTH(0), &value, sizeof(value));
-	q->header.nlmsg_len = NLMSG_ALIGN(q->header.nlmsg_len) + RTA_SPACE(sizeof(value));
+	memcpy(at + RTA_LENGTH(0), value, size);
+	q->header.nlmsg_len = NLMSG_ALIGN(q->header.nlmsg_len) + (uint32_t)RTA_SPACE(size);
 }
 
-static void read_attribute(struct route *route, unsigned short type, uint32_t value)
+static void add_address(struct question *q, unsigned short type, const struct ip_address *ip)
 {
-	if (type == RTA_GATEWAY)
-		route->gateway = ip_from_v4(ntohl(value));
-	else if (type == RTA_PREFSRC)
-		route->source = ip_from_v4(ntohl(value));
-	else if (type == RTA_OIF)
-		route->index = value;
+	if (ip_is_v4(ip))
+		add_attribute(q, type, ip->bytes + 12, 4);
+	else
+		add_attribute(q, type, ip->bytes, sizeof(ip->bytes));
 }
 
-static void read_route(const uint8_t *bytes, size_t len, struct route *route)
+static struct ip_address read_address(const uint8_t *bytes, size_t size)
+{
+	struct ip_address ip = {{0}};
+	uint32_t v4;
+
+	if (size == sizeof(ip.bytes)) {
+		memcpy(ip.bytes, bytes, sizeof(ip.bytes));
+	} else if (size == sizeof(v4)) {
+		memcpy(&v4, bytes, sizeof(v4));
+		ip = ip_from_v4(ntohl(v4));
+	}
+	return ip;
+}
+
+/* Call that for each attribute from there on. */
+static void read_attributes(const uint8_t *bytes, size_t len, size_t at,
+			    void (*read)(void *arg, unsigned short type, const uint8_t *value,
+					 size_t size),
+			    void *arg)
 {
 	struct rtattr a;
 
-	for (size_t at = NLMSG_LENGTH(sizeof(struct rtmsg)); at + sizeof(a) <= len;
-	     at += RTA_ALIGN(a.rta_len)) {
-		uint32_t value;
-
+	for (; at + sizeof(a) <= len; at += RTA_ALIGN(a.rta_len)) {
 		memcpy(&a, bytes + at, sizeof(a));
 		if (a.rta_len < sizeof(a) || at + a.rta_len > len)
 			break;
-		if (a.rta_len != RTA_LENGTH(sizeof(value)))
-			continue;
-		memcpy(&value, bytes + at + RTA_LENGTH(0), sizeof(value));
-		read_attribute(route, a.rta_type, value);
+		read(arg, a.rta_type, bytes + at + RTA_LENGTH(0), a.rta_len - RTA_LENGTH(0));
 	}
+}
+
+static void read_of_route(void *arg, unsigned short type, const uint8_t *value, size_t size)
+{
+	struct route *route = arg;
+
+	if (type == RTA_GATEWAY)
+		route->gateway = read_address(value, size);
+	else if (type == RTA_PREFSRC)
+		route->source = read_address(value, size);
+	else if (type == RTA_OIF && size == sizeof(route->index))
+		memcpy(&route->index, value, size);
 }
 
 /* 0, or the kernel's error number. */
@@ -125,15 +156,22 @@ static int read_answer(const uint8_t *bytes, size_t len, struct route *route)
 {
 	struct nlmsghdr header;
 	struct nlmsgerr failure;
+	struct rtmsg said;
 
 	memcpy(&header, bytes, sizeof(header));
 	if (header.nlmsg_type == NLMSG_ERROR && len >= NLMSG_LENGTH(sizeof(failure))) {
 		memcpy(&failure, bytes + NLMSG_HDRLEN, sizeof(failure));
 		return failure.error ? -failure.error : EPROTO;
 	}
-	if (header.nlmsg_type != RTM_NEWROUTE || header.nlmsg_len > len)
+	if (header.nlmsg_type != RTM_NEWROUTE || header.nlmsg_len > len ||
+	    header.nlmsg_len < NLMSG_LENGTH(sizeof(said)))
 		return EPROTO;
-	read_route(bytes, header.nlmsg_len, route);
+	memcpy(&said, bytes + NLMSG_HDRLEN, sizeof(said));
+	/* Such an IPv6 route is answered like any other. */
+	if (said.rtm_type == RTN_BLACKHOLE || said.rtm_type == RTN_UNREACHABLE ||
+	    said.rtm_type == RTN_PROHIBIT || said.rtm_type == RTN_THROW)
+		return EHOSTUNREACH;
+	read_attributes(bytes, header.nlmsg_len, NLMSG_LENGTH(sizeof(said)), read_of_route, route);
 	return 0;
 }
 
@@ -188,7 +226,8 @@ static enum os_status status_of_route(int error, bool has_source)
 	case ENETUNREACH:
 	case EHOSTUNREACH:
 	case ENETDOWN:
-	case EACCES: /* a route of type prohibit */
+	case EACCES:     /* a route of type prohibit */
+	case EOPNOTSUPP: /* a kernel without IPv6 */
 		return OS_NO_ROUTE;
 	case ENOMEM:
 		return OS_NO_MEMORY;
@@ -202,26 +241,26 @@ enum os_status routes_ask(struct routes *routes, const struct ip_address *destin
 			  const char *interface, const struct ip_address *source,
 			  struct route *route)
 {
+	bool is_v4 = ip_is_v4(destination), has_source = !ip_is_none(source);
+	const uint8_t bits = is_v4 ? 32 : 128;
 	struct question q = {
 		.header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
 			   .nlmsg_type = RTM_GETROUTE,
 			   .nlmsg_flags = NLM_F_REQUEST},
-		.route = {.rtm_family = AF_INET, .rtm_dst_len = 32},
+		.route = {.rtm_family = is_v4 ? AF_INET : AF_INET6, .rtm_dst_len = bits},
 	};
 
-	bool has_source = !ip_is_none(source);
-
 	*route = (struct route){0};
-	add_attribute(&q, RTA_DST, htonl(ip_to_v4(destination)));
+	add_address(&q, RTA_DST, destination);
 	if (interface) {
 		unsigned index = if_nametoindex(interface);
 		if (!index)
 			return status_of_route(errno, false);
-		add_attribute(&q, RTA_OIF, index);
+		add_attribute(&q, RTA_OIF, &index, sizeof(index));
 	}
 	if (has_source) {
-		q.route.rtm_src_len = 32;
-		add_attribute(&q, RTA_SRC, htonl(ip_to_v4(source)));
+		q.route.rtm_src_len = bits;
+		add_address(&q, RTA_SRC, source);
 	}
 	enum os_status status = status_of_route(exchange(routes, &q, route), has_source);
 	if (has_source)
@@ -248,7 +287,134 @@ bool routes_take_news(struct routes *routes)
 	return changed;
 }
 
+/* --- addresses --- */
+
+/* An address of an interface, as the kernel lists it. */
+struct listed {
+	struct ip_address own, either; /* of a link to a single peer, either may be the peer's */
+};
+
+/* What is looked for, and the best of what was found. */
+struct search {
+	unsigned index;
+	bool (*is_accepted)(const struct ip_address *ip);
+	struct ip_address *found;
+	unsigned rank; /* 0: nothing was found */
+};
+
+static void read_of_address(void *arg, unsigned short type, const uint8_t *value, size_t size)
+{
+	struct listed *listed = arg;
+
+	if (type == IFA_LOCAL)
+		listed->own = read_address(value, size);
+	else if (type == IFA_ADDRESS)
+		listed->either = read_address(value, size);
+}
+
+/* 0: it cannot be used, or not yet. The rest as RFC 6724 section 5 has it, rule 3. */
+static unsigned rank_of(const struct ifaddrmsg *said)
+{
+	bool is_tentative =
+		said->ifa_flags & IFA_F_TENTATIVE && !(said->ifa_flags & IFA_F_OPTIMISTIC);
+
+	if (is_tentative || said->ifa_flags & IFA_F_DADFAILED)
+		return 0;
+	return said->ifa_flags & IFA_F_DEPRECATED ? 1 : 2;
+}
+
+static void take_listed(const uint8_t *bytes, size_t len, struct search *search)
+{
+	struct listed listed = {.own = {{0}}};
+	struct ifaddrmsg said;
+
+	if (len < NLMSG_LENGTH(sizeof(said)))
+		return;
+	memcpy(&said, bytes + NLMSG_HDRLEN, sizeof(said));
+	if (said.ifa_family != AF_INET6 || said.ifa_index != search->index ||
+	    rank_of(&said) <= search->rank)
+		return;
+	read_attributes(bytes, len, NLMSG_LENGTH(sizeof(said)), read_of_address, &listed);
+	if (ip_is_none(&listed.own))
+		listed.own = listed.either;
+	if (!search->is_accepted(&listed.own))
+		return;
+	*search->found = listed.own;
+	search->rank = rank_of(&said);
+}
+
+/* Read a part of the list. Returns 0, an error number, or -1 after the last one. */
+static int take_part(const uint8_t *bytes, size_t len, struct search *search)
+{
+	struct nlmsghdr header;
+	struct nlmsgerr failure;
+
+	for (size_t at = 0; at + sizeof(header) <= len; at += NLMSG_ALIGN(header.nlmsg_len)) {
+		memcpy(&header, bytes + at, sizeof(header));
+		if (header.nlmsg_len < sizeof(header) || header.nlmsg_len > len - at)
+			return EPROTO;
+		if (header.nlmsg_type == NLMSG_DONE)
+			return -1;
+		if (header.nlmsg_type == NLMSG_ERROR &&
+		    header.nlmsg_len >= NLMSG_LENGTH(sizeof(failure))) {
+			memcpy(&failure, bytes + at + NLMSG_HDRLEN, sizeof(failure));
+			return failure.error ? -failure.error : EPROTO;
+		}
+		if (header.nlmsg_type == RTM_NEWADDR)
+			take_listed(bytes + at, header.nlmsg_len, search);
+	}
+	return 0;
+}
+
+static int list_addresses(int fd, struct search *search)
+{
+	_Alignas(struct nlmsghdr) uint8_t bytes[LIST_BYTES_MAX];
+	struct {
+		struct nlmsghdr header;
+		struct ifaddrmsg address;
+	} q = {
+		.header = {.nlmsg_len = sizeof(q),
+			   .nlmsg_type = RTM_GETADDR,
+			   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		.address = {.ifa_family = AF_INET6},
+	};
+	int error = 0;
+
+	if (send(fd, &q, sizeof(q), 0) < 0)
+		return errno;
+	while (!error) {
+		ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
+
+		if (n >= 0)
+			error = take_part(bytes, (size_t)n, search);
+		else if (errno != EINTR)
+			error = errno;
+	}
+	return error < 0 ? 0 : error;
+}
+
+enum os_status route_find_source(unsigned index, bool (*is_accepted)(const struct ip_address *),
+				 struct ip_address *source)
+{
+	struct search search = {.index = index, .is_accepted = is_accepted, .found = source};
+	int fd = open_netlink(); /* of its own, so that the list and news do not mix */
+	int error;
+
+	if (fd < 0)
+		return status_of(errno);
+	error = list_addresses(fd, &search);
+	close(fd);
+	if (error)
+		return status_of(error);
+	return search.rank ? OS_OK : OS_NOT_OURS;
+}
+
 /* --- interfaces --- */
+
+unsigned route_index(const char *interface)
+{
+	return if_nametoindex(interface);
+}
 
 void route_interface(const struct route *route, char name[OS_INTERFACE_LEN])
 {

@@ -24,9 +24,8 @@ enum udp_kind {
 
 struct datagram {
 	enum udp_kind kind;
-	struct ip_address from; /* of UDP_DATAGRAM and UDP_STRANGER */
-	uint16_t from_port;     /* likewise */
-	unsigned interface;     /* the system's number of the interface; of datagrams to a group */
+	struct endpoint from; /* of UDP_DATAGRAM and UDP_STRANGER */
+	unsigned interface;   /* the system's number of the interface; of datagrams to a group */
 	size_t len;
 	uint8_t bytes[UDP_BYTES_MAX];
 };
@@ -34,16 +33,16 @@ struct datagram {
 /* A socket that talks to one peer. */
 struct udp {
 	os_handle handle;
-	struct ip_address peer, own;
-	uint16_t port;   /* the peer's */
+	struct endpoint peer;
+	struct ip_address own;
 	bool has_errors; /* errors about lost datagrams may wait to be read */
 };
 
-/* Open a socket on a port of this host that no other socket can share; source (none: the system's
- * choice) and interface (NULL: any) restrict the address, which is then in udp->own. Returns OS_OK,
- * OS_NO_ROUTE, OS_NO_INTERFACE, OS_NOT_OURS, OS_NO_MEMORY or OS_FAILED; on error the handle is
- * NO_HANDLE. */
-enum os_status udp_open(struct udp *udp, const struct ip_address *peer, uint16_t port,
+/* Open a socket on a port of this host that no other socket can share; source (of the peer's
+ * family; none: the system's choice) and interface (NULL: any) restrict the address, which is then
+ * in udp->own. Returns OS_OK, OS_NO_ROUTE, OS_NO_INTERFACE, OS_NOT_OURS, OS_NO_MEMORY or OS_FAILED;
+ * on error the handle is NO_HANDLE. */
+enum os_status udp_open(struct udp *udp, const struct endpoint *peer,
 			const struct ip_address *source, const char *interface);
 void udp_close(struct udp *udp);
 
@@ -56,8 +55,9 @@ bool udp_send(struct udp *udp, const uint8_t *bytes, size_t len);
 size_t udp_receive(struct udp *udp, struct datagram batch[UDP_BATCH]);
 
 /* Open a socket that receives datagrams to a multicast group and port, which other sockets can
- * share. Returns OS_OK, or OS_FAILED with the handle NO_HANDLE. */
-enum os_status udp_open_group(os_handle *handle, const struct ip_address *group, uint16_t port);
+ * share: of an IPv6 group those that come by the interface which its scope names. Returns OS_OK, or
+ * OS_FAILED with the handle NO_HANDLE. */
+enum os_status udp_open_group(os_handle *handle, const struct endpoint *group);
 /* Read what came to the group, like udp_receive(). */
 size_t udp_receive_group(os_handle handle, struct datagram batch[UDP_BATCH]);
 

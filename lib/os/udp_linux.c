@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * With IP_RECVERR the kernel keeps each ICMP error together with our datagram, so that an error
- * about an earlier request is not taken for one about this request. The kernel reports it once, as
- * an error of the next call; only then is the error queue read.
+ * With IP_RECVERR or IPV6_RECVERR the kernel keeps each ICMP error together with our datagram, so
+ * that an error about an earlier request is not taken for one about this request. The kernel
+ * reports it once, as an error of the next call; only then is the error queue read.
  */
 #include "os/udp.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <string.h>
@@ -20,6 +21,12 @@
 enum {
 	FAILURES_MAX =
 		2, /* one error may be left over from a send(); a second one is the socket's */
+};
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
 };
 
 union control { /* aligned as a control message has to be */
@@ -36,15 +43,47 @@ static struct cmsghdr *next_control(struct msghdr *message, struct cmsghdr *cont
 }
 #pragma GCC diagnostic pop
 
-static struct sockaddr_in address_of(const struct ip_address *ip, uint16_t port)
+/* Returns the length. */
+static socklen_t write_address(union address *a, const struct endpoint *from)
 {
-	struct sockaddr_in a = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(ip_to_v4(ip)),
-		.sin_port = htons(port),
-	};
+	memset(a, 0, sizeof(*a));
+	if (ip_is_v4(&from->address)) {
+		a->v4.sin_family = AF_INET;
+		a->v4.sin_addr.s_addr = htonl(ip_to_v4(&from->address));
+		a->v4.sin_port = htons(from->port);
+		return sizeof(a->v4);
+	}
+	a->v6.sin6_family = AF_INET6;
+	memcpy(&a->v6.sin6_addr, from->address.bytes, sizeof(a->v6.sin6_addr));
+	a->v6.sin6_scope_id = from->scope;
+	a->v6.sin6_port = htons(from->port);
+	return sizeof(a->v6);
+}
 
-	return a;
+static struct endpoint read_address(const union address *a)
+{
+	struct endpoint from = {.scope = 0};
+
+	if (a->any.sa_family == AF_INET) {
+		from.address = ip_from_v4(ntohl(a->v4.sin_addr.s_addr));
+		from.port = ntohs(a->v4.sin_port);
+	} else if (a->any.sa_family == AF_INET6) {
+		memcpy(from.address.bytes, &a->v6.sin6_addr, sizeof(from.address.bytes));
+		from.scope = a->v6.sin6_scope_id;
+		from.port = ntohs(a->v6.sin6_port);
+	}
+	return from;
+}
+
+static bool is_same_host(const struct endpoint *a, const struct endpoint *b)
+{
+	return ip_is_equal(&a->address, &b->address) && a->scope == b->scope;
+}
+
+static int open_socket(const struct endpoint *peer)
+{
+	return socket(ip_is_v4(&peer->address) ? AF_INET : AF_INET6,
+		      SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
 static int set_flag(int fd, int level, int option)
@@ -79,38 +118,46 @@ static enum os_status status_of(int error, bool has_source)
 static int prepare_socket(int fd, const struct udp *udp, const struct ip_address *source,
 			  const char *interface)
 {
-	struct sockaddr_in from = address_of(source, 0), to = address_of(&udp->peer, udp->port);
+	bool is_v4 = ip_is_v4(&udp->peer.address);
+	struct endpoint here = {.address = *source};
+	union address address;
+	socklen_t len;
 
-	if (set_flag(fd, IPPROTO_IP, IP_RECVERR) < 0)
+	if (is_v4 ? set_flag(fd, IPPROTO_IP, IP_RECVERR) < 0
+		  : set_flag(fd, IPPROTO_IPV6, IPV6_RECVERR) < 0)
 		return errno;
 	if (interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface,
 				    (socklen_t)strlen(interface) + 1) < 0)
 		return errno;
-	if (!ip_is_none(source) && bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0)
-		return errno;
-	return connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ? errno : 0;
+	if (!ip_is_none(source)) {
+		len = write_address(&address, &here);
+		if (bind(fd, &address.any, len) < 0)
+			return errno;
+	}
+	len = write_address(&address, &udp->peer);
+	return connect(fd, &address.any, len) < 0 ? errno : 0;
 }
 
-enum os_status udp_open(struct udp *udp, const struct ip_address *peer, uint16_t port,
+enum os_status udp_open(struct udp *udp, const struct endpoint *peer,
 			const struct ip_address *source, const char *interface)
 {
-	struct sockaddr_in own = {0};
+	union address own = {.v6 = {0}};
 	socklen_t len = sizeof(own);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = open_socket(peer);
 	int error;
 
-	*udp = (struct udp){.handle = NO_HANDLE, .peer = *peer, .port = port};
+	*udp = (struct udp){.handle = NO_HANDLE, .peer = *peer};
 	if (fd < 0)
 		return status_of(errno, false);
 	error = prepare_socket(fd, udp, source, interface);
-	if (!error && getsockname(fd, (struct sockaddr *)&own, &len) < 0)
+	if (!error && getsockname(fd, &own.any, &len) < 0)
 		error = errno;
 	if (error) {
 		close(fd);
 		return status_of(error, !ip_is_none(source));
 	}
 	udp->handle = fd;
-	udp->own = ip_from_v4(ntohl(own.sin_addr.s_addr));
+	udp->own = read_address(&own).address;
 	return OS_OK;
 }
 
@@ -133,20 +180,46 @@ bool udp_send(struct udp *udp, const uint8_t *bytes, size_t len)
 
 /* --- receiving --- */
 
-static enum udp_kind kind_of_error(const struct udp *udp, const struct sock_extended_err *error,
-				   const struct ip_address *offender)
+/* Does the error say that nobody listens on the port? */
+static bool is_about_port(const struct sock_extended_err *error)
 {
-	bool is_closed =
-		error->ee_type == ICMP_DEST_UNREACH &&
-		(error->ee_code == ICMP_PORT_UNREACH || error->ee_code == ICMP_PROT_UNREACH);
+	if (error->ee_origin == SO_EE_ORIGIN_ICMP6)
+		return error->ee_type == ICMP6_DST_UNREACH &&
+		       error->ee_code == ICMP6_DST_UNREACH_NOPORT;
+	return error->ee_type == ICMP_DEST_UNREACH &&
+	       (error->ee_code == ICMP_PORT_UNREACH || error->ee_code == ICMP_PROT_UNREACH);
+}
 
-	/* The port is closed only if the peer itself says so; a firewall may say the same. */
-	if (error->ee_origin != SO_EE_ORIGIN_ICMP)
+/* Does the error say that the peer cannot be found on its link? This host itself says so, too, when
+ * nobody answers ARP or neighbour discovery. */
+static bool is_about_neighbour(const struct sock_extended_err *error)
+{
+	if (error->ee_origin == SO_EE_ORIGIN_ICMP6)
+		return error->ee_type == ICMP6_DST_UNREACH &&
+		       error->ee_code == ICMP6_DST_UNREACH_ADDR;
+	return error->ee_type == ICMP_DEST_UNREACH && error->ee_code == ICMP_HOST_UNREACH;
+}
+
+static enum udp_kind kind_of_error(const struct udp *udp, const struct sock_extended_err *error,
+				   const struct endpoint *offender)
+{
+	bool is_icmp =
+		error->ee_origin == SO_EE_ORIGIN_ICMP || error->ee_origin == SO_EE_ORIGIN_ICMP6;
+	const struct ip_address *own = &udp->own;
+
+	if (!is_icmp)
 		return error->ee_errno == EPERM ? UDP_BLOCKED : UDP_UNREACHABLE;
-	if (is_closed && ip_is_equal(offender, &udp->peer))
+	/* The port is closed only if the peer itself says so; a firewall may say the same. */
+	if (is_about_port(error) && is_same_host(offender, &udp->peer))
 		return UDP_REFUSED;
-	bool is_own = ip_is_equal(offender, &udp->own) && !ip_is_equal(&udp->own, &udp->peer);
-	return is_own ? UDP_BLOCKED : UDP_UNREACHABLE;
+	bool is_own = ip_is_equal(&offender->address, own) && !ip_is_equal(own, &udp->peer.address);
+	return is_own && !is_about_neighbour(error) ? UDP_BLOCKED : UDP_UNREACHABLE;
+}
+
+static bool is_error(const struct cmsghdr *c)
+{
+	return (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+	       (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
 }
 
 static enum udp_kind read_error(const struct udp *udp, struct msghdr *message)
@@ -154,14 +227,15 @@ static enum udp_kind read_error(const struct udp *udp, struct msghdr *message)
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = next_control(message, c)) {
 		struct {
 			struct sock_extended_err error;
-			struct sockaddr_in offender;
+			union address offender;
 		} said;
+		size_t len = c->cmsg_len - CMSG_LEN(0);
 
-		if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_RECVERR ||
-		    c->cmsg_len < CMSG_LEN(sizeof(said)))
+		if (!is_error(c) || len < sizeof(said.error) + sizeof(said.offender.v4))
 			continue;
-		memcpy(&said, CMSG_DATA(c), sizeof(said));
-		struct ip_address offender = ip_from_v4(ntohl(said.offender.sin_addr.s_addr));
+		memset(&said, 0, sizeof(said));
+		memcpy(&said, CMSG_DATA(c), len < sizeof(said) ? len : sizeof(said));
+		struct endpoint offender = read_address(&said.offender);
 		return kind_of_error(udp, &said.error, &offender);
 	}
 	return UDP_UNREACHABLE;
@@ -194,12 +268,31 @@ static size_t receive_errors(struct udp *udp, struct datagram *batch, size_t roo
 	return count;
 }
 
+/* By which interface it came; 0: that is not told. */
+static unsigned read_interface(struct msghdr *message)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = next_control(message, c)) {
+		struct in_pktinfo v4;
+		struct in6_pktinfo v6;
+
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			memcpy(&v4, CMSG_DATA(c), sizeof(v4));
+			return (unsigned)v4.ipi_ifindex;
+		}
+		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			memcpy(&v6, CMSG_DATA(c), sizeof(v6));
+			return v6.ipi6_ifindex;
+		}
+	}
+	return 0;
+}
+
 /* Receive into the rest of the batch; -1: errno says why. Without control, the interface is 0. */
 static int receive_datagrams(int fd, struct datagram *batch, size_t room, union control *control)
 {
 	struct mmsghdr messages[UDP_BATCH];
 	struct iovec parts[UDP_BATCH];
-	struct sockaddr_in from[UDP_BATCH];
+	union address from[UDP_BATCH];
 	int count;
 
 	memset(messages, 0, sizeof(messages));
@@ -219,18 +312,8 @@ static int receive_datagrams(int fd, struct datagram *batch, size_t room, union 
 	for (int i = 0; i < count; i++) {
 		batch[i].kind = UDP_DATAGRAM;
 		batch[i].len = messages[i].msg_len;
-		batch[i].from = ip_from_v4(ntohl(from[i].sin_addr.s_addr));
-		batch[i].from_port = ntohs(from[i].sin_port);
-		batch[i].interface = 0;
-		struct msghdr *header = &messages[i].msg_hdr;
-		for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = next_control(header, c)) {
-			struct in_pktinfo info;
-
-			if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO)
-				continue;
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			batch[i].interface = (unsigned)info.ipi_ifindex;
-		}
+		batch[i].from = read_address(&from[i]);
+		batch[i].interface = read_interface(&messages[i].msg_hdr);
 	}
 	return count;
 }
@@ -255,8 +338,8 @@ size_t udp_receive(struct udp *udp, struct datagram batch[UDP_BATCH])
 		}
 		/* A datagram that was queued between socket() and connect() may be from anybody. */
 		for (size_t i = count; i < count + (size_t)n; i++)
-			if (!ip_is_equal(&batch[i].from, &udp->peer) ||
-			    batch[i].from_port != udp->port)
+			if (!is_same_host(&batch[i].from, &udp->peer) ||
+			    batch[i].from.port != udp->peer.port)
 				batch[i].kind = UDP_STRANGER;
 		count += (size_t)n;
 		break; /* recvmmsg() stopped because nothing more was there, or the batch is full */
@@ -264,23 +347,37 @@ size_t udp_receive(struct udp *udp, struct datagram batch[UDP_BATCH])
 	return count;
 }
 
-enum os_status udp_open_group(os_handle *handle, const struct ip_address *group, uint16_t port)
+/* 0, or an error number. It is bound to the group, not to the wildcard. It has both options, so
+ * that it can be shared with sockets that use either one, even of other users (RFC 6886
+ * section 3.2.1).
+ */
+static int prepare_group(int fd, const struct endpoint *group)
 {
-	struct sockaddr_in here = address_of(group, port);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool is_v4 = ip_is_v4(&group->address);
+	union address here;
+	socklen_t len = write_address(&here, group);
+	bool is_ready = set_flag(fd, SOL_SOCKET, SO_REUSEADDR) == 0 &&
+			set_flag(fd, SOL_SOCKET, SO_REUSEPORT) == 0 &&
+			(is_v4 ? set_flag(fd, IPPROTO_IP, IP_PKTINFO) == 0
+			       : set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0 &&
+					 set_flag(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) == 0) &&
+			bind(fd, &here.any, len) == 0;
+
+	return is_ready ? 0 : errno;
+}
+
+enum os_status udp_open_group(os_handle *handle, const struct endpoint *group)
+{
+	int fd = open_socket(group);
+	int error;
 
 	*handle = NO_HANDLE;
 	if (fd < 0)
 		return OS_FAILED;
-	/* It is bound to the group, not to the wildcard. It has both options, so that it can be
-	 * shared with sockets that use either one, even of other users (RFC 6886 section 3.2.1). */
-	if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) < 0 ||
-	    set_flag(fd, SOL_SOCKET, SO_REUSEPORT) < 0 ||
-	    set_flag(fd, IPPROTO_IP, IP_PKTINFO) < 0 ||
-	    bind(fd, (struct sockaddr *)&here, sizeof(here)) < 0) {
-		int saved = errno;
+	error = prepare_group(fd, group);
+	if (error) {
 		close(fd);
-		errno = saved;
+		errno = error;
 		return OS_FAILED;
 	}
 	*handle = fd;

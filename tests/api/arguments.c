@@ -80,9 +80,10 @@ START_TEST(reserved_is_zero)
 
 START_TEST(new_checks_addresses)
 {
-	static const char *const bad[] = {"",          "router.lan", "1.2.3",     "1.2.3.4.5",
-					  "0.0.0.0",   "224.0.0.1",  "239.0.0.1", "255.255.255.255",
-					  "240.0.0.1", "::1",        "1.2.3.4 ",  "1.2.3.4:5351"};
+	static const char *const bad[] = {
+		"",          "router.lan",   "1.2.3",           "1.2.3.4.5",      "0.0.0.0",
+		"224.0.0.1", "239.0.0.1",    "255.255.255.255", "240.0.0.1",      "::1",
+		"1.2.3.4 ",  "1.2.3.4:5351", "fe80::1%lo",      "::ffff:1.2.3.4", "1.2.3.4%lo"};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		natpmp_options options = NATPMP_OPTIONS_INIT;
@@ -101,6 +102,111 @@ START_TEST(new_checks_addresses)
 	options.gateway = "192.0.2.1";
 	options.source = "192.0.2.2";
 	ok(new_with(&options));
+}
+
+START_TEST(new_checks_ipv6_addresses)
+{
+	static const char *const bad[] = {
+		"",        "router.lan", "1.2.3.4",   "::ffff:1.2.3.4",
+		"::",      "ff02::1",    "fe80::1",   "2001:db8::1 ",
+		"fe80::g", "[::1]",      "::1/128",   "2001:db8::1:2:3:4:5:6:7",
+		"%lo",     "1.2.3.4%lo", "ff02::1%lo"};
+	static const char *const good[] = {"::1", "2001:db8::1", "fd00::1"};
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+
+	options.family = NATPMP_IPV6;
+	ok(new_with(&options));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		options.gateway = bad[i];
+		ck_assert_msg(new_with(&options) == NATPMP_E_ADDRESS, "gateway %s", bad[i]);
+		options.gateway = NULL;
+		options.source = bad[i];
+		ck_assert_msg(new_with(&options) == NATPMP_E_ADDRESS, "source %s", bad[i]);
+		options.source = NULL;
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		options.gateway = options.source = good[i];
+		ok(new_with(&options));
+	}
+}
+
+/* A link-local address means something on a link only. */
+START_TEST(new_checks_the_scope)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+
+	options.family = NATPMP_IPV6;
+	options.gateway = "fe80::1%no-such-thing"; /* may yet come */
+	ok(new_with(&options));
+	options.interface = "no-such-thing";
+	ok(new_with(&options));
+	options.interface = "another";
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	options.gateway = "fe80::1";
+	ok(new_with(&options));
+	options.interface = NULL;
+	options.gateway = "2001:db8::1%lo";
+	ok(new_with(&options));
+	options.gateway = "fe80::1%";
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	options.gateway = "fe80::1%a-name-of-more-than-31-characters";
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	options.gateway = NULL;
+	options.source = "fe80::1%lo";
+	ck_assert_int_eq(new_with(&options), NATPMP_E_ADDRESS);
+}
+
+START_TEST(new_checks_dialect_and_family)
+{
+	static const struct {
+		int family, dialect, vpn_ports;
+		bool is_good;
+	} table[] = {
+		{NATPMP_IPV4, NATPMP_DIALECT_AUTO, 0, true},
+		{NATPMP_IPV4, NATPMP_DIALECT_NATPMP, 0, true},
+		{NATPMP_IPV4, NATPMP_DIALECT_PCP, 0, true},
+		{NATPMP_IPV4, NATPMP_DIALECT_AUTO, 1, true},
+		{NATPMP_IPV4, NATPMP_DIALECT_NATPMP, 1, true},
+		{NATPMP_IPV4, NATPMP_DIALECT_PCP, 1, false},
+		{NATPMP_IPV6, NATPMP_DIALECT_AUTO, 0, true},
+		{NATPMP_IPV6, NATPMP_DIALECT_PCP, 0, true},
+		{NATPMP_IPV6, NATPMP_DIALECT_NATPMP, 0, false},
+		{NATPMP_IPV6, NATPMP_DIALECT_AUTO, 1, false},
+		{NATPMP_IPV6, NATPMP_DIALECT_PCP, 1, false},
+		{2, NATPMP_DIALECT_AUTO, 0, false},
+		{-1, NATPMP_DIALECT_AUTO, 0, false},
+		{NATPMP_IPV4, 3, 0, false},
+		{NATPMP_IPV4, -1, 0, false},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		natpmp_options options = NATPMP_OPTIONS_INIT;
+
+		options.family = (natpmp_family)table[i].family;
+		options.dialect = (natpmp_dialect)table[i].dialect;
+		options.vpn_ports = table[i].vpn_ports;
+		ck_assert_msg(new_with(&options) ==
+				      (table[i].is_good ? NATPMP_OK : NATPMP_E_INVALID),
+			      "row %zu", i);
+	}
+}
+
+START_TEST(new_checks_the_secret)
+{
+	natpmp_options options = NATPMP_OPTIONS_INIT;
+	const uint8_t secret[100] = {1};
+
+	options.secret = secret;
+	for (options.secret_size = 0; options.secret_size <= sizeof(secret); options.secret_size++)
+		ck_assert_int_eq(new_with(&options),
+				 options.secret_size >= 16 && options.secret_size <= 64
+					 ? NATPMP_OK
+					 : NATPMP_E_INVALID);
+	options.secret_size = SIZE_MAX;
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
+	options.secret = NULL;
+	options.secret_size = 16;
+	ck_assert_int_eq(new_with(&options), NATPMP_E_INVALID);
 }
 
 /* Nothing in the options is kept. */
@@ -308,6 +414,7 @@ START_TEST(every_status_has_a_text)
 		NATPMP_E_NOT_AUTHORIZED, NATPMP_E_NETWORK_FAILURE,
 		NATPMP_E_NO_RESOURCES,   NATPMP_E_OPCODE,
 		NATPMP_E_RESULT,         NATPMP_E_PORTS_DIFFER,
+		NATPMP_E_NETLINK,        NATPMP_E_NO_ADDRESS,
 	};
 	enum { KNOWN = sizeof(known) / sizeof(known[0]) };
 
@@ -361,10 +468,11 @@ START_TEST(version_is_the_headers)
 
 int main(void)
 {
-	return RUN_TESTS("api-arguments", new_checks_its_options, reserved_is_zero,
-			 new_checks_addresses, new_copies_its_options, N39_only_tcp_and_udp,
-			 null_arguments, N38_unmap_refuses_internal_port_0, flags_are_checked,
-			 N25_internal_port_0_picks_one,
-			 vpn_ports_leave_no_choice_of_the_internal_port, every_status_has_a_text,
-			 N55_classify, version_is_the_headers);
+	return RUN_TESTS(
+		"api-arguments", new_checks_its_options, reserved_is_zero, new_checks_addresses,
+		new_checks_ipv6_addresses, new_checks_the_scope, new_checks_dialect_and_family,
+		new_checks_the_secret, new_copies_its_options, N39_only_tcp_and_udp, null_arguments,
+		N38_unmap_refuses_internal_port_0, flags_are_checked, N25_internal_port_0_picks_one,
+		vpn_ports_leave_no_choice_of_the_internal_port, every_status_has_a_text,
+		N55_classify, version_is_the_headers);
 }

@@ -2,39 +2,11 @@
 /* A program that may not use AF_NETLINK: a service with RestrictAddressFamilies=AF_INET, or a
  * sandbox. A filter answers socket(AF_NETLINK) with the error that such things give. */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/netlink.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "client.h"
-
-/* Each test runs in a process of its own, which stays confined. */
-static void confine(int error)
-{
-	const uint32_t first_argument =
-		offsetof(struct seccomp_data, args[0]) + (BYTE_ORDER == BIG_ENDIAN ? 4 : 0);
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first_argument),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
-
-	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
-	errno = 0;
-	ck_assert_int_eq(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), -1);
-	ck_assert_int_eq(errno, error);
-}
+#include "sandbox.h"
 
 static void note_line(void *arg, const char *line)
 {
@@ -55,7 +27,7 @@ static void works_with_a_named_gateway(int error)
 	natpmp_link link;
 	natpmp_ctx *ctx;
 
-	confine(error);
+	sandbox_deny_family(AF_NETLINK, error);
 	options.gateway = "127.0.0.1";
 	options.gateway_port = responder_port(r);
 	options.deadline = SOON;
@@ -90,7 +62,7 @@ static void holds_with_a_named_gateway(int error)
 	natpmp_ctx *ctx = client(responder_port(r), SOON);
 	natpmp_mapping m = wanted(NATPMP_UDP, 53, 60);
 
-	confine(error);
+	sandbox_deny_family(AF_NETLINK, error);
 	hold_up(ctx, NATPMP_TCP, 80, NULL);
 	ok(natpmp_map(ctx, &m));
 	ok(natpmp_free(ctx));
@@ -106,7 +78,7 @@ static void needs_a_named_gateway(int error)
 	natpmp_link link;
 	natpmp_ctx *ctx;
 
-	confine(error);
+	sandbox_deny_family(AF_NETLINK, error);
 	ok(natpmp_new(&ctx, NULL));
 	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_NETLINK);
 	ck_assert_int_eq(natpmp_unmap(ctx, &m), NATPMP_E_NETLINK);

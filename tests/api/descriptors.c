@@ -16,6 +16,13 @@
 static const struct ip_address no_address, loopback = {{[10] = 0xff, 0xff, 127, 0, 0, 1}},
 					   stranger = {{[10] = 0xff, 0xff, 198, 51, 100, 1}};
 
+static enum os_status open_to(struct udp *udp, uint16_t port)
+{
+	struct endpoint peer = {.address = loopback, .port = port};
+
+	return udp_open(udp, &peer, &no_address, NULL);
+}
+
 /* No descriptor is to be had any more, up to so many that are now free. */
 static void leave(unsigned count)
 {
@@ -233,7 +240,7 @@ START_TEST(H1_request_socket_is_not_shared)
 	struct udp udp;
 	int on = 1;
 
-	ck_assert_int_eq(udp_open(&udp, &loopback, closed_port(), &no_address, NULL), OS_OK);
+	ck_assert_int_eq(open_to(&udp, closed_port()), OS_OK);
 	ck_assert(ip_is_equal(&udp.own, &loopback));
 	ck_assert(fcntl(udp.handle, F_GETFL) & O_NONBLOCK);
 	ck_assert_int_eq(getsockname(udp.handle, (struct sockaddr *)&here, &len), 0);
@@ -257,7 +264,7 @@ START_TEST(H3_error_on_the_next_send)
 	struct datagram batch[UDP_BATCH];
 	struct udp udp;
 
-	ck_assert_int_eq(udp_open(&udp, &loopback, port, &no_address, NULL), OS_OK);
+	ck_assert_int_eq(open_to(&udp, port), OS_OK);
 	ck_assert(udp_send(&udp, (const uint8_t *)"first", 5));
 	struct responder *r = responder_start_at(port);
 	ck_assert_ptr_nonnull(r);
@@ -281,7 +288,7 @@ START_TEST(H3_errors_come_before_answers)
 	struct datagram batch[UDP_BATCH];
 	struct udp udp;
 
-	ck_assert_int_eq(udp_open(&udp, &loopback, port, &no_address, NULL), OS_OK);
+	ck_assert_int_eq(open_to(&udp, port), OS_OK);
 	ck_assert(udp_send(&udp, (const uint8_t *)"first", 5));
 	struct responder *r = responder_start_at(port);
 	ck_assert_ptr_nonnull(r);
@@ -294,8 +301,8 @@ START_TEST(H3_errors_come_before_answers)
 	ck_assert_int_eq(batch[0].kind, UDP_REFUSED);
 	ck_assert_int_eq(batch[1].kind, UDP_DATAGRAM);
 	ck_assert_uint_eq(batch[1].len, 12);
-	ck_assert(ip_is_equal(&batch[1].from, &loopback));
-	ck_assert_uint_eq(batch[1].from_port, port);
+	ck_assert(ip_is_equal(&batch[1].from.address, &loopback));
+	ck_assert_uint_eq(batch[1].from.port, port);
 	udp_close(&udp);
 	responder_stop(r);
 }
@@ -307,7 +314,7 @@ START_TEST(H2_datagrams_of_somebody_else)
 	struct sockaddr_in here = {.sin_family = AF_INET,
 				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(here);
-	struct udp udp = {.peer = loopback, .own = loopback};
+	struct udp udp = {.peer.address = loopback, .own = loopback};
 	struct datagram batch[UDP_BATCH];
 	struct sockaddr_in peer;
 	int peers[2];
@@ -321,7 +328,7 @@ START_TEST(H2_datagrams_of_somebody_else)
 	}
 	len = sizeof(peer);
 	ck_assert_int_eq(getsockname(peers[1], (struct sockaddr *)&peer, &len), 0);
-	udp.port = ntohs(peer.sin_port);
+	udp.peer.port = ntohs(peer.sin_port);
 	ck_assert_int_eq(send(peers[0], "forged", 6, 0), 6);
 	ck_assert_int_eq(send(peers[1], "true", 4, 0), 4);
 	ck_assert_uint_eq(udp_receive(&udp, batch), 2);
@@ -329,7 +336,7 @@ START_TEST(H2_datagrams_of_somebody_else)
 	ck_assert_int_eq(batch[1].kind, UDP_DATAGRAM);
 	ck_assert_uint_eq(batch[1].len, 4);
 	ck_assert_mem_eq(batch[1].bytes, "true", 4);
-	udp.peer.bytes[15]++;
+	udp.peer.address.bytes[15]++;
 	ck_assert_int_eq(send(peers[1], "true", 4, 0), 4);
 	ck_assert_uint_eq(udp_receive(&udp, batch), 1);
 	ck_assert_int_eq(batch[0].kind, UDP_STRANGER); /* right port, wrong address */
@@ -344,7 +351,7 @@ START_TEST(batch_is_full_while_there_may_be_more)
 	struct datagram batch[UDP_BATCH];
 	struct udp udp;
 
-	ck_assert_int_eq(udp_open(&udp, &loopback, responder_port(r), &no_address, NULL), OS_OK);
+	ck_assert_int_eq(open_to(&udp, responder_port(r)), OS_OK);
 	for (size_t i = 0; i <= UDP_BATCH; i++)
 		ck_assert(udp_send(&udp, (const uint8_t *)"\0\0", 2));
 	while (responder_heard(r) <= UDP_BATCH)
@@ -359,13 +366,14 @@ START_TEST(batch_is_full_while_there_may_be_more)
 
 START_TEST(H4_no_route)
 {
+	struct endpoint far = {.address = stranger, .port = 5351};
+	struct endpoint near = {.address = loopback, .port = 5351};
 	struct udp udp;
 
 	/* from a loopback address nothing else can be reached */
-	ck_assert_int_eq(udp_open(&udp, &stranger, 5351, &loopback, "no-such-thing"),
-			 OS_NO_INTERFACE);
+	ck_assert_int_eq(udp_open(&udp, &far, &loopback, "no-such-thing"), OS_NO_INTERFACE);
 	ck_assert_int_eq(udp.handle, NO_HANDLE);
-	ck_assert_int_eq(udp_open(&udp, &loopback, 5351, &stranger, NULL), OS_NOT_OURS);
+	ck_assert_int_eq(udp_open(&udp, &near, &stranger, NULL), OS_NOT_OURS);
 	ck_assert_int_eq(udp.handle, NO_HANDLE);
 }
 

@@ -111,14 +111,14 @@ START_TEST(N25_picked_port_is_free_for_both)
 	int one = take(SOCK_DGRAM, 40000);
 	uint16_t port;
 	for (int i = 0; i < 20; i++) {
-		ck_assert_int_eq(port_pick(true, true, &port), OS_OK);
+		ck_assert_int_eq(port_pick(OS_IPV4, true, true, &port), OS_OK);
 		ck_assert_uint_eq(port, 40001);
 	}
 	int two = take(SOCK_DGRAM, 40001);
-	ck_assert_int_eq(port_pick(true, true, &port), OS_FAILED);
+	ck_assert_int_eq(port_pick(OS_IPV4, true, true, &port), OS_FAILED);
 	ck_assert_int_eq(errno, 0); /* none is free, and nothing else is wrong */
-	ck_assert_int_eq(port_pick(false, true, &port), OS_FAILED);
-	ck_assert_int_eq(port_pick(true, false, &port), OS_OK);
+	ck_assert_int_eq(port_pick(OS_IPV4, false, true, &port), OS_FAILED);
+	ck_assert_int_eq(port_pick(OS_IPV4, true, false, &port), OS_OK);
 	close(one);
 	close(two);
 }

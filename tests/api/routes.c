@@ -214,7 +214,7 @@ START_TEST(H5_flood_of_news_is_bounded_for_each_call)
 	char line[64];
 	int calls = 0;
 
-	ck_assert_int_eq(routes_open(&routes), OS_OK);
+	ck_assert_int_eq(routes_open(&routes, OS_IPV4), OS_OK);
 	struct pollfd news = {.fd = routes.handle, .events = POLLIN};
 	ck_assert(!routes_take_news(&routes));
 	ck_assert_int_eq(poll(&news, 1, 0), 0);
@@ -243,7 +243,7 @@ START_TEST(H5_lost_news_are_news)
 	struct route route;
 	char line[64];
 
-	ck_assert_int_eq(routes_open(&routes), OS_OK);
+	ck_assert_int_eq(routes_open(&routes, OS_IPV4), OS_OK);
 	FILE *changes = popen("ip -batch -", "w");
 	ck_assert_ptr_nonnull(changes);
 	for (int i = 0; i < 2000; i++) {
@@ -331,6 +331,20 @@ START_TEST(H14_rejected_by_this_host)
 	ck_assert_uint_ge(lines.blocked + lines.not_sent, 5);
 }
 
+/* What this host says of a gateway that does not answer ARP, after 3 s, is no firewall's word. */
+START_TEST(H4_gateway_that_is_switched_off)
+{
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	struct gateways g;
+
+	start_gateways(&g);
+	run("ip route replace default via 10.0.0.9");
+	natpmp_ctx *ctx = context(NULL, 4500);
+	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_UNREACHABLE);
+	natpmp_free(ctx);
+	stop_gateways(&g);
+}
+
 int main(void)
 {
 	int status = enter_network();
@@ -342,5 +356,6 @@ int main(void)
 			 H5_next_call_follows_the_default_route,
 			 H5_next_call_follows_the_own_address, H5_next_call_asks_the_new_gateway,
 			 H5_flood_of_news_is_bounded_for_each_call, H5_lost_news_are_news,
-			 H14_dropped_by_this_host, H14_rejected_by_this_host);
+			 H14_dropped_by_this_host, H14_rejected_by_this_host,
+			 H4_gateway_that_is_switched_off);
 }
