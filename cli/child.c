@@ -25,8 +25,8 @@ static void step_aside(void)
 }
 
 /* NATPMP_[OLD_]name[_number]=value */
-static const char *const names[] = {"INTERNAL_PORT", "EXTERNAL_PORT", "INTERNAL_ADDRESS",
-				    "EXTERNAL_ADDRESS", "PROTOCOL"};
+static const char *const names[] = {"INTERNAL_PORT",    "EXTERNAL_PORT", "INTERNAL_ADDRESS",
+				    "EXTERNAL_ADDRESS", "PROTOCOL",      "FAMILY"};
 enum { NAMES = sizeof(names) / sizeof(*names) };
 
 static bool is_of_mapping(const char *variable)
@@ -81,9 +81,12 @@ void child_environment(const char *prefix, const char *suffix, const natpmp_mapp
 {
 	bool known = mapping->external_port != 0;
 	char internal[8] = "", external[8] = "", variable[64];
-	const char *values[NAMES] = {internal, external, mapping->internal_address,
+	const char *values[NAMES] = {internal,
+				     external,
+				     mapping->internal_address,
 				     mapping->external_address,
-				     known ? protocol_name(mapping->protocol) : ""};
+				     known ? protocol_name(mapping->protocol) : "",
+				     known ? family_name(family_of(mapping)) : ""};
 
 	if (known) {
 		snprintf(internal, sizeof(internal), "%u", mapping->internal_port);

@@ -5,7 +5,8 @@
 
 #include "output.h"
 
-/* The exit status: 0 only if outsiders can reach a mapping, as far as can be seen from here. */
-int diagnose(natpmp_ctx *ctx, struct output *output);
+/* The exit status: 0 only if outsiders can reach a mapping, as far as can be seen from here, of any
+ * family; else it tells of the first. */
+int diagnose(struct sessions *sessions, struct output *output);
 
 #endif

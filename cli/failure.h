@@ -6,7 +6,7 @@
 #include <natpmpc.h>
 #include <stdbool.h>
 
-#include "options.h"
+#include "session.h"
 
 /* Exit statuses. A command's own, 128 + n and 126, 127 come beside them. */
 enum {
@@ -50,16 +50,16 @@ struct explanation {
 	char advice[280];
 };
 
-/* In the job these options name, by this link to the gateway, whose external address this is. What
+/* In what this session is for, by this link to its gateway, whose external address this is. What
  * is not known of them is "". */
-void failure_explain(struct explanation *explanation, int status, const struct options *options,
+void failure_explain(struct explanation *explanation, int status, const struct session *session,
 		     const natpmp_link *link, const char *external_address);
 
-/* What is the matter with an external address of that kind ("is ..."), and what to do about
- * it; NULL: nothing. */
+/* What is the matter with an external address ("is ..."), and what to do about it; NULL:
+ * nothing. */
 struct address_trouble {
 	const char *what, *advice;
 };
-const struct address_trouble *failure_of_address(natpmp_address_kind kind);
+const struct address_trouble *failure_of_address(const char *address);
 
 #endif

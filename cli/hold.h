@@ -21,6 +21,7 @@
 
 struct hold {
 	struct holds *all;
+	struct session *session;
 	natpmp_lease *lease;
 	const natpmp_mapping *wanted;
 	natpmp_state now;
@@ -33,24 +34,24 @@ struct hold {
 };
 
 struct holds {
-	natpmp_ctx *ctx;
+	struct sessions *sessions;
 	struct output *output;
 	const struct options *options;
 	const struct signals *signals;
-	struct hold *hold;
+	struct hold *hold; /* all of the first session, as options->wanted has them, then ... */
 	size_t count;
 	bool changed; /* since the last holds_work() */
-	bool ready;   /* all were up at once, some time */
+	bool ready;   /* some time all of a session were up, and no session was still waiting */
 	bool slept;   /* what is due now was due long ago */
 	struct portfile portfile;
 	struct record record;
 	struct record_line *lines; /* what it should say, one for each */
 };
 
-/* Ask for all, with the port file claimed before. A negative status: for_what was refused by the
- * library itself. */
-int holds_begin(struct holds *holds, natpmp_ctx *ctx, struct output *output,
-		const struct signals *signals, const natpmp_mapping **for_what);
+/* Ask for all, with the port file claimed before. A negative status: *refused was, by the library
+ * itself. */
+int holds_begin(struct holds *holds, struct sessions *sessions, struct output *output,
+		const struct signals *signals, struct hold **refused);
 /* After natpmp_process(): tell everybody what has changed. */
 void holds_work(struct holds *holds);
 /* When holds_work() has something to do of its own accord, ms; NEVER: not at all. */
@@ -59,11 +60,14 @@ uint64_t holds_due(const struct holds *holds);
 bool holds_settled(const struct holds *holds);
 /* A child has ended: maybe it was one of ours. */
 void holds_reap(struct holds *holds, pid_t pid, int wait_status);
-/* The first that is down, or else pending, or else up. */
-const natpmp_state *holds_worst(const struct holds *holds);
-/* In a child process: the environment for all mappings, the first without a suffix. */
+/* Of a session, or NULL for all of them: the first that is down, or else pending, or else up. */
+const struct hold *holds_worst(const struct holds *holds, const struct session *session);
+/* The first that was granted. */
+const struct hold *holds_first(const struct holds *holds);
+/* In a child process: the environment for all mappings that were granted, the first without a
+ * suffix. */
 void holds_environment(const struct holds *holds);
-/* Close all and free ctx; 2 s at most, and 4 s if hooks do not want to end. */
+/* Close all and free the contexts; 2 s at most, and 4 s if hooks do not want to end. */
 void holds_end(struct holds *holds);
 
 #endif

@@ -83,7 +83,7 @@ void hook_work(struct hook *hook, const struct signals *signals, struct output *
 		output_error(output,
 			     "--on-change for %s has run for %lu s and is ended; give it a time "
 			     "limit of its own",
-			     output_name(&hook->telling, name),
+			     output_name(hook->session, &hook->telling, name),
 			     (unsigned long)((now - hook->started) / 1000));
 	send(hook, hook->kills ? SIGKILL : SIGTERM);
 	hook->kills++;
@@ -105,7 +105,7 @@ bool hook_reap(struct hook *hook, pid_t pid, int wait_status, struct output *out
 	if (!hook->pid || pid != hook->pid)
 		return false;
 	hook->pid = 0;
-	output_name(&hook->telling, name);
+	output_name(hook->session, &hook->telling, name);
 	if (!status) {
 		if (hook->last_status)
 			output_note(output, "--on-change for %s has succeeded", name);

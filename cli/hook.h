@@ -28,6 +28,7 @@ enum {
 };
 
 struct hook {
+	const struct session *session;
 	const char *command; /* NULL: there is none, or none any more */
 	pid_t pid;           /* 0: does not run */
 	bool waiting;        /* there is something to tell, */

@@ -127,10 +127,16 @@ bool is_granted(const natpmp_mapping *mapping)
 	return *mapping->internal_address != '\0';
 }
 
-void json_mapping(FILE *out, const natpmp_mapping *mapping)
+natpmp_family family_of(const natpmp_mapping *mapping)
+{
+	return strchr(mapping->internal_address, ':') ? NATPMP_IPV6 : NATPMP_IPV4;
+}
+
+void json_mapping(FILE *out, natpmp_family family, const natpmp_mapping *mapping)
 {
 	bool granted = is_granted(mapping);
 
+	json_string(out, "family", family_name(family));
 	json_string(out, "protocol", protocol_name(mapping->protocol));
 	json_string(out, "internal_address", mapping->internal_address);
 	json_known(out, "internal_port", mapping->internal_port);
@@ -139,6 +145,7 @@ void json_mapping(FILE *out, const natpmp_mapping *mapping)
 	json_string(out, "external_kind",
 		    granted ? kind_name(natpmp_classify(mapping->external_address)) : NULL);
 	json_known(out, "lifetime", granted ? mapping->lifetime : 0);
+	json_string(out, "dialect", granted ? dialect_name(mapping->dialect) : NULL);
 }
 
 void json_error(FILE *out, const char *key, int status)
@@ -170,6 +177,29 @@ const char *protocol_name(natpmp_protocol protocol)
 		return "both";
 	}
 	return NULL;
+}
+
+const char *dialect_name(natpmp_dialect dialect)
+{
+	switch (dialect) {
+	case NATPMP_DIALECT_AUTO:
+		return NULL;
+	case NATPMP_DIALECT_NATPMP:
+		return "natpmp";
+	case NATPMP_DIALECT_PCP:
+		return "pcp";
+	}
+	return NULL;
+}
+
+const char *family_name(natpmp_family family)
+{
+	return family == NATPMP_IPV6 ? "ipv6" : "ipv4";
+}
+
+const char *family_title(natpmp_family family)
+{
+	return family == NATPMP_IPV6 ? "IPv6" : "IPv4";
 }
 
 const char *kind_name(natpmp_address_kind kind)

@@ -5,12 +5,14 @@
  *   event             "mapped", "up", "changed", "down", "closed", "left",
  *                     "closed_all", "address", "error", "check", "status"
  *   time              when that was, seconds since 1970
+ *   family            "ipv4", "ipv6"
  *   protocol          "tcp", "udp", "both"
  *   internal_address, internal_port, external_address, external_port
  *                     the mapping as granted; before that what was wanted of
  *                     the internal port, and null
  *   external_kind     "public", "private", "shared", "link_local", "reserved", "none"
  *   lifetime          seconds, as granted
+ *   dialect           that it was granted in: "natpmp", "pcp"
  *   expires           when that is over, unless it is renewed, seconds since 1970
  *   gateway           its address
  *   error             {"code": as failure.c has it, "message": for people}
@@ -40,14 +42,20 @@ void json_maybe(FILE *out, const char *key, bool known, bool value);
 void json_null(FILE *out, const char *key);
 /* It tells what was granted, now or before; else what is wanted. */
 bool is_granted(const natpmp_mapping *mapping);
-/* The members of a mapping. */
-void json_mapping(FILE *out, const natpmp_mapping *mapping);
+/* Of a mapping that was granted. */
+natpmp_family family_of(const natpmp_mapping *mapping);
+/* The members of a mapping of this family. */
+void json_mapping(FILE *out, natpmp_family family, const natpmp_mapping *mapping);
 /* {"code", "message"}, or null when there is no error. */
 void json_error(FILE *out, const char *key, int status);
 void json_end(FILE *out);
 
-/* The words of "protocol", NULL for none, and of "external_kind". */
+/* The words of "protocol" and "dialect", NULL for none, of "family" and "external_kind"; the family
+ * as people write it. */
 const char *protocol_name(natpmp_protocol protocol);
+const char *dialect_name(natpmp_dialect dialect);
+const char *family_name(natpmp_family family);
+const char *family_title(natpmp_family family);
 const char *kind_name(natpmp_address_kind kind);
 
 #endif

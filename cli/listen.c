@@ -36,14 +36,16 @@ static int look_into(const char *file, unsigned long state, unsigned long port)
 	return found;
 }
 
-bool is_listened_to(natpmp_protocol protocol, unsigned port)
+bool is_listened_to(natpmp_family family, natpmp_protocol protocol, unsigned port)
 {
-	int tcp = look_into("/proc/net/tcp", TCP_LISTEN, port);
-	int udp = look_into("/proc/net/udp", UDP_UNCONNECTED, port);
+	bool v4 = family == NATPMP_IPV4;
+	int tcp = look_into(v4 ? "/proc/net/tcp" : "/proc/net/tcp6", TCP_LISTEN, port);
+	int udp = look_into(v4 ? "/proc/net/udp" : "/proc/net/udp6", UDP_UNCONNECTED, port);
 
-	if (!tcp)
+	/* A socket of IPv6 hears both, as a rule. */
+	if (v4 && !tcp)
 		tcp = look_into("/proc/net/tcp6", TCP_LISTEN, port) > 0;
-	if (!udp)
+	if (v4 && !udp)
 		udp = look_into("/proc/net/udp6", UDP_UNCONNECTED, port) > 0;
 	return (protocol & NATPMP_TCP && tcp) || (protocol & NATPMP_UDP && udp);
 }

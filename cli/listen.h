@@ -7,6 +7,6 @@
 #include <stdbool.h>
 
 /* True also if that cannot be known. */
-bool is_listened_to(natpmp_protocol protocol, unsigned port);
+bool is_listened_to(natpmp_family family, natpmp_protocol protocol, unsigned port);
 
 #endif

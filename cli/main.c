@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* natpmp - open a port on a NAT-PMP gateway; from the options to what is to be done. */
+/* natpmp - open a port on a NAT-PMP or PCP gateway; from the options to what is to be done. */
 #include <errno.h>
 #include <fcntl.h>
 #include <natpmpc.h>
-#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +18,7 @@
 #include "output.h"
 #include "record.h"
 #include "run.h"
-#include "trace.h"
+#include "session.h"
 
 /* A socket must not become what we, or a child, take for stdout. The stand-in takes no output,
  * so that it is noticed, and is gone in a child, which then sees what we saw. */
@@ -34,106 +33,113 @@ static void fill_standard_fds(void)
 		close(fd);
 }
 
-/* With the context locked: nothing of the library may be called. */
-static void log_line(void *arg, const char *line)
-{
-	char text[400];
-
-	trace_line(line, text, sizeof(text));
-	output_debug(arg, "%s", text);
-}
+/* What is done with one mapping. */
+typedef int one_fn(struct output *output, struct session *session, natpmp_mapping *mapping);
 
 /* One after another, until one fails for a reason that concerns them all; the exit status is that
  * of the first failure. */
-static int each(natpmp_ctx *ctx, struct output *output,
-		int (*one)(natpmp_ctx *ctx, struct output *output, natpmp_mapping *mapping))
+static int each_of(struct session *session, struct output *output, one_fn *one)
 {
-	const struct options *options = output->options;
 	int status = NATPMP_OK, exit_status = STATUS_DONE;
-	size_t i, left;
+	size_t i, count = output->options->count, left;
 
-	for (i = 0; i < options->count && (!status || is_refusal(status)); i++) {
-		output_asking(output);
-		status = one(ctx, output, &options->wanted[i]);
+	for (i = 0; i < count && (!status || is_refusal(status)); i++) {
+		output_asking(output, session, 1);
+		status = one(output, session, &session->mappings[i]);
 		if (status != NATPMP_OK && !exit_status)
 			exit_status = failure_find(status)->exit_status;
 	}
-	left = options->count - i;
+	left = count - i;
 	if (left)
-		output_error(output, "%zu more %s not tried: mend that, then give all again", left,
-			     left > 1 ? "were" : "was");
-	for (; i < options->count; i++)
-		output_event(output, "error", &options->wanted[i], status);
+		output_error(output, "%zu more %s not tried%s: mend that, then give all again",
+			     left, left > 1 ? "were" : "was", session->suffix);
+	for (; i < count; i++)
+		output_event(output, session, "error", &session->mappings[i], status);
+	return exit_status;
+}
+
+/* What is wrong with the last address that was granted. */
+static void warn_address(struct output *output, const struct session *session)
+{
+	size_t i = output->options->count;
+
+	while (i && !is_granted(&session->mappings[i - 1]))
+		i--;
+	if (i)
+		output_warn_address(output, session->mappings[i - 1].external_address);
+}
+
+static int each(struct sessions *sessions, struct output *output, one_fn *one)
+{
+	int exit_status = STATUS_DONE, now;
+
+	for (size_t i = 0; i < sessions->count; i++) {
+		if (i > 0)
+			session_follow(&sessions->all[i], &sessions->all[i - 1]);
+		now = each_of(&sessions->all[i], output, one);
+		exit_status = exit_status ? exit_status : now;
+		warn_address(output, &sessions->all[i]);
+	}
 	return exit_status;
 }
 
 /* Who only looked what happens without any argument has opened a port. */
-static void note_picked(struct output *output, const natpmp_mapping *wanted,
+static void note_picked(struct output *output, const struct session *session,
 			const natpmp_mapping *granted)
 {
-	char name[OUTPUT_NAME_LEN];
+	const struct options *options = output->options;
 
-	if (output->terminal_stderr && !wanted->internal_port &&
-	    !output->options->library.vpn_ports)
+	if (output->terminal_stderr && !options->wanted->internal_port &&
+	    !options->library.vpn_ports)
 		output_note(
 			output,
-			"without -p a free port was opened: \"natpmp --close -p %s\" closes it, "
-			"\"natpmp --help\" shows what else there is",
-			output_name(granted, name));
+			"without -p a free port was opened: \"natpmp%s --close -p %u/%s\" closes "
+			"it, \"natpmp --help\" shows what else there is",
+			session->library.family == NATPMP_IPV6 ? " -6" : "", granted->internal_port,
+			protocol_name(granted->protocol));
 }
 
-static int map_one(natpmp_ctx *ctx, struct output *output, natpmp_mapping *mapping)
+static int map_one(struct output *output, struct session *session, natpmp_mapping *mapping)
 {
-	const natpmp_mapping wanted = *mapping;
+	const natpmp_mapping *wanted = &output->options->wanted[mapping - session->mappings];
 	char what[OUTPUT_NOT_OPEN_LEN];
-	int status = natpmp_map(ctx, mapping);
+	int status = natpmp_map(session->ctx, mapping);
 
 	if (status == NATPMP_OK) {
-		output_mapping(output, "mapped", mapping, time(NULL) + mapping->lifetime);
-		output_warn_port(output, &wanted, mapping);
-		output_warn_silent(output, &wanted);
-		note_picked(output, &wanted, mapping);
-	} else
-		output_failure(output, output_not_open(mapping, what), mapping, status);
+		output_mapping(output, session, "mapped", mapping, time(NULL) + mapping->lifetime);
+		output_warn_port(output, session, wanted, mapping);
+		output_warn_silent(output, session, wanted);
+		note_picked(output, session, mapping);
+	} else {
+		output_failure(output, session, output_not_open(session, mapping, what), mapping,
+			       status);
+	}
 	return status;
 }
 
-static int map(natpmp_ctx *ctx, struct output *output)
-{
-	const struct options *options = output->options;
-	int exit_status = each(ctx, output, map_one);
-	size_t i = options->count;
-
-	while (i && !is_granted(&options->wanted[i - 1]))
-		i--;
-	if (i)
-		output_warn_address(output, options->wanted[i - 1].external_address);
-	return exit_status;
-}
-
-static int close_one(natpmp_ctx *ctx, struct output *output, natpmp_mapping *mapping)
+static int close_one(struct output *output, struct session *session, natpmp_mapping *mapping)
 {
 	const struct options *options = output->options;
 	char name[OUTPUT_NAME_LEN], line[OUTPUT_NAME_LEN + 16];
-	int status = natpmp_unmap(ctx, mapping);
+	int status = natpmp_unmap(session->ctx, mapping);
 
-	output_name(mapping, name);
+	output_name(session, mapping, name);
 	if (status != NATPMP_OK) {
 		snprintf(line, sizeof(line), "%s is not closed", name);
-		output_failure(output, line, mapping, status);
+		output_failure(output, session, line, mapping, status);
 		return status;
 	}
-	output_event(output, "closed", mapping, NATPMP_OK);
+	output_event(output, session, "closed", mapping, NATPMP_OK);
 	snprintf(line, sizeof(line), "closed %s\n", name);
 	if (!options->json && !options->quiet)
 		output_text(output, line);
 	return status;
 }
 
-static int close_all(natpmp_ctx *ctx, struct output *output)
+static int close_all(struct session *session, struct output *output)
 {
 	const struct options *options = output->options;
-	const natpmp_mapping *mapping = options->wanted;
+	const natpmp_mapping *mapping = session->mappings;
 	const char *type = mapping->protocol == NATPMP_TCP   ? "TCP "
 			   : mapping->protocol == NATPMP_UDP ? "UDP "
 							     : "";
@@ -142,129 +148,92 @@ static int close_all(natpmp_ctx *ctx, struct output *output)
 
 	output_note(output, "closing every %smapping of this host, those of other programs, too",
 		    type);
-	output_asking(output);
-	status = natpmp_unmap_all(ctx, mapping->protocol);
+	output_asking(output, session, 1);
+	status = natpmp_unmap_all(session->ctx, mapping->protocol);
 	if (status != NATPMP_OK)
-		return output_failure(output, "not all is closed", mapping, status);
-	output_event(output, "closed_all", mapping, NATPMP_OK);
+		return output_failure(output, session, "not all is closed", mapping, status);
+	output_event(output, session, "closed_all", mapping, NATPMP_OK);
 	snprintf(line, sizeof(line), "closed every %smapping of this host\n", type);
 	if (!options->json && !options->quiet)
 		output_text(output, line);
 	return STATUS_DONE;
 }
 
-static int address(natpmp_ctx *ctx, struct output *output)
+static int address(struct session *session, struct output *output)
 {
 	natpmp_mapping here = {.internal_port = 0}; /* what there is of one: the addresses */
-	natpmp_link link;
-	char line[NATPMP_ADDRESS_LEN + 2];
+	char line[NATPMP_ADDRESS_LEN + 48];
 	int status;
 
-	output_asking(output);
-	status = natpmp_external_address(ctx, here.external_address);
+	output_asking(output, session, 1);
+	status = natpmp_external_address(session->ctx, here.external_address);
 	if (status == NATPMP_OK && !*here.external_address)
 		status = NATPMP_E_NETWORK_FAILURE;
-	if (status != NATPMP_OK)
-		return output_failure(output, "the external address is not known", &here, status);
-	if (natpmp_get_link(ctx, &link) == NATPMP_OK)
-		strcpy(here.internal_address, link.internal_address);
+	if (status != NATPMP_OK) {
+		snprintf(line, sizeof(line), "the external address%s is not known",
+			 session->suffix);
+		return output_failure(output, session, line, &here, status);
+	}
+	strcpy(here.internal_address, session_link(session)->internal_address);
 	snprintf(line, sizeof(line), "%s\n", here.external_address);
 	if (output->options->json || output->options->print)
-		output_mapping(output, "address", &here, 0);
+		output_mapping(output, session, "address", &here, 0);
 	else
 		output_text(output, line);
 	output_warn_address(output, here.external_address);
 	return STATUS_DONE;
 }
 
-/* The options that only the library can judge. */
-static int cannot_begin(struct output *output, int status)
+static int addresses(struct sessions *sessions, struct output *output)
 {
-	const struct options *options = output->options;
-	int exit_status;
+	int exit_status = STATUS_DONE, now;
 
-	if (status == NATPMP_E_ADDRESS) {
-		options_mistake("-g %s: %s; %s", options->gateway_text, natpmp_strerror(status),
-				failure_find(status)->advice);
-		return STATUS_USAGE;
+	for (size_t i = 0; i < sessions->count; i++) {
+		now = address(&sessions->all[i], output);
+		exit_status = exit_status ? exit_status : now;
 	}
-	if (status == NATPMP_E_INVALID && options->library.interface) {
-		options_mistake("-i %s: that cannot be an interface; %s",
-				options->library.interface,
-				failure_find(NATPMP_E_NO_INTERFACE)->advice);
-		return STATUS_USAGE;
-	}
-	exit_status = output_failure(output, "cannot begin", options->wanted, status);
-	return options->command ? STATUS_NOT_RUN : exit_status;
+	return exit_status;
 }
 
-/* A name after -g becomes the address that it has now. False: it has none. */
-static bool find_gateway(struct options *options, struct output *output)
+static int do_job(struct sessions *sessions, struct output *output)
 {
-	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_DGRAM}, *found;
-	char *name = options->gateway;
-	int error;
-
-	if (!name[strspn(name, "0123456789.")])
-		return true; /* none, or an address, for the library to judge */
-	error = getaddrinfo(name, NULL, &hints, &found);
-	if (error) {
-		output_error(output,
-			     "-g %s: no IPv4 address is known for that name: %s; give the "
-			     "address, like -g 192.168.1.1",
-			     options->gateway_text, gai_strerror(error));
-		return false;
+	switch (output->options->job) {
+	case JOB_CLOSE:
+		return each(sessions, output, close_one);
+	case JOB_CLOSE_ALL:
+		return close_all(sessions->all, output);
+	case JOB_ADDRESS:
+		return addresses(sessions, output);
+	case JOB_CHECK:
+		return diagnose(sessions, output);
+	case JOB_MAP:
+	case JOB_HOLD:   /* is run */
+	case JOB_STATUS: /* was done before there was a session */
+	default:
+		return each(sessions, output, map_one);
 	}
-	error = getnameinfo(found->ai_addr, found->ai_addrlen, name, sizeof(options->gateway), NULL,
-			    0, NI_NUMERICHOST);
-	freeaddrinfo(found);
-	return !error;
 }
 
 static int work(struct options *options, struct output *output)
 {
-	natpmp_ctx *ctx;
-	int status, exit_status;
+	struct sessions sessions;
+	int exit_status;
 
 	if (options->job == JOB_STATUS)
 		return output_end(output, record_show(output));
 	exit_status = lookup_command(options);
 	if (exit_status)
 		return exit_status;
-	if (!find_gateway(options, output))
-		return options->command ? STATUS_NOT_RUN : STATUS_NO_GATEWAY;
-	if (options->verbose) {
-		options->library.log = log_line;
-		options->library.log_arg = output;
+	exit_status = sessions_begin(&sessions, output);
+	if (!exit_status && options->job == JOB_HOLD) {
+		exit_status = run(&sessions, output);
+	} else if (!exit_status) {
+		exit_status = do_job(&sessions, output);
+		output_asked(output);
+		exit_status = output_end(output, exit_status);
 	}
-	status = natpmp_new(&ctx, &options->library);
-	if (status != NATPMP_OK)
-		return cannot_begin(output, status);
-	output->ctx = ctx;
-	switch (options->job) {
-	case JOB_HOLD:
-		return run(ctx, output);
-	case JOB_CLOSE:
-		exit_status = each(ctx, output, close_one);
-		break;
-	case JOB_CLOSE_ALL:
-		exit_status = close_all(ctx, output);
-		break;
-	case JOB_ADDRESS:
-		exit_status = address(ctx, output);
-		break;
-	case JOB_CHECK:
-		exit_status = diagnose(ctx, output);
-		break;
-	case JOB_MAP:
-	case JOB_STATUS: /* was done before there was a context */
-	default:
-		exit_status = map(ctx, output);
-		break;
-	}
-	output_asked(output);
-	natpmp_free(ctx);
-	return output_end(output, exit_status);
+	sessions_end(&sessions);
+	return exit_status;
 }
 
 /* The text is freed. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "options.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "json.h"
 
 /* What the options say before they are looked at together. */
 struct parse {
@@ -15,6 +18,7 @@ struct parse {
 	uint32_t lifetime;
 	long external_port; /* -1: -P was not given */
 	const char *job;    /* hold, close, ...: the one given, NULL: none */
+	struct host gateway[FAMILIES], source[FAMILIES]; /* in the order given */
 };
 
 char *printable(const char *format, va_list arguments)
@@ -120,20 +124,47 @@ static bool is_blank(const char *text)
 	return !text[strspn(text, " \t\n")];
 }
 
-static bool parse_type(const char *text, natpmp_protocol *protocol)
-{
-	static const struct {
-		const char *name;
-		natpmp_protocol protocol;
-	} types[] = {{"tcp", NATPMP_TCP}, {"udp", NATPMP_UDP}, {"both", NATPMP_TCP_UDP}};
+struct word {
+	const char *name;
+	int value;
+};
 
-	for (size_t i = 0; *text && i < sizeof(types) / sizeof(*types); i++) {
-		if (strncasecmp(types[i].name, text, strlen(text)) != 0)
+/* One of the words up to the one without a name, or its beginning. */
+static bool parse_word(const char *text, const struct word *words, int *value)
+{
+	for (; *text && words->name; words++) {
+		if (strncasecmp(words->name, text, strlen(text)) != 0)
 			continue;
-		*protocol = types[i].protocol;
+		*value = words->value;
 		return true;
 	}
 	return false;
+}
+
+static bool parse_type(const char *text, natpmp_protocol *protocol)
+{
+	static const struct word types[] = {
+		{"tcp", NATPMP_TCP}, {"udp", NATPMP_UDP}, {"both", NATPMP_TCP_UDP}, {NULL, 0}};
+	int value;
+
+	if (!parse_word(text, types, &value))
+		return false;
+	*protocol = (natpmp_protocol)value;
+	return true;
+}
+
+static bool parse_dialect(const char *text, natpmp_dialect *dialect)
+{
+	static const struct word dialects[] = {{"auto", NATPMP_DIALECT_AUTO},
+					       {"natpmp", NATPMP_DIALECT_NATPMP},
+					       {"pcp", NATPMP_DIALECT_PCP},
+					       {NULL, 0}};
+	int value;
+
+	if (!parse_word(text, dialects, &value))
+		return false;
+	*dialect = (natpmp_dialect)value;
+	return true;
 }
 
 enum { CHECK_DEADLINE = 1900 }; /* ms */
@@ -187,26 +218,65 @@ static bool parse_mapping(const char *text, natpmp_mapping *mapping)
 	return true;
 }
 
-/* HOST[:PORT]. Whether an address is a good one, the library says. */
-static bool parse_gateway(struct options *options, const char *text)
+/* Without brackets a second colon means an IPv6 address, which has all that follows. */
+static bool is_ipv6(const char *text)
 {
-	const char *colon = strrchr(text, ':');
-	size_t length = colon ? (size_t)(colon - text) : strlen(text);
-	size_t plain = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789.-_");
+	const char *colon = strchr(text, ':');
 
-	options->gateway_text = text;
-	if (colon && (!parse_port(colon + 1, &options->library.gateway_port) ||
-		      !options->library.gateway_port))
-		return mistake("-g %s: give an IPv4 address or a name, and a port from 1 to 65535 "
-			       "if at all, like -g 192.168.1.1 or -g 192.168.1.1:5351",
+	return *text == '[' || (colon && strchr(colon + 1, ':'));
+}
+
+/* HOST[:PORT], the host an IPv6 address in brackets if there is a port. Whether an address is a
+ * good one, the library says. */
+static bool parse_gateway(struct host *host, const char *text)
+{
+	bool v6 = is_ipv6(text), brackets = *text == '[';
+	const char *begin = text + brackets, *end = begin + strcspn(begin, brackets ? "]"
+									   : v6     ? ""
+										    : ":");
+	const char *colon = end + (brackets && *end);
+	size_t length = (size_t)(end - begin), plain;
+
+	plain = strspn(begin,
+		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_%:");
+	if (*colon && (*colon != ':' || !parse_port(colon + 1, &host->port) || !host->port))
+		return mistake("-g %s: give an address or a name, and a port from 1 to 65535 "
+			       "if at all, like -g 192.168.1.1, -g 192.168.1.1:5351 or "
+			       "-g [fe80::1%%eth0]:5351",
 			       text);
-	if (length >= sizeof(options->gateway) || plain < length)
-		return mistake("-g %s: give an IPv4 address or a name, like -g 192.168.1.1", text);
-	memcpy(options->gateway, text, length);
-	options->gateway[length] = '\0';
-	options->library.gateway = options->gateway;
+	if (length >= sizeof(host->name) || plain < length || (brackets && !*end))
+		return mistake("-g %s: give an address or a name, like -g 192.168.1.1", text);
+	memcpy(host->name, begin, length);
+	host->name[length] = '\0';
+	host->kind = v6                                              ? HOST_IPV6
+		     : host->name[strspn(host->name, "0123456789.")] ? HOST_NAME
+								     : HOST_IPV4;
 	return true;
+}
+
+static bool parse_source(struct host *host, const char *text)
+{
+	struct in6_addr address;
+
+	host->kind = is_ipv6(text) ? HOST_IPV6 : HOST_IPV4;
+	return inet_pton(host->kind == HOST_IPV6 ? AF_INET6 : AF_INET, text, &address) == 1 ||
+	       mistake("--source %s: give an address of this host; \"ip address\" lists them",
+		       text);
+}
+
+/* There may be one for each family. */
+static bool add_host(struct host hosts[FAMILIES], const char *option, const char *text,
+		     bool (*parse)(struct host *host, const char *text))
+{
+	struct host *host = hosts;
+
+	while (host < hosts + FAMILIES && host->text)
+		host++;
+	if (host == hosts + FAMILIES)
+		return mistake("%s %s: that is a third %s: give one for each family", option, text,
+			       option);
+	host->text = text;
+	return parse(host, text);
 }
 
 static bool parse_job(struct parse *parse, enum job job, const char *name)
@@ -228,6 +298,11 @@ static bool parse_value(struct parse *parse, int c, const char *value)
 	case 't':
 		return parse_type(value, &parse->protocol) ||
 		       mistake("-t %s: the type is tcp, udp or both", value);
+	case OPT_DIALECT:
+		return parse_dialect(value, &options->library.dialect) ||
+		       mistake("--dialect %s: the dialect is auto, natpmp or pcp", value);
+	case OPT_SOURCE:
+		return add_host(parse->source, "--source", value, parse_source);
 	case 'p':
 		return parse_mapping(value, &options->wanted[options->count++]);
 	case 'P':
@@ -245,7 +320,7 @@ static bool parse_value(struct parse *parse, int c, const char *value)
 		       mistake("--timeout %s: give seconds from 0.001 to %lu, like 3 or 7.75",
 			       value, (unsigned long)UINT32_MAX / 1000);
 	default: /* 'g' */
-		return parse_gateway(options, value);
+		return add_host(parse->gateway, "-g", value, parse_gateway);
 	}
 }
 
@@ -256,7 +331,7 @@ static bool note_given(struct parse *parse, const struct table_row *row, const c
 
 	if (value && is_blank(value))
 		return mistake("%s \"%s\" is empty: give a value", table_shown(row, shown), value);
-	if (value && *given && row->c != 'p')
+	if (value && *given && row->c != 'p' && row->c != 'g' && row->c != OPT_SOURCE)
 		return mistake("%s %s: that is a second %s: give one", table_shown(row, shown),
 			       value, shown);
 	*given = value ? value : "";
@@ -273,6 +348,11 @@ static bool parse_option(struct parse *parse, const struct table_row *row, const
 		return true;
 	case 'q':
 		options->quiet = true;
+		return true;
+	case '4':
+	case '6':
+		options->family[row->c == '4' ? NATPMP_IPV4 : NATPMP_IPV6] = true;
+		options->family_named = true;
 		return true;
 	case 'i':
 		options->library.interface = value;
@@ -395,6 +475,67 @@ static bool check_job(const struct parse *parse)
 	return true;
 }
 
+/* A host goes to the family of its address; a name to each that has no address. */
+static bool place_host(struct host place[FAMILIES], const struct options *options,
+		       const char *option, const struct host *host)
+{
+	bool placed = false, wanted = host->kind == HOST_NAME || options->family[host->kind];
+
+	for (int family = 0; family < FAMILIES; family++) {
+		if (!options->family[family] || place[family].text ||
+		    (host->kind != HOST_NAME && (int)host->kind != family))
+			continue;
+		place[family] = *host;
+		placed = true;
+	}
+	if (!wanted)
+		return mistake("%s %s: that is an %s address: give -%d, too", option, host->text,
+			       family_title((natpmp_family)host->kind),
+			       host->kind == HOST_IPV6 ? 6 : 4);
+	return placed ||
+	       mistake("%s %s: that is a second %s: give one", option, host->text, option);
+}
+
+static bool place_hosts(struct host place[FAMILIES], const struct options *options,
+			const char *option, const struct host given[FAMILIES])
+{
+	for (int names = 0; names < 2; names++) {
+		for (const struct host *host = given; host < given + FAMILIES && host->text;
+		     host++) {
+			if ((host->kind == HOST_NAME) == names &&
+			    !place_host(place, options, option, host))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* What can be spoken, by which family, and to whom. */
+static bool check_families(struct parse *parse)
+{
+	struct options *options = parse->options;
+	natpmp_dialect dialect = options->library.dialect;
+	bool v6 = options->family[NATPMP_IPV6];
+
+	if (options->library.vpn_ports && (v6 || dialect == NATPMP_DIALECT_PCP))
+		return mistake("%s: with --vpn only NAT-PMP is spoken, on IPv4: drop one",
+			       v6 ? "-6" : "--dialect pcp");
+	if (v6 && dialect == NATPMP_DIALECT_NATPMP)
+		return mistake("-6: NAT-PMP is for IPv4 alone: leave out --dialect natpmp");
+	if (options->job == JOB_CLOSE_ALL && (v6 || dialect == NATPMP_DIALECT_PCP))
+		return mistake("%s: PCP cannot close all at once: give --close, and each with -p",
+			       v6 ? "-6" : "--dialect pcp");
+	if (!options->family_named) {
+		options->family[NATPMP_IPV4] = true;
+		options->family[NATPMP_IPV6] = options->job == JOB_CHECK && !parse->gateway->text &&
+					       !parse->source->text &&
+					       !options->library.vpn_ports &&
+					       dialect != NATPMP_DIALECT_NATPMP;
+	}
+	return place_hosts(options->gateway, options, "-g", parse->gateway) &&
+	       place_hosts(options->source, options, "--source", parse->source);
+}
+
 /* What an unknown or ambiguous --word could be. */
 static void unknown_long(const char *word)
 {
@@ -488,7 +629,8 @@ enum next options_parse(struct options *options, int argc, char **argv)
 		options->shell = !options->command[1];
 		options->job = JOB_HOLD;
 	}
-	if (!check_job(&parse) || !complete_mappings(&parse) || !check_mappings(options))
+	if (!check_job(&parse) || !check_families(&parse) || !complete_mappings(&parse) ||
+	    !check_mappings(options))
 		return NEXT_MISTAKE;
 	/* With both questions and a test mapping in silence that makes 4 s. */
 	if (options->job == JOB_CHECK && !options->library.deadline)

@@ -11,17 +11,27 @@
 #include "table.h"
 
 enum { USUAL_PORT = 5351 }; /* of a gateway (RFC 6886 section 3.1) */
+enum { FAMILIES = 2, HOST_LEN = 256 };
+
+/* The value of -g or --source. */
+struct host {
+	enum { HOST_IPV4 = NATPMP_IPV4, HOST_IPV6 = NATPMP_IPV6, HOST_NAME } kind;
+	const char *text; /* as it was written; NULL: not given */
+	char name[HOST_LEN];
+	uint16_t port; /* 0: none */
+};
 
 struct options {
 	enum job job;
 	natpmp_mapping *wanted; /* one for each -p, or one without a port */
 	size_t count;
-	char *const *command; /* NULL: none; up to its NULL */
-	bool shell;           /* it is one word, for a shell */
-	char **words;         /* what command points to if it was split (lookup.h), or NULL */
-	natpmp_options library;
-	char gateway[256]; /* what library.gateway points to: an address, or a name to look up */
-	const char *gateway_text; /* -g as it was written */
+	char *const *command;   /* NULL: none; up to its NULL */
+	bool shell;             /* it is one word, for a shell */
+	char **words;           /* what command points to if it was split (lookup.h), or NULL */
+	natpmp_options library; /* what is the same for each family */
+	bool family[FAMILIES];  /* by natpmp_family: is it wanted? */
+	bool family_named;      /* by -4 or -6 */
+	struct host gateway[FAMILIES], source[FAMILIES];
 	const char *on_change, *port_file, *print;
 	bool json, quiet, verbose, retry;
 };

@@ -203,13 +203,11 @@ static void print_template(struct output *output, const natpmp_mapping *mapping)
 static void print_line(struct output *output, const natpmp_mapping *mapping)
 {
 	bool align = output->terminal, colour = output->colour;
-	char external[NATPMP_ADDRESS_LEN + 8], internal[NATPMP_ADDRESS_LEN + 8], now[CLOCK_LEN];
-	char line[2 * sizeof(external) + 80];
+	char external[OUTPUT_END_LEN], internal[OUTPUT_END_LEN], now[CLOCK_LEN];
+	char line[2 * OUTPUT_END_LEN + 80];
 
-	snprintf(external, sizeof(external), "%s:%u", output_address(mapping),
-		 mapping->external_port);
-	snprintf(internal, sizeof(internal), "%s:%u", mapping->internal_address,
-		 mapping->internal_port);
+	output_end_of(mapping->external_address, mapping->external_port, external);
+	output_end_of(mapping->internal_address, mapping->internal_port, internal);
 	snprintf(line, sizeof(line), "%s%s%*s%s -> %*s %*s %lu s\n",
 		 align && output->holding ? clock_text(now) : "", colour ? "\033[1m" : "",
 		 align ? -21 : 0, external, colour ? "\033[m" : "", align ? -21 : 0, internal,
@@ -218,8 +216,8 @@ static void print_line(struct output *output, const natpmp_mapping *mapping)
 	output_text(output, line);
 }
 
-static void put_event(struct output *output, const char *event, const natpmp_mapping *mapping,
-		      time_t expires, int status)
+static void put_event(struct output *output, struct session *session, const char *event,
+		      const natpmp_mapping *mapping, time_t expires, int status)
 {
 	char *text = NULL;
 	size_t size;
@@ -227,14 +225,10 @@ static void put_event(struct output *output, const char *event, const natpmp_map
 
 	if (!out)
 		return;
-	if (output->ctx)
-		(void)natpmp_get_link(output->ctx, &output->link); /* what there is of it */
 	json_begin(out, event, time(NULL));
-	if (mapping) {
-		json_mapping(out, mapping);
-		json_time(out, "expires", expires);
-	}
-	json_string(out, "gateway", output->link.gateway);
+	json_mapping(out, session->library.family, mapping);
+	json_time(out, "expires", expires);
+	json_string(out, "gateway", session_link(session)->gateway);
 	json_error(out, "error", status);
 	json_end(out);
 	if (fclose(out) == 0)
@@ -242,32 +236,41 @@ static void put_event(struct output *output, const char *event, const natpmp_map
 	free(text);
 }
 
-void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
-		  int status)
+void output_event(struct output *output, struct session *session, const char *event,
+		  const natpmp_mapping *mapping, int status)
 {
 	if (output->options->json)
-		put_event(output, event, mapping, 0, status);
+		put_event(output, session, event, mapping, 0, status);
 }
 
-void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping,
-		    time_t expires)
+void output_mapping(struct output *output, struct session *session, const char *event,
+		    const natpmp_mapping *mapping, time_t expires)
 {
 	if (output->options->json)
-		put_event(output, event, mapping, expires, NATPMP_OK);
+		put_event(output, session, event, mapping, expires, NATPMP_OK);
 	else if (output->options->print)
 		print_template(output, mapping);
 	else if (!output->options->quiet)
 		print_line(output, mapping);
 }
 
-void output_asking(struct output *output)
+void output_asking(struct output *output, struct session *sessions, size_t count)
 {
 	const struct options *options = output->options;
+	char names[2 * NATPMP_ADDRESS_LEN + 8] = "";
 	natpmp_link link;
+	size_t used = 0;
 
-	if (!output->progress.running && output->terminal_stderr && !options->quiet &&
-	    !options->verbose && natpmp_get_link(output->ctx, &link) == NATPMP_OK)
-		progress_begin(&output->progress, link.gateway);
+	if (output->progress.running || !output->terminal_stderr || options->quiet ||
+	    options->verbose)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (natpmp_get_link(sessions[i].ctx, &link) == NATPMP_OK)
+			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+						 used ? " and " : "", link.gateway);
+	}
+	if (used)
+		progress_begin(&output->progress, names);
 }
 
 void output_asked(struct output *output)
@@ -275,8 +278,8 @@ void output_asked(struct output *output)
 	progress_end(&output->progress);
 }
 
-void output_warn_port(struct output *output, const natpmp_mapping *wanted,
-		      const natpmp_mapping *granted)
+void output_warn_port(struct output *output, const struct session *session,
+		      const natpmp_mapping *wanted, const natpmp_mapping *granted)
 {
 	unsigned asked = wanted->external_port ? wanted->external_port : wanted->internal_port;
 	char name[OUTPUT_NAME_LEN];
@@ -285,16 +288,18 @@ void output_warn_port(struct output *output, const natpmp_mapping *wanted,
 		output_note(output,
 			    "the gateway has given external port %u to %s, not %u; others have to "
 			    "be told that one",
-			    granted->external_port, output_name(granted, name), asked);
+			    granted->external_port, output_name(session, granted, name), asked);
 }
 
-void output_warn_silent(struct output *output, const natpmp_mapping *wanted)
+void output_warn_silent(struct output *output, const struct session *session,
+			const natpmp_mapping *wanted)
 {
 	char name[OUTPUT_NAME_LEN];
 
 	if (output->terminal_stderr && wanted->internal_port &&
-	    !is_listened_to(wanted->protocol, wanted->internal_port))
-		output_note(output, "nothing listens on %s here so far", output_name(wanted, name));
+	    !is_listened_to(session->library.family, wanted->protocol, wanted->internal_port))
+		output_note(output, "nothing listens on %s here so far",
+			    output_name(session, wanted, name));
 }
 
 /* The failure is one of the gateway, or of the way to it. */
@@ -305,10 +310,9 @@ static bool was_asked(int status)
 
 /* Where a failure was, as far as that is known: " (asked 192.168.1.1)", with the port if that is
  * not the usual one, and with the way there if the gateway was named; or "". */
-static const char *where(const struct output *output, int status, const natpmp_link *link,
+static const char *where(const natpmp_options *options, int status, const natpmp_link *link,
 			 char text[OUTPUT_WHERE_LEN])
 {
-	const natpmp_options *options = &output->options->library;
 	char port[16] = "";
 
 	*text = '\0';
@@ -328,80 +332,92 @@ static const char *where(const struct output *output, int status, const natpmp_l
 	return text;
 }
 
-void output_explain(struct output *output, int status, struct explanation *explanation,
+void output_explain(struct session *session, int status, struct explanation *explanation,
 		    char place[OUTPUT_WHERE_LEN])
 {
 	char address[NATPMP_ADDRESS_LEN] = "";
 	natpmp_link link = {.gateway_port = 0};
 
-	if (output->ctx && natpmp_get_link(output->ctx, &link) != NATPMP_OK)
+	if (session->ctx && natpmp_get_link(session->ctx, &link) != NATPMP_OK)
 		memset(&link, 0, sizeof(link));
-	if (output->ctx && status == NATPMP_E_NETWORK_FAILURE)
-		(void)natpmp_external_address(output->ctx, address); /* BUSY within an event */
-	failure_explain(explanation, status, output->options, &link, address);
-	where(output, status, &link, place);
+	if (session->ctx && status == NATPMP_E_NETWORK_FAILURE)
+		(void)natpmp_external_address(session->ctx, address); /* BUSY within an event */
+	failure_explain(explanation, status, session, &link, address);
+	where(&session->library, status, &link, place);
 }
 
-int output_failure(struct output *output, const char *what, const natpmp_mapping *mapping,
-		   int status)
+int output_failure(struct output *output, struct session *session, const char *what,
+		   const natpmp_mapping *mapping, int status)
 {
 	const char *error = status == NATPMP_E_SYSTEM && errno ? strerror(errno) : NULL;
 	struct explanation explanation = {.message = NULL};
 	char place[OUTPUT_WHERE_LEN];
 
-	output_explain(output, status, &explanation, place);
+	output_explain(session, status, &explanation, place);
 	output_error(output, "%s%s: %s%s%s; %s", what, place, explanation.message,
 		     error ? ": " : "", error ? error : "", explanation.advice);
-	output_event(output, "error", mapping, status);
+	output_event(output, session, "error", mapping, status);
 	return failure_find(status)->exit_status;
 }
 
-void output_down(struct output *output, const char *what, int status)
+void output_down(struct output *output, struct session *session, const char *what, int status)
 {
 	struct explanation explanation = {.message = NULL};
 	char place[OUTPUT_WHERE_LEN];
 
-	output_explain(output, status, &explanation, place);
+	output_explain(session, status, &explanation, place);
 	output_error(output, "%s%s: %s; it is tried again, and if that lasts: %s", what, place,
 		     explanation.message, explanation.advice);
 }
 
 void output_warn_address(struct output *output, const char *address)
 {
-	const struct address_trouble *trouble = failure_of_address(natpmp_classify(address));
+	const struct address_trouble *trouble = failure_of_address(address);
 
 	if (trouble)
 		output_note(output, "the external address%s%s %s; %s", *address ? " " : "", address,
 			    trouble->what, trouble->advice);
 }
 
-const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN])
+const char *output_name(const struct session *session, const natpmp_mapping *mapping,
+			char name[OUTPUT_NAME_LEN])
 {
+	const char *type = protocol_name(mapping->protocol);
+
 	if (mapping->internal_port)
-		snprintf(name, OUTPUT_NAME_LEN, "%u/%s", mapping->internal_port,
-			 protocol_name(mapping->protocol));
+		snprintf(name, OUTPUT_NAME_LEN, "%u/%s%s", mapping->internal_port, type,
+			 session->suffix);
 	else
-		snprintf(name, OUTPUT_NAME_LEN, "a port (%s)", protocol_name(mapping->protocol));
+		snprintf(name, OUTPUT_NAME_LEN, "a port (%s)%s", type, session->suffix);
 	return name;
 }
 
-const char *output_not_open(const natpmp_mapping *mapping, char text[OUTPUT_NOT_OPEN_LEN])
+const char *output_not_open(const struct session *session, const natpmp_mapping *mapping,
+			    char text[OUTPUT_NOT_OPEN_LEN])
 {
 	char name[OUTPUT_NAME_LEN];
 
 	if (mapping->internal_port)
-		snprintf(text, OUTPUT_NOT_OPEN_LEN, "%s is not open", output_name(mapping, name));
+		snprintf(text, OUTPUT_NOT_OPEN_LEN, "%s is not open",
+			 output_name(session, mapping, name));
 	else if (mapping->protocol == NATPMP_TCP_UDP)
-		snprintf(text, OUTPUT_NOT_OPEN_LEN, "no port was opened");
+		snprintf(text, OUTPUT_NOT_OPEN_LEN, "no port was opened%s", session->suffix);
 	else
-		snprintf(text, OUTPUT_NOT_OPEN_LEN, "no %s port was opened",
-			 protocol_name(mapping->protocol));
+		snprintf(text, OUTPUT_NOT_OPEN_LEN, "no %s port was opened%s",
+			 protocol_name(mapping->protocol), session->suffix);
 	return text;
 }
 
-const char *output_address(const natpmp_mapping *mapping)
+const char *output_end_of(const char *address, uint16_t port, char text[OUTPUT_END_LEN])
 {
-	return *mapping->external_address ? mapping->external_address : "-";
+	bool brackets = strchr(address, ':') != NULL;
+	char number[8] = "-";
+
+	if (port)
+		snprintf(number, sizeof(number), "%u", port);
+	snprintf(text, OUTPUT_END_LEN, "%s%s%s:%s", brackets ? "[" : "", *address ? address : "-",
+		 brackets ? "]" : "", number);
+	return text;
 }
 
 int output_end(struct output *output, int exit_status)

@@ -6,6 +6,7 @@
  *
  *   EXTERNAL_ADDRESS:PORT -> INTERNAL_ADDRESS:PORT TYPE LIFETIME s
  *   203.0.113.7:6881 -> 192.168.1.5:6881 tcp 7200 s
+ *   [2001:db8::5]:6881 -> [2001:db8::5]:6881 tcp 7200 s
  *
  * EXTERNAL_ADDRESS is "-" when the gateway tells none. --print puts its own
  * line in place of this one, --json one object for each event (json.h).
@@ -19,12 +20,11 @@
 
 #include "options.h"
 #include "progress.h"
+#include "session.h"
 
 struct output {
 	const struct options *options;
-	natpmp_ctx *ctx;  /* for the gateway's name; NULL: none yet, or gone */
-	natpmp_link link; /* the gateway as last seen */
-	bool holding;     /* rather lose a line than let a reader stop the renewals */
+	bool holding; /* rather lose a line than let a reader stop the renewals */
 	bool colour, colour_stderr;
 	bool terminal, terminal_stderr;
 	struct progress progress;
@@ -51,44 +51,48 @@ __attribute__((format(printf, 2, 3))) void output_debug(struct output *output, c
 							...);
 
 /* What came to a mapping, by --print's, --json's or the usual line. event is JSON's. */
-void output_mapping(struct output *output, const char *event, const natpmp_mapping *mapping,
-		    time_t expires);
-/* The event, for --json only. mapping may be NULL: then that of the gateway as a whole. */
-void output_event(struct output *output, const char *event, const natpmp_mapping *mapping,
-		  int status);
+void output_mapping(struct output *output, struct session *session, const char *event,
+		    const natpmp_mapping *mapping, time_t expires);
+/* The event, for --json only. */
+void output_event(struct output *output, struct session *session, const char *event,
+		  const natpmp_mapping *mapping, int status);
 /* Say why what was tried ("6881/tcp is not open") did not work and what to do, and tell
  * --json; returns the exit status. */
-int output_failure(struct output *output, const char *what, const natpmp_mapping *mapping,
-		   int status);
+int output_failure(struct output *output, struct session *session, const char *what,
+		   const natpmp_mapping *mapping, int status);
 /* Say why what is held ("6881/tcp is down") is not there now, and what to do if that lasts. */
-void output_down(struct output *output, const char *what, int status);
+void output_down(struct output *output, struct session *session, const char *what, int status);
 /* What this failure means as things are now, and where it was (" (asked 192.168.1.1)", or ""). */
 #define OUTPUT_WHERE_LEN 200
 struct explanation;
-void output_explain(struct output *output, int status, struct explanation *explanation,
+void output_explain(struct session *session, int status, struct explanation *explanation,
 		    char place[OUTPUT_WHERE_LEN]);
-/* On a terminal: show that the gateway is being asked, until there is something else to say. No
+/* On a terminal: show that these gateways are being asked, until there is something else to say. No
  * fork() meanwhile. */
-void output_asking(struct output *output);
+void output_asking(struct output *output, struct session *sessions, size_t count);
 void output_asked(struct output *output);
 /* Say it if another external port was granted than was wanted. */
-void output_warn_port(struct output *output, const natpmp_mapping *wanted,
-		      const natpmp_mapping *granted);
+void output_warn_port(struct output *output, const struct session *session,
+		      const natpmp_mapping *wanted, const natpmp_mapping *granted);
 /* On a terminal: say it if nobody here listens on the internal port that was wanted. */
-void output_warn_silent(struct output *output, const natpmp_mapping *wanted);
+void output_warn_silent(struct output *output, const struct session *session,
+			const natpmp_mapping *wanted);
 /* Say it if this external address is of no use to anybody outside. */
 void output_warn_address(struct output *output, const char *address);
 
-/* "6881/tcp" */
-#define OUTPUT_NAME_LEN 16
-const char *output_name(const natpmp_mapping *mapping, char name[OUTPUT_NAME_LEN]);
+/* "6881/tcp", "6881/tcp on IPv6" */
+#define OUTPUT_NAME_LEN 32
+const char *output_name(const struct session *session, const natpmp_mapping *mapping,
+			char name[OUTPUT_NAME_LEN]);
 
 /* "6881/tcp is not open", "no tcp port was opened" */
-#define OUTPUT_NOT_OPEN_LEN 32
-const char *output_not_open(const natpmp_mapping *mapping, char text[OUTPUT_NOT_OPEN_LEN]);
+#define OUTPUT_NOT_OPEN_LEN 48
+const char *output_not_open(const struct session *session, const natpmp_mapping *mapping,
+			    char text[OUTPUT_NOT_OPEN_LEN]);
 
-/* The external address, "-" for none. */
-const char *output_address(const natpmp_mapping *mapping);
+/* "203.0.113.7:6881", "[2001:db8::5]:6881"; "-" for an address or a port that is not known. */
+#define OUTPUT_END_LEN (NATPMP_ADDRESS_LEN + 8)
+const char *output_end_of(const char *address, uint16_t port, char text[OUTPUT_END_LEN]);
 
 /* The exit status, worse if a line was lost. */
 int output_end(struct output *output, int exit_status);

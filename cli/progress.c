@@ -26,7 +26,7 @@ static bool wait_ms(struct progress *progress, long ms)
 static void *run(void *arg)
 {
 	struct progress *progress = arg;
-	char line[120];
+	char line[160];
 	int length = 0;
 
 	pthread_mutex_lock(&progress->mutex);

@@ -8,7 +8,7 @@
 
 struct progress {
 	bool running;
-	char gateway[64];
+	char gateway[112]; /* or two */
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;

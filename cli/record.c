@@ -62,9 +62,10 @@ void record_write(struct record *record, const struct record_line *lines, size_t
 	for (const struct record_line *line = lines; line < lines + count; line++) {
 		const natpmp_mapping *mapping = &line->mapping;
 
-		fprintf(out, "%d %u %s %u %s %s %d %lld %lld\n", mapping->protocol,
-			mapping->internal_port, or_none(mapping->internal_address),
-			mapping->external_port, or_none(mapping->external_address),
+		fprintf(out, "%d %d %u %s %u %s %d %s %d %lld %lld\n", line->family,
+			mapping->protocol, mapping->internal_port,
+			or_none(mapping->internal_address), mapping->external_port,
+			or_none(mapping->external_address), mapping->dialect,
 			or_none(line->gateway), line->up, (long long)line->since,
 			(long long)line->until);
 	}
@@ -101,7 +102,20 @@ static void take_address(char address[NATPMP_ADDRESS_LEN], const char *word)
 /* What record_write() has written. False: it is not one of ours. */
 static bool read_line(char *text, struct record_line *line)
 {
-	enum { PROTOCOL, INTERNAL, HERE, EXTERNAL, THERE, GATEWAY, UP, SINCE, UNTIL, WORDS };
+	enum {
+		FAMILY,
+		PROTOCOL,
+		INTERNAL,
+		HERE,
+		EXTERNAL,
+		THERE,
+		DIALECT,
+		GATEWAY,
+		UP,
+		SINCE,
+		UNTIL,
+		WORDS
+	};
 	natpmp_mapping *mapping = &line->mapping;
 	char *word[WORDS], *rest = text;
 
@@ -111,6 +125,8 @@ static bool read_line(char *text, struct record_line *line)
 		if (!word[i])
 			return false;
 	}
+	line->family = (natpmp_family)strtoul(word[FAMILY], NULL, 10);
+	mapping->dialect = (natpmp_dialect)strtoul(word[DIALECT], NULL, 10);
 	mapping->protocol = (natpmp_protocol)strtoul(word[PROTOCOL], NULL, 10);
 	mapping->internal_port = (uint16_t)strtoul(word[INTERNAL], NULL, 10);
 	mapping->external_port = (uint16_t)strtoul(word[EXTERNAL], NULL, 10);
@@ -182,6 +198,7 @@ static int read_all(each_line *each, void *arg)
 
 struct warning {
 	const struct record_line *ours;
+	const struct session *session;
 	struct output *output;
 };
 
@@ -191,18 +208,20 @@ static void warn(const struct record_line *line, long pid, void *arg)
 	const struct record_line *ours = warning->ours;
 	char name[OUTPUT_NAME_LEN];
 
-	if (line->mapping.internal_port == ours->mapping.internal_port &&
+	if (line->family == ours->family &&
+	    line->mapping.internal_port == ours->mapping.internal_port &&
 	    line->mapping.protocol & ours->mapping.protocol &&
 	    !strcmp(line->gateway, ours->gateway))
 		output_note(warning->output,
 			    "%s is kept open by another natpmp (process %ld), too: the first of "
 			    "the two that ends closes it for both",
-			    output_name(&ours->mapping, name), pid);
+			    output_name(warning->session, &ours->mapping, name), pid);
 }
 
-void record_warn(const struct record_line *line, struct output *output)
+void record_warn(const struct record_line *line, const struct session *session,
+		 struct output *output)
 {
-	struct warning warning = {line, output};
+	struct warning warning = {line, session, output};
 
 	if (line->mapping.internal_port)
 		(void)read_all(warn, &warning);
@@ -234,7 +253,7 @@ static void show_json(struct output *output, const struct record_line *line, lon
 	if (!out)
 		return;
 	json_begin(out, "status", time(NULL));
-	json_mapping(out, &line->mapping);
+	json_mapping(out, line->family, &line->mapping);
 	json_string(out, "gateway", line->gateway);
 	json_bool(out, "up", line->up);
 	json_time(out, "since", line->since);
@@ -250,17 +269,16 @@ static void show(const struct record_line *line, long pid, void *arg)
 {
 	struct listing *listing = arg;
 	const natpmp_mapping *mapping = &line->mapping;
-	char text[320], port[8], since[24], until[24];
+	char external[OUTPUT_END_LEN], internal[OUTPUT_END_LEN], since[24], until[24], text[320];
 
 	listing->count++;
 	if (listing->output->options->json) {
 		show_json(listing->output, line, pid);
 		return;
 	}
-	snprintf(port, sizeof(port), "%u", mapping->external_port);
-	snprintf(text, sizeof(text), "%s:%s -> %s:%u %s %s, since %s, until %s, process %ld\n",
-		 output_address(mapping), mapping->external_port ? port : "-",
-		 or_none(mapping->internal_address), mapping->internal_port,
+	snprintf(text, sizeof(text), "%s -> %s %s %s, since %s, until %s, process %ld\n",
+		 output_end_of(mapping->external_address, mapping->external_port, external),
+		 output_end_of(mapping->internal_address, mapping->internal_port, internal),
 		 protocol_name(mapping->protocol), line->up ? "up" : "down",
 		 clock_text(line->since, since), clock_text(line->until, until), pid);
 	output_text(listing->output, text);

@@ -21,6 +21,7 @@ struct record {
 
 /* A line in it. */
 struct record_line {
+	natpmp_family family;
 	natpmp_mapping mapping;
 	char gateway[NATPMP_ADDRESS_LEN]; /* "" = not known */
 	bool up;
@@ -29,7 +30,8 @@ struct record_line {
 
 void record_begin(struct record *record);
 /* Say it if another natpmp of this user holds this port at this gateway, too. */
-void record_warn(const struct record_line *line, struct output *output);
+void record_warn(const struct record_line *line, const struct session *session,
+		 struct output *output);
 /* The lines as they are now. */
 void record_write(struct record *record, const struct record_line *lines, size_t count);
 void record_end(struct record *record);

@@ -19,7 +19,7 @@
 enum { OVERSLEPT = 1000 }; /* ms; a machine that is busy is not late by so much */
 
 struct run {
-	natpmp_ctx *ctx;
+	struct sessions *sessions;
 	const struct options *options;
 	struct output *output;
 	struct signals signals;
@@ -37,15 +37,17 @@ static void finish(struct run *run, int exit_status)
 	run->exit_status = exit_status;
 }
 
-static void fail(struct run *run, const natpmp_mapping *mapping, int status)
+static void fail(struct run *run, struct session *session, const natpmp_mapping *mapping,
+		 int status)
 {
 	char not_open[OUTPUT_NOT_OPEN_LEN], what[OUTPUT_NOT_OPEN_LEN + 32];
 	int exit_status;
 
-	snprintf(what, sizeof(what), "%s%s", output_not_open(mapping, not_open),
+	snprintf(what, sizeof(what), "%s%s", output_not_open(session, mapping, not_open),
 		 run->options->command ? ", so the command was not run" : "");
-	exit_status = output_failure(run->output, what, mapping, status);
-	finish(run, run->options->command ? STATUS_NOT_RUN : exit_status);
+	exit_status = output_failure(run->output, session, what, mapping, status);
+	if (!run->over) /* the first failure is what counts */
+		finish(run, run->options->command ? STATUS_NOT_RUN : exit_status);
 }
 
 static void start_command(struct run *run)
@@ -56,7 +58,7 @@ static void start_command(struct run *run)
 	if (command_fork(&run->command, options->shell) == 0) {
 		holds_environment(&run->holds);
 		child_exec(&run->signals, options->command, options->shell,
-			   &run->holds.hold->now.mapping);
+			   &holds_first(&run->holds)->now.mapping);
 	}
 	if (run->command.pid < 0) {
 		output_error(run->output, "cannot run the command: %s; close some programs",
@@ -68,15 +70,22 @@ static void start_command(struct run *run)
 	notify("READY=1");
 }
 
-/* Until all are up: go on, or give up? */
+/* Until all are up: go on, or give up since nobody is left who could be? */
 static void look_at_opening(struct run *run)
 {
-	const natpmp_state *worst = holds_worst(&run->holds);
+	const struct hold *worst[FAMILIES];
+	size_t count = run->sessions->count;
 
-	if (run->holds.ready || run->options->retry || !is_failure(worst->status))
+	if (run->holds.ready || run->options->retry)
 		return;
+	for (size_t i = 0; i < count; i++) {
+		worst[i] = holds_worst(&run->holds, &run->sessions->all[i]);
+		if (!is_failure(worst[i]->now.status))
+			return;
+	}
 	errno = 0; /* of long ago */
-	fail(run, &worst->mapping, worst->status);
+	for (size_t i = 0; i < count; i++)
+		fail(run, worst[i]->session, &worst[i]->now.mapping, worst[i]->now.status);
 }
 
 static void reap(struct run *run)
@@ -138,10 +147,12 @@ static int sooner(int a, int b)
 
 static int timeout(struct run *run)
 {
-	int own =
+	int ms =
 		sooner(ms_until(holds_due(&run->holds)), ms_until(notify_watchdog(&run->watchdog)));
 
-	return sooner(natpmp_timeout(run->ctx), own);
+	for (size_t i = 0; i < run->sessions->count; i++)
+		ms = sooner(natpmp_timeout(run->sessions->all[i].ctx), ms);
+	return ms;
 }
 
 /* poll(), which notices when it comes back far too late. */
@@ -155,58 +166,69 @@ static int wait_for(struct run *run, struct pollfd *ready, nfds_t count)
 	return found;
 }
 
-static void loop(struct run *run)
+/* Let the library do what is due. False: it cannot go on, which was said. */
+static bool process(struct run *run)
 {
-	struct pollfd ready[] = {{.fd = natpmp_fd(run->ctx), .events = POLLIN},
-				 {.fd = run->signals.fd, .events = POLLIN},
-				 {.events = POLLIN},   /* the port file's */
-				 {.events = POLLOUT}}; /* stdout, when it was not ready */
-
-	while (!run->over) {
-		int status = natpmp_process(run->ctx);
+	for (size_t i = 0; i < run->sessions->count; i++) {
+		struct session *session = &run->sessions->all[i];
+		int status = natpmp_process(session->ctx);
 
 		if (status < 0) {
-			fail(run, run->options->wanted, status);
-			return;
+			fail(run, session, session->mappings, status);
+			return false;
 		}
+	}
+	return true;
+}
+
+static void loop(struct run *run)
+{
+	enum { SIGNALS, PORT_FILE, STDOUT, SESSIONS };
+	struct pollfd ready[SESSIONS + FAMILIES] = {
+		{.fd = run->signals.fd, .events = POLLIN},
+		{.events = POLLIN},
+		{.events = POLLOUT}}; /* when it was not ready */
+
+	for (size_t i = 0; i < run->sessions->count; i++)
+		ready[SESSIONS + i] = (struct pollfd){.fd = natpmp_fd(run->sessions->all[i].ctx),
+						      .events = POLLIN};
+	while (!run->over && process(run)) {
 		holds_work(&run->holds);
-		ready[2].fd = run->holds.portfile.keeper;
-		ready[3].fd = run->output->late_length ? STDOUT_FILENO : -1;
+		ready[PORT_FILE].fd = run->holds.portfile.keeper;
+		ready[STDOUT].fd = run->output->late_length ? STDOUT_FILENO : -1;
 		look_at_opening(run);
 		if (holds_settled(&run->holds) && run->options->command && !run->command.pid &&
 		    !run->over)
 			start_command(run);
-		if (run->over || wait_for(run, ready, 4) <= 0)
+		if (run->over || wait_for(run, ready, SESSIONS + run->sessions->count) <= 0)
 			continue;
-		if (ready[1].revents)
+		if (ready[SIGNALS].revents)
 			take_signals(run);
-		if (ready[3].revents)
+		if (ready[STDOUT].revents)
 			output_flush(run->output);
 	}
 }
 
-int run(natpmp_ctx *ctx, struct output *output)
+int run(struct sessions *sessions, struct output *output)
 {
 	const struct options *options = output->options;
-	struct run run = {.ctx = ctx, .options = options, .output = output};
-	const natpmp_mapping *for_what = options->wanted;
+	struct run run = {.sessions = sessions, .options = options, .output = output};
+	struct hold *refused = NULL;
 	int status;
 
 	output->holding = true;
-	if (!portfile_claim(&run.holds.portfile, options->port_file)) {
-		natpmp_free(ctx);
+	if (!portfile_claim(&run.holds.portfile, options->port_file))
 		return STATUS_USAGE;
-	}
 	if (signals_begin(&run.signals) < 0) {
-		fail(&run, for_what, NATPMP_E_SYSTEM);
-		natpmp_free(ctx);
+		fail(&run, sessions->all, options->wanted, NATPMP_E_SYSTEM);
 		return run.exit_status;
 	}
-	status = holds_begin(&run.holds, ctx, output, &run.signals, &for_what);
+	status = holds_begin(&run.holds, sessions, output, &run.signals, &refused);
 	if (status < 0)
-		fail(&run, for_what, status);
+		fail(&run, refused ? refused->session : sessions->all,
+		     refused ? refused->wanted : options->wanted, status);
 	else {
-		output_asking(output);
+		output_asking(output, sessions->all, sessions->count);
 		loop(&run);
 		output_asked(output);
 	}

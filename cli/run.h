@@ -5,8 +5,8 @@
 
 #include "output.h"
 
-/* Takes ctx over and frees it. The exit status: the command's own, or as in failure.h; does not
+/* Closes the sessions. The exit status: the command's own, or as in failure.h; does not
  * come back if the command died of a signal, for so do we. */
-int run(natpmp_ctx *ctx, struct output *output);
+int run(struct sessions *sessions, struct output *output);
 
 #endif

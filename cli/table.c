@@ -31,6 +31,12 @@ const struct table_row option_table[] = {
 	 "use only the routes of this interface"},
 	{OPT_TIMEOUT, "timeout", "SECONDS", "seconds", ASKING, false,
 	 "how long to wait for an answer (default: 7.75)"},
+	{'4', "ipv4", NULL, NULL, ASKING, false, "ask the IPv4 gateway (the default)"},
+	{'6', "ipv6", NULL, NULL, ASKING, false, "ask the IPv6 gateway; with -4, both"},
+	{OPT_DIALECT, "dialect", "WORD", "dialect", ASKING, false,
+	 "speak natpmp, pcp or auto, either (default: auto)"},
+	{OPT_SOURCE, "source", "ADDRESS", "address", ASKING, false,
+	 "ask from this address of this host"},
 	{OPT_VPN, "vpn", NULL, NULL, ASKING & ~(IN(JOB_CLOSE) | IN(JOB_CLOSE_ALL)), false,
 	 "a VPN provider's, which picks the port: use %p"},
 
@@ -155,7 +161,7 @@ char *table_help(void)
 	if (!out)
 		return NULL;
 	fputs("usage: natpmp [options] [command]\n"
-	      "Open a port on a NAT-PMP gateway; with a command, for as long as that runs.\n",
+	      "Open a port of the router (NAT-PMP or PCP); with a command, while that runs.\n",
 	      out);
 	for (const struct table_row *row = option_table; row < option_table + TABLE_ROWS; row++)
 		put_help(out, row);

@@ -29,6 +29,8 @@ enum {
 	OPT_PRINT,
 	OPT_JSON,
 	OPT_VPN,
+	OPT_DIALECT,
+	OPT_SOURCE,
 	OPT_JOB, /* plus an enum job; the last */
 };
 
@@ -41,7 +43,7 @@ struct table_row {
 	const char *help;         /* lines */
 };
 
-enum { TABLE_ROWS = 27 };
+enum { TABLE_ROWS = 31 };
 extern const struct table_row option_table[];
 
 /* The row of what getopt_long(3) has returned; NULL: it is no option. */
@@ -51,7 +53,7 @@ const char *table_shown(const struct table_row *row, char shown[24]);
 
 struct table_getopt {
 	char letters[64];
-	struct option names[64];
+	struct option names[80];
 	char abbreviations[256];
 };
 /* getopt is all zero. */

@@ -13,17 +13,26 @@ static void put_port(FILE *out, uint16_t port)
 		fprintf(out, "%u", port);
 }
 
-/* The values of %p, %h, %P and %H. */
-static void put_value(FILE *out, char token, const natpmp_mapping *mapping)
+/* An IPv6 address has colons of its own: before one that is to part it from a port it is in
+ * brackets (RFC 3986 section 3.2.2). */
+static void put_address(FILE *out, const char *address, char next)
 {
-	if (token == 'p')
+	bool brackets = next == ':' && strchr(address, ':');
+
+	fprintf(out, "%s%s%s", brackets ? "[" : "", address, brackets ? "]" : "");
+}
+
+/* The values of %p, %h, %P and %H. */
+static void put_value(FILE *out, const char *token, const natpmp_mapping *mapping)
+{
+	if (*token == 'p')
 		put_port(out, mapping->internal_port);
-	else if (token == 'h')
-		fputs(mapping->internal_address, out);
-	else if (token == 'P')
+	else if (*token == 'h')
+		put_address(out, mapping->internal_address, token[1]);
+	else if (*token == 'P')
 		put_port(out, mapping->external_port);
 	else
-		fputs(mapping->external_address, out);
+		put_address(out, mapping->external_address, token[1]);
 }
 
 static bool is_token(const char *text)
@@ -44,7 +53,7 @@ char *template_expand(const char *text, const natpmp_mapping *mapping)
 			fprintf(out, "%.2s", text + 1);
 			text += 3;
 		} else if (is_token(text)) {
-			put_value(out, text[1], mapping);
+			put_value(out, text + 1, mapping);
 			text += 2;
 		} else {
 			putc(*text++, out);

@@ -5,8 +5,8 @@
 
 #include <natpmpc.h>
 
-/* The text with its tokens replaced, to be freed; any other %, and %%, stays as it is.
- * NULL: no memory. */
+/* The text with its tokens replaced, to be freed; any other %, and %%, stays as it is. An IPv6
+ * address that a colon follows is in brackets. NULL: no memory. */
 char *template_expand(const char *text, const natpmp_mapping *mapping);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+enum { TRACE_LEN = 400 };
+
 /* "sent, 12 bytes: 00 02 ..." becomes "sent: map TCP 80 to 80 for 7200 s (00 02 ...)"; any other
  * line stays as it is. */
 void trace_line(const char *line, char *text, size_t size);

@@ -13,7 +13,9 @@ started='' # process ids to end
 status=0   # of the latest run
 
 # Nothing of this is wanted by accident.
-unset NOTIFY_SOCKET NO_COLOR
+unset NOTIFY_SOCKET NO_COLOR STATE_DIRECTORY
+XDG_STATE_HOME=$work/state # nobody's own secret
+export XDG_STATE_HOME
 for variable in $(env | sed -n 's/^\(NATPMP_[A-Z_0-9]*\)=.*/\1/p'); do unset "$variable"; done
 
 cleanup() {

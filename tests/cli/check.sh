@@ -70,15 +70,19 @@ step "neither NAT-PMP nor PCP"
 tell result 1
 check 7 version
 expect_line people 'PCP: no'
-expect_not grep -q 'verdict: .*PCP' "$work/people"
+expect_not grep -q 'PCP only' "$work/people"
 tell result off
 
 step "PCP only"
-tell profile pcponly
-check 7 version
-expect_line people 'NAT-PMP: no: .*'
-expect_line people 'PCP: yes'
-expect_json out '.natpmp == false and .pcp == true and .mapping == null'
+tell profile pcp
+check 0 works
+expect_line people 'NAT-PMP: no'
+expect_line people 'PCP: yes, answers within [0-9]+\.[0-9] ms'
+expect_line people 'external address: 11\.22\.33\.44, public'
+expect_line people 'verdict: it works: this gateway opens ports, by PCP only'
+expect_json out '.natpmp == false and .pcp == true and .mapping == true and .dialect == "pcp" and
+	.natpmp_error.code == "version" and .pcp_error == null and .round_trip_us == null and
+	.pcp_round_trip_us > 0 and .uptime >= 93784 and .external_address == "11.22.33.44"'
 tell profile rfc
 
 step "nothing listens, nothing answers"

@@ -64,7 +64,7 @@ step "--json"
 run -p 1240 -P 1250 -t udp --json
 expect_lines out 1
 expect_json out '(.time - now | fabs) < 5 and .expires == .time + 7200'
-expect_json out 'del(.time, .expires) == {event: "mapped", protocol: "udp", internal_address: "127.0.0.1",
+expect_json out 'del(.time, .expires) == {event: "mapped", family: "ipv4", dialect: "natpmp", protocol: "udp", internal_address: "127.0.0.1",
 	internal_port: 1240, external_address: "11.22.33.44", external_port: 1250,
 	external_kind: "public", lifetime: 7200, gateway: "'"$gateway_address"'", error: null}'
 

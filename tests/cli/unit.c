@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "hook.h"
 #include "json.h"
 #include "options.h"
+#include "secret.h"
 #include "template.h"
 
 static const natpmp_mapping sample = {
@@ -28,6 +30,16 @@ static const natpmp_mapping sample = {
 	.lifetime = 60,
 	.internal_address = "192.168.1.5",
 	.external_address = "203.0.113.7",
+};
+
+static const natpmp_mapping sample6 = {
+	.protocol = NATPMP_UDP,
+	.internal_port = 80,
+	.external_port = 8080,
+	.lifetime = 60,
+	.internal_address = "2001:db8::5",
+	.external_address = "2001:db8::7",
+	.dialect = NATPMP_DIALECT_PCP,
 };
 
 /* ------------------------------------------------------------- template -- */
@@ -52,6 +64,19 @@ START_TEST(test_template)
 	expands("%% 100%%\\n +%%Y %%", &sample, "%% 100%%\\n +%%Y %%");
 	expands("%H:%P%", &sample, "203.0.113.7:8080%");
 	expands("[%p|%h|%P|%H]", &none, "[|||]");
+	expands("%H: %h:", &none, ": :");
+}
+END_TEST
+
+/* In brackets where a port comes behind, or what else a colon parts from it. */
+START_TEST(test_template_brackets)
+{
+	expands("%H:%P %h:%p", &sample6, "[2001:db8::7]:8080 [2001:db8::5]:80");
+	expands("http://%H:80/ %H:", &sample6, "http://[2001:db8::7]:80/ [2001:db8::7]:");
+	expands("%H %h,%H", &sample6, "2001:db8::7 2001:db8::5,2001:db8::7");
+	expands("[%H]:%P", &sample6, "[2001:db8::7]:8080");
+	expands("%%H:%P", &sample6, "%H:8080");
+	expands("%p:%H", &sample6, "80:2001:db8::7");
 }
 END_TEST
 
@@ -151,14 +176,109 @@ START_TEST(test_several_ports)
 }
 END_TEST
 
+/* name NULL: none is given. */
+static void gateway_is(natpmp_family family, int kind, const char *name, unsigned port)
+{
+	const struct host *host = &options.gateway[family];
+
+	ck_assert_int_eq(host->text != NULL, name != NULL);
+	if (!name)
+		return;
+	ck_assert_int_eq((int)host->kind, kind);
+	ck_assert_str_eq(host->name, name);
+	ck_assert_uint_eq(host->port, port);
+}
+
+static void families(bool v4, bool v6)
+{
+	ck_assert_int_eq(options.family[NATPMP_IPV4], v4);
+	ck_assert_int_eq(options.family[NATPMP_IPV6], v6);
+}
+
+START_TEST(test_families)
+{
+	ck_assert_int_eq(parse(""), NEXT_WORK);
+	families(true, false);
+	ck_assert_int_eq(parse("-4 --hold"), NEXT_WORK);
+	families(true, false);
+	ck_assert_int_eq(parse("-6 -p 443"), NEXT_WORK);
+	families(false, true);
+	ck_assert_int_eq(parse("--ipv6 --ipv4 --dialect auto run"), NEXT_WORK);
+	families(true, true);
+	/* What may be there is looked for, unless somebody has said what to look for. */
+	ck_assert_int_eq(parse("--check"), NEXT_WORK);
+	families(true, true);
+	ck_assert(!options.family_named);
+	ck_assert_int_eq(parse("--check -i eth0 --dialect pcp"), NEXT_WORK);
+	families(true, true);
+	for (size_t i = 0; i < 6; i++) {
+		static const char *const lines[] = {
+			"--check -4",        "--check -g 10.0.0.1",
+			"--check -g router", "--check --source 10.0.0.2",
+			"--check --vpn",     "--check --dialect natpmp"};
+
+		ck_assert_int_eq(parse(lines[i]), NEXT_WORK);
+		families(true, false);
+	}
+}
+END_TEST
+
+START_TEST(test_gateways_of_families)
+{
+	ck_assert_int_eq(parse("-6 -g fe80::1%eth0"), NEXT_WORK);
+	gateway_is(NATPMP_IPV6, HOST_IPV6, "fe80::1%eth0", 0);
+	ck_assert_int_eq(parse("-6 -g [fe80::1%eth0]:99"), NEXT_WORK);
+	gateway_is(NATPMP_IPV6, HOST_IPV6, "fe80::1%eth0", 99);
+	ck_assert_int_eq(parse("-6 -g [::1]"), NEXT_WORK);
+	gateway_is(NATPMP_IPV6, HOST_IPV6, "::1", 0);
+	ck_assert_int_eq(parse("-6 -g ::1:5351"), NEXT_WORK);
+	gateway_is(NATPMP_IPV6, HOST_IPV6, "::1:5351", 0);
+	ck_assert_int_eq(parse("-6 -4 -g ::1 -g 10.0.0.1:7"), NEXT_WORK);
+	gateway_is(NATPMP_IPV4, HOST_IPV4, "10.0.0.1", 7);
+	gateway_is(NATPMP_IPV6, HOST_IPV6, "::1", 0);
+	ck_assert_int_eq(parse("-4 -6 -g router:9"), NEXT_WORK);
+	gateway_is(NATPMP_IPV4, HOST_NAME, "router", 9);
+	gateway_is(NATPMP_IPV6, HOST_NAME, "router", 9);
+	ck_assert_int_eq(parse("-4 -6 -g router -g ::1"), NEXT_WORK);
+	gateway_is(NATPMP_IPV4, HOST_NAME, "router", 0);
+	gateway_is(NATPMP_IPV6, HOST_IPV6, "::1", 0);
+	ck_assert_int_eq(parse("-4 -6 -g 10.0.0.1"), NEXT_WORK);
+	gateway_is(NATPMP_IPV6, HOST_IPV6, NULL, 0);
+	ck_assert_int_eq(parse("-4 -6 --source 2001:db8::5 --source 10.0.0.2"), NEXT_WORK);
+	ck_assert_str_eq(options.source[NATPMP_IPV4].text, "10.0.0.2");
+	ck_assert_str_eq(options.source[NATPMP_IPV6].text, "2001:db8::5");
+}
+END_TEST
+
+START_TEST(test_dialects)
+{
+	static const struct {
+		const char *line;
+		natpmp_dialect dialect;
+	} dialects[] = {
+		{"", NATPMP_DIALECT_AUTO},
+		{"--dialect auto", NATPMP_DIALECT_AUTO},
+		{"--dialect a", NATPMP_DIALECT_AUTO},
+		{"--dialect NAT", NATPMP_DIALECT_NATPMP},
+		{"--dial natpmp --close-all", NATPMP_DIALECT_NATPMP},
+		{"--dialect p -6", NATPMP_DIALECT_PCP},
+		{"--vpn --dialect n", NATPMP_DIALECT_NATPMP},
+	};
+
+	for (size_t i = 0; i < sizeof(dialects) / sizeof(*dialects); i++) {
+		ck_assert_int_eq(parse(dialects[i].line), NEXT_WORK);
+		ck_assert_int_eq(options.library.dialect, dialects[i].dialect);
+	}
+}
+END_TEST
+
 START_TEST(test_gateway_option)
 {
 	ck_assert_int_eq(parse("-g 10.2.0.1"), NEXT_WORK);
-	ck_assert_str_eq(options.library.gateway, "10.2.0.1");
-	ck_assert_uint_eq(options.library.gateway_port, 0);
+	gateway_is(NATPMP_IPV4, HOST_IPV4, "10.2.0.1", 0);
+	gateway_is(NATPMP_IPV6, HOST_IPV4, NULL, 0);
 	ck_assert_int_eq(parse("--gateway 10.2.0.1:99 --timeout 3 -i eth0"), NEXT_WORK);
-	ck_assert_str_eq(options.library.gateway, "10.2.0.1");
-	ck_assert_uint_eq(options.library.gateway_port, 99);
+	gateway_is(NATPMP_IPV4, HOST_IPV4, "10.2.0.1", 99);
 	ck_assert_uint_eq(options.library.deadline, 3000);
 	ck_assert_str_eq(options.library.interface, "eth0");
 	ck_assert_int_eq(parse("--timeout 7.75"), NEXT_WORK);
@@ -235,6 +355,33 @@ static const char *const mistakes[] = {
 	"-g a/b",
 	"-g a:b",
 	"-g ::1",
+	"-6 -g 10.0.0.1",
+	"-6 -g [::1",
+	"-6 -g [::1]5351",
+	"-6 -g [::1]:0",
+	"-g 10.0.0.1 -g 10.0.0.2",
+	"-g router -g router2",
+	"-4 -6 -g ::1 -g ::2",
+	"-4 -6 -g ::1 -g 10.0.0.1 -g router",
+	"-4 -6 -g router -g router2",
+	"--source router",
+	"--source 10.0.0.1:7",
+	"--source 2001:db8::5",
+	"-6 --source 10.0.0.1",
+	"--source 10.0.0.1 --source 10.0.0.2",
+	"--dialect",
+	"--dialect upnp",
+	"--dialect pcp2",
+	"--vpn --dialect pcp",
+	"--vpn -6",
+	"--vpn -4 -6",
+	"-6 --dialect natpmp",
+	"-4 -6 --dialect natpmp",
+	"--close-all --dialect pcp",
+	"--close-all -6",
+	"--status -6",
+	"--ipv6=1",
+	"--ipv",
 	"-x",
 	"--nonsense",
 	"--hold=1",
@@ -328,19 +475,29 @@ START_TEST(test_json_members)
 	const natpmp_mapping none = {.protocol = NATPMP_TCP_UDP};
 	FILE *out = begin();
 
-	json_mapping(out, &sample);
+	json_mapping(out, NATPMP_IPV4, &sample);
 	json_error(out, "error", NATPMP_OK);
-	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"protocol\":\"tcp\",\"internal_"
+	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"family\":\"ipv4\","
+		     "\"protocol\":\"tcp\",\"internal_"
 		     "address\":\"192.168.1.5\","
 		     "\"internal_port\":80,\"external_address\":\"203.0.113.7\","
 		     "\"external_port\":8080,\"external_kind\":\"reserved\",\"lifetime\":60,"
+		     "\"dialect\":null,"
 		     "\"error\":null}\n");
 	out = begin();
-	json_mapping(out, &none);
-	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"protocol\":\"both\",\"internal_"
+	json_mapping(out, NATPMP_IPV6, &none);
+	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"family\":\"ipv6\","
+		     "\"protocol\":\"both\",\"internal_"
 		     "address\":null,"
 		     "\"internal_port\":null,\"external_address\":null,\"external_port\":null,"
-		     "\"external_kind\":null,\"lifetime\":null}\n");
+		     "\"external_kind\":null,\"lifetime\":null,\"dialect\":null}\n");
+	out = begin();
+	json_mapping(out, NATPMP_IPV6, &sample6);
+	ends_as(out, "{\"event\":\"test\",\"time\":1000000,\"family\":\"ipv6\","
+		     "\"protocol\":\"udp\",\"internal_address\":\"2001:db8::5\","
+		     "\"internal_port\":80,\"external_address\":\"2001:db8::7\","
+		     "\"external_port\":8080,\"external_kind\":\"reserved\",\"lifetime\":60,"
+		     "\"dialect\":\"pcp\"}\n");
 	out = begin();
 	json_number(out, "most", 4294967295UL);
 	json_bool(out, "yes", true);
@@ -456,6 +613,13 @@ START_TEST(test_exit_statuses)
 		{NATPMP_E_RESULT, 7},
 		{NATPMP_E_PORTS_DIFFER, 7},
 		{NATPMP_E_BAD_ANSWER, 7},
+		{NATPMP_E_OTHER_PORT, 7},
+		{NATPMP_E_MALFORMED, 7},
+		{NATPMP_E_OPTION, 7},
+		{NATPMP_E_PROTOCOL, 7},
+		{NATPMP_E_QUOTA, 7},
+		{NATPMP_E_ADDRESS_MISMATCH, 7},
+		{NATPMP_E_NO_ADDRESS, 3},
 		{NATPMP_E_NO_MEMORY, 1},
 		{NATPMP_E_SYSTEM, 1},
 		{NATPMP_E_NO_PORT, 1},
@@ -476,11 +640,197 @@ END_TEST
 
 START_TEST(test_addresses)
 {
-	ck_assert_ptr_null(failure_of_address(NATPMP_ADDRESS_PUBLIC));
-	for (int kind = NATPMP_ADDRESS_NONE; kind <= NATPMP_ADDRESS_RESERVED; kind++) {
-		if (kind != NATPMP_ADDRESS_PUBLIC)
-			ck_assert_ptr_nonnull(failure_of_address((natpmp_address_kind)kind));
+	static const char *const useless[] = {"",          "10.0.0.1", "100.64.0.1", "169.254.0.1",
+					      "127.0.0.1", "fd00::1",  "fe80::1",    "::1"};
+
+	ck_assert_ptr_null(failure_of_address("11.22.33.44"));
+	ck_assert_ptr_null(failure_of_address("2a00::1"));
+	for (size_t i = 0; i < sizeof(useless) / sizeof(*useless); i++)
+		ck_assert_ptr_nonnull(failure_of_address(useless[i]));
+	ck_assert_ptr_nonnull(strstr(failure_of_address("10.0.0.1")->what, "second NAT"));
+	ck_assert_ptr_null(strstr(failure_of_address("fd00::1")->what, "NAT"));
+}
+END_TEST
+
+/* --------------------------------------------------------------- secret -- */
+
+static char home[] = "/tmp/natpmp-unit.XXXXXX";
+static char why[SECRET_WHY_LEN];
+
+static void begin_home(void)
+{
+	strcpy(home + strlen(home) - 6, "XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(home));
+	ck_assert_int_eq(setenv("HOME", home, 1), 0);
+	unsetenv("XDG_STATE_HOME");
+	unsetenv("STATE_DIRECTORY");
+}
+
+static void end_home(void)
+{
+	char command[80];
+
+	snprintf(command, sizeof(command), "rm -rf %s", home);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static const char *in_home(const char *name)
+{
+	static char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", home, name);
+	return path;
+}
+
+static void has_mode(const char *name, mode_t mode)
+{
+	struct stat found;
+
+	ck_assert_int_eq(stat(in_home(name), &found), 0);
+	ck_assert_uint_eq(found.st_mode & 07777, mode);
+}
+
+static void write_file(const char *name, const char *bytes, size_t length, mode_t mode)
+{
+	int fd = open(in_home(name), O_WRONLY | O_CREAT | O_TRUNC, mode);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, bytes, length), (ssize_t)length);
+	ck_assert_int_eq(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+static void is_useless(const char *reason)
+{
+	unsigned char secret[SECRET_SIZE];
+
+	ck_assert(!secret_load(secret, why));
+	ck_assert_msg(strstr(why, reason) != NULL, "%s", why);
+}
+
+START_TEST(test_secret_is_kept)
+{
+	static const unsigned char zero[SECRET_SIZE];
+	unsigned char first[SECRET_SIZE] = {0}, again[SECRET_SIZE] = {0}, other[SECRET_SIZE] = {0};
+	mode_t before = umask(0);
+
+	begin_home();
+	ck_assert(secret_load(first, why));
+	ck_assert_mem_ne(first, zero, SECRET_SIZE);
+	has_mode(".local/state/natpmp", 0700);
+	has_mode(".local/state/natpmp/secret", 0600);
+	ck_assert(secret_load(again, why));
+	ck_assert_mem_eq(first, again, SECRET_SIZE);
+
+	/* Nothing is left beside it. */
+	ck_assert_int_eq(unlink(in_home(".local/state/natpmp/secret")), 0);
+	ck_assert_int_eq(rmdir(in_home(".local/state/natpmp")), 0);
+	ck_assert(secret_load(other, why));
+	ck_assert_mem_ne(first, other, SECRET_SIZE);
+	umask(before);
+	end_home();
+}
+END_TEST
+
+START_TEST(test_secret_has_its_place)
+{
+	unsigned char state[SECRET_SIZE], xdg[SECRET_SIZE], again[SECRET_SIZE];
+	char value[200];
+
+	begin_home();
+	ck_assert_int_eq(mkdir(in_home("one"), 0755), 0);
+	snprintf(value, sizeof(value), "%s/one:%s/two", home, home);
+	setenv("STATE_DIRECTORY", value, 1);
+	setenv("XDG_STATE_HOME", in_home("xdg"), 1);
+	ck_assert(secret_load(state, why));
+	has_mode("one/secret", 0600);
+	unsetenv("STATE_DIRECTORY");
+	ck_assert(secret_load(xdg, why));
+	has_mode("xdg/natpmp/secret", 0600);
+	ck_assert_mem_ne(state, xdg, SECRET_SIZE);
+	setenv("STATE_DIRECTORY", value, 1);
+	ck_assert(secret_load(again, why));
+	ck_assert_mem_eq(state, again, SECRET_SIZE);
+	ck_assert_int_ne(access(in_home("two"), F_OK), 0);
+
+	/* Relative paths are not valid (XDG Base Directory Specification). */
+	setenv("STATE_DIRECTORY", "one", 1);
+	setenv("XDG_STATE_HOME", "xdg", 1);
+	unsetenv("HOME");
+	is_useless("HOME");
+	end_home();
+}
+END_TEST
+
+START_TEST(test_secret_that_is_none)
+{
+	static const char zeros[SECRET_SIZE + 1];
+
+	begin_home();
+	setenv("STATE_DIRECTORY", home, 1);
+	write_file("secret", zeros, SECRET_SIZE - 1, 0600);
+	is_useless("not 32 bytes");
+	write_file("secret", zeros, SECRET_SIZE + 1, 0600);
+	is_useless("not 32 bytes");
+	write_file("secret", zeros, 0, 0600);
+	is_useless("not 32 bytes");
+	write_file("secret", zeros, SECRET_SIZE, 0640);
+	is_useless("others may read or write it");
+	write_file("secret", zeros, SECRET_SIZE, 0602);
+	is_useless("others may read or write it");
+	write_file("secret", zeros, SECRET_SIZE, 0600);
+	ck_assert(secret_load((unsigned char[SECRET_SIZE]){0}, why));
+
+	ck_assert_int_eq(unlink(in_home("secret")), 0);
+	ck_assert_int_eq(mkdir(in_home("secret"), 0700), 0);
+	is_useless("no ordinary file");
+	ck_assert_int_eq(rmdir(in_home("secret")), 0);
+	ck_assert_int_eq(mkfifo(in_home("secret"), 0600), 0);
+	is_useless("no ordinary file"); /* and nobody waits for a writer */
+	write_file("file", "", 0, 0600);
+	setenv("STATE_DIRECTORY", in_home("file/below"), 1);
+	is_useless("Not a directory");
+	end_home();
+}
+END_TEST
+
+/* Of many who start at once each has the same one. */
+START_TEST(test_secret_of_many)
+{
+	enum { MANY = 16 };
+	unsigned char secret[SECRET_SIZE], theirs[SECRET_SIZE];
+	int start[2], said[2];
+	char go;
+
+	begin_home();
+	ck_assert_int_eq(pipe(start), 0);
+	ck_assert_int_eq(pipe(said), 0);
+	for (int i = 0; i < MANY; i++) {
+		if (fork())
+			continue;
+		close(start[1]);
+		(void)!read(start[0], &go, 1); /* until all are there */
+		if (!secret_load(secret, why))
+			memset(secret, i, sizeof(secret));
+		(void)!write(said[1], secret, sizeof(secret));
+		_exit(0);
 	}
+	close(start[1]);
+	ck_assert_int_eq(read(said[0], secret, sizeof(secret)), SECRET_SIZE);
+	for (int i = 1; i < MANY; i++) {
+		ck_assert_int_eq(read(said[0], theirs, sizeof(theirs)), SECRET_SIZE);
+		ck_assert_mem_eq(secret, theirs, SECRET_SIZE);
+	}
+	ck_assert(secret_load(theirs, why));
+	ck_assert_mem_eq(secret, theirs, SECRET_SIZE);
+	ck_assert_int_eq(unlink(in_home(".local/state/natpmp/secret")), 0);
+	while (wait(NULL) > 0)
+		continue;
+	ck_assert_int_eq(rmdir(in_home(".local/state/natpmp")), 0); /* nothing is left beside */
+	close(start[0]);
+	close(said[0]);
+	close(said[1]);
+	end_home();
 }
 END_TEST
 
@@ -493,6 +843,7 @@ uint64_t now_ms(void)
 	return clock_now;
 }
 
+static const struct session session = {.suffix = ""};
 static struct hook hook;
 static struct signals signals;
 static struct output output;
@@ -518,7 +869,7 @@ static void begin_hook(const char *command)
 	static const struct options none = {.quiet = true};
 
 	clock_now = 1000000;
-	hook = (struct hook){.command = command};
+	hook = (struct hook){.command = command, .session = &session};
 	output_init(&output, &none);
 	ck_assert_int_eq(signals_begin(&signals), 0);
 	hook_change(&hook, &sample);
@@ -653,10 +1004,14 @@ int main(void)
 	int failed;
 
 	tcase_add_test(cases, test_template);
+	tcase_add_test(cases, test_template_brackets);
 	tcase_add_test(cases, test_gem_options);
 	tcase_add_test(cases, test_abbreviations);
 	tcase_add_test(cases, test_several_ports);
 	tcase_add_test(cases, test_gateway_option);
+	tcase_add_test(cases, test_families);
+	tcase_add_test(cases, test_gateways_of_families);
+	tcase_add_test(cases, test_dialects);
 	tcase_add_test(cases, test_jobs);
 	tcase_add_loop_test(cases, test_mistakes, 0, sizeof(mistakes) / sizeof(*mistakes));
 	tcase_add_test(cases, test_json_strings);
@@ -665,6 +1020,10 @@ int main(void)
 	tcase_add_test(cases, test_output_late_lines);
 	tcase_add_test(cases, test_exit_statuses);
 	tcase_add_test(cases, test_addresses);
+	tcase_add_test(cases, test_secret_is_kept);
+	tcase_add_test(cases, test_secret_has_its_place);
+	tcase_add_test(cases, test_secret_that_is_none);
+	tcase_add_test(cases, test_secret_of_many);
 	tcase_add_test(cases, test_hook_hangs);
 	tcase_add_test(cases, test_hook_ignores_the_end);
 	tcase_add_test(cases, test_hook_is_run_again);
