@@ -5,40 +5,13 @@
 set -eu
 : "${PAIRS:?}" "${PROCESSES:?}" "${GATEWAYD:?}" "${NATPMP:?}" "${work:?}"
 rounds=${1:?}
-if [ "${NATPMPC_NETWORK-}" != 1 ]; then
-	flags=--net
-	[ "$(id -u)" = 0 ] || flags="--map-root-user --net"
-	# shellcheck disable=SC2086 # several words
-	NATPMPC_NETWORK=1 exec unshare $flags sh "$0" "$@"
-fi
-
-gateway='' held=''
-cleanup() {
-	[ -z "$held" ] || kill "$held" 2>/dev/null || :
-	[ -z "$gateway" ] || kill "$gateway" 2>/dev/null || :
-}
+cd "$(dirname "$0")"
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. ./lib.sh
+own_network ./loopback.sh "$@"
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
-
-within_5_s() { # COMMAND...
-	tries=100
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || { echo "waited in vain for: $*" >&2; exit 1; }
-		sleep 0.05
-	done
-}
-has_line() { grep -q "$1" "$2"; }
-tell() { "$GATEWAYD" --tell "$work/control" "$@"; }
-row() { # WHAT UNIT WHO VALUE
-	printf 'loopback\t%s\t%s\t%s\t%s\t\t\t\n' "$@"
-}
-
-ip link set lo up
-"$GATEWAYD" --no-relay --listen 127.0.0.1:5351 --control "$work/control" --log /dev/null \
-	</dev/null >"$work/gateway" 2>&1 &
-gateway=$!
-within_5_s has_line '^listening' "$work/gateway"
+start_gateway loopback
 
 # --- an exchange, and a whole mapping; what of it is the gateway's own ---
 
@@ -46,8 +19,36 @@ gateway_ns() { cut -d ' ' -f 1 "/proc/$gateway/schedstat"; }
 asked() { tell requests | grep -o '[0-9]*' | head -n 1; }
 ns=$(gateway_ns) requests=$(asked)
 "$PAIRS" loopback 127.0.0.1 "$rounds"
-row "the gateway's own processor time, an exchange" us gatewayd \
+row loopback "the gateway's own processor time, an exchange" us gatewayd \
 	"$(awk -v ns="$(($(gateway_ns) - ns))" -v n="$(($(asked) - requests))" 'BEGIN { printf "%.1f", ns / n / 1000 }')"
+
+# --- what an open mapping costs from nothing: counted ---
+
+what="from nothing: open, map, close"
+if [ -n "${STRACE-}" ]; then
+	calls_between() { # MARK PROGRAM ARGUMENTS...
+		mark=$1
+		shift
+		"$STRACE" -o "$work/calls" "$@" >/dev/null
+		sed -n "/write(-1, \"$mark\"/,/write(-1, \"end\"/p" "$work/calls" | grep -cv 'write(-1, '
+	}
+	row loopback "$what" "system calls" libnatpmpc "$(calls_between new "$SYSCALLS" 127.0.0.1 5351 5351)"
+	[ ! -x "$LIBNATPMP" ] ||
+		row loopback "$what" "system calls" libnatpmp "$(calls_between libnatpmp "$LIBNATPMP" 127.0.0.1)"
+fi
+if [ -n "${VALGRIND-}" ]; then
+	instructions_in() { # FUNCTION PROGRAM ARGUMENTS...
+		function=$1
+		shift
+		LD_BIND_NOW=1 "$VALGRIND" --tool=callgrind --callgrind-out-file="$work/callgrind" \
+			--toggle-collect="$function" "$@" >/dev/null 2>"$work/valgrind"
+		sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$work/valgrind"
+	}
+	row loopback "$what" instructions libnatpmpc \
+		"$(instructions_in map_by_a_new_context "$SYSCALLS" 127.0.0.1 5351 5351)"
+	[ ! -x "$LIBNATPMP" ] ||
+		row loopback "$what" instructions libnatpmp "$(instructions_in main "$LIBNATPMP" 127.0.0.1)"
+fi
 
 # --- the command as a whole process ---
 
@@ -62,12 +63,12 @@ counted() { # PROGRAM ARGUMENTS...: its rows
 	who=${1##*/}
 	if [ -n "${STRACE-}" ]; then
 		"$STRACE" -f -o "$work/calls" "$@" >/dev/null 2>&1
-		row "open one port, the whole process" "system calls" "$who" "$(grep -c '(' "$work/calls")"
+		row loopback "open one port, the whole process" "system calls" "$who" "$(grep -c '(' "$work/calls")"
 	fi
 	if [ -n "${VALGRIND-}" ]; then
 		"$VALGRIND" --tool=callgrind --callgrind-out-file="$work/callgrind" \
 			--log-file="$work/valgrind" "$@" >/dev/null 2>&1
-		row "open one port, the whole process" instructions "$who" \
+		row loopback "open one port, the whole process" instructions "$who" \
 			"$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$work/valgrind")"
 	fi
 }
@@ -85,14 +86,24 @@ tell refuse off >/dev/null
 resident() { # PID
 	sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$1/status"
 }
-"$NATPMP" -g 127.0.0.1 --hold -p 40003 >"$work/held" 2>/dev/null </dev/null &
-held=$!
-within_5_s has_line 40003 "$work/held"
-row "resident memory, waiting" KiB natpmp "$(resident "$held")"
-kill "$held"
-wait "$held" || :
+for _ in 1 2 3 4 5; do
+	"$NATPMP" -g 127.0.0.1 --hold -p 40003 >"$work/held" 2>/dev/null </dev/null &
+	held=$!
+	started="$started $held"
+	within_5_s has_line 40003 "$work/held"
+	resident "$held" >>"$work/resident.ours"
+	kill "$held"
+	wait "$held" 2>/dev/null || :
+done
 tell drop 1000 >/dev/null
-"$NATPMPC" -g 127.0.0.1 -a 40003 40003 tcp 7200 >/dev/null 2>&1 &
-held=$!
-sleep 0.3
-row "resident memory, waiting" KiB natpmpc "$(resident "$held")"
+for _ in 1 2 3 4 5; do
+	"$NATPMPC" -g 127.0.0.1 -a 40003 40003 tcp 7200 >/dev/null 2>&1 &
+	held=$!
+	started="$started $held"
+	sleep 0.3
+	resident "$held" >>"$work/resident.theirs"
+	kill "$held"
+	wait "$held" 2>/dev/null || :
+done
+summary loopback "resident memory, waiting" KiB natpmp <"$work/resident.ours"
+summary loopback "resident memory, waiting" KiB natpmpc <"$work/resident.theirs"

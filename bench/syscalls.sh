@@ -25,9 +25,10 @@ fi
 strace true 2>/dev/null || skip "strace may not trace here"
 
 dir=$(mktemp -d)
-gateway=''
+gateways=''
 cleanup() {
-	[ -z "$gateway" ] || kill "$gateway" 2>/dev/null || :
+	# shellcheck disable=SC2086 # several words
+	[ -z "$gateways" ] || kill $gateways 2>/dev/null || :
 	rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -35,14 +36,21 @@ trap 'exit 1' INT TERM HUP
 
 ip link set lo up
 mkfifo "$dir/alive"
-"$GATEWAYD" --no-relay --listen 127.0.0.1:5351 <"$dir/alive" >"$dir/gateway" 2>&1 &
-gateway=$!
+start() { # PORT PROFILE
+	"$GATEWAYD" --no-relay --listen "127.0.0.1:$1" --profile "$2" <"$dir/alive" \
+		>"$dir/gateway$1" 2>&1 &
+	gateways="$gateways $!"
+}
+start 5351 rfc
+start 5352 rfc-pcp
 exec 3>"$dir/alive"
-tries=100
-until grep -q '^listening' "$dir/gateway"; do
-	tries=$((tries - 1))
-	[ $tries -gt 0 ] || { cat "$dir/gateway"; exit 1; }
-	sleep 0.05
+for port in 5351 5352; do
+	tries=100
+	until grep -q '^listening' "$dir/gateway$port"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || { cat "$dir/gateway$port"; exit 1; }
+		sleep 0.05
+	done
 done
 
 calls_of() { # PART: the calls between its two marks
@@ -58,7 +66,7 @@ at_most() { # COUNT PART WHAT [EXCEPT]: but for those calls
 	[ -z "${VERBOSE-}" ] || calls_of "$2"
 }
 
-strace -o "$dir/calls" "$SYSCALLS" 127.0.0.1 5351
+strace -o "$dir/calls" "$SYSCALLS" 127.0.0.1 5351 5352
 limit=11
 if [ -n "${LIBNATPMP-}" ]; then
 	strace -o "$dir/theirs" "$LIBNATPMP" 127.0.0.1
@@ -67,6 +75,10 @@ if [ -n "${LIBNATPMP-}" ]; then
 	[ -z "${VERBOSE-}" ] || cat "$dir/theirs"
 fi
 at_most "$limit" new "natpmp_new(), natpmp_map(), natpmp_free() with a named gateway"
+# A secret for nonces; and the question in PCP, which is refused: to send it, to wait and to read.
+at_most $((limit + 4)) "new, automatic" "the same, where we do not know that only NAT-PMP is spoken"
+# One exchange less, and that secret.
+at_most $((limit - 2)) "new, PCP" "the same where PCP is spoken"
 # From the second call on it hears of changes of routes: to begin with that costs four.
 at_most 10 second "natpmp_map() on an open context, where changes of routes begin to count"
 for part in third fourth beside "beside again"; do

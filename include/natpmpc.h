@@ -235,8 +235,8 @@ NATPMPC_API int natpmp_unmap_all(natpmp_ctx *ctx, natpmp_protocol protocol);
 
 /* Ask for the gateway's external address. "" with NATPMP_OK if the gateway tells one that
  * cannot be its own (0.0.0.0, loopback, multicast). PCP has no such question: where only PCP
- * is spoken, UDP port 9 is mapped for a moment (RFC 6887 section 11.6). Errors: ADDRESS,
- * BUSY, FORKED, and all from NO_MEMORY down. */
+ * is spoken, UDP port 9 is mapped for a moment (RFC 6887 section 11.6). Errors: INVALID,
+ * ADDRESS, BUSY, FORKED, and all from NO_MEMORY down. */
 NATPMPC_API int natpmp_external_address(natpmp_ctx *ctx, char address[NATPMP_ADDRESS_LEN]);
 
 /* What kind of address is that? Anything but PUBLIC cannot be reached from the
@@ -340,7 +340,7 @@ typedef struct natpmp_link {
 	uint32_t reserved[8];
 } natpmp_link;
 
-/* Errors: ADDRESS, FORKED, and those from NO_MEMORY to NETLINK, except NO_PORT. */
+/* Errors: INVALID, ADDRESS, FORKED, and those from NO_MEMORY to NETLINK, except NO_PORT. */
 NATPMPC_API int natpmp_get_link(natpmp_ctx *ctx, natpmp_link *link);
 
 /* natpmp_unmap() without blocking: done (may be NULL) is called once with the result, as event
@@ -374,8 +374,9 @@ typedef struct natpmp_probe {
 	uint32_t reserved[6];
 } natpmp_probe;
 
-/* Blocks for two deadlines at most. Errors: ADDRESS, BUSY, FORKED, NO_MEMORY to NO_ROUTE;
- * what the gateway did or did not answer is in the probe, with NATPMP_OK. */
+/* Blocks for two deadlines at most. Errors: INVALID, ADDRESS, BUSY, FORKED, and those from
+ * NO_MEMORY to NETLINK, except NO_PORT; what the gateway did or did not answer is in the
+ * probe, with NATPMP_OK. */
 NATPMPC_API int natpmp_get_probe(natpmp_ctx *ctx, natpmp_probe *probe);
 
 #ifdef __cplusplus

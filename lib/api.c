@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/address.h"
+#include "core/siphash.h"
 #include "drive.h"
 #include "link.h"
 #include "notify.h"
@@ -86,17 +87,11 @@ static bool accepts_dialect(const natpmp_options *options)
 	return !is_v6 || options->dialect != NATPMP_DIALECT_NATPMP;
 }
 
-static bool read_secret(natpmp_ctx *ctx, const natpmp_options *options)
+static bool accepts_secret(const natpmp_options *options)
 {
 	size_t size = options->secret_size;
 
-	if (!options->secret)
-		return !size;
-	if (size < SECRET_MIN || size > SECRET_MAX)
-		return false;
-	memcpy(ctx->secret, options->secret, size);
-	ctx->secret_size = size;
-	return true;
+	return options->secret ? size >= SECRET_MIN && size <= SECRET_MAX : !size;
 }
 
 static int read_options(natpmp_ctx *ctx, const natpmp_options *options)
@@ -104,9 +99,8 @@ static int read_options(natpmp_ctx *ctx, const natpmp_options *options)
 	struct link *link = &ctx->link;
 	int status = NATPMP_OK;
 
-	if (!accepts_dialect(options) || !read_secret(ctx, options))
+	if (!accepts_dialect(options) || !accepts_secret(options))
 		return NATPMP_E_INVALID;
-	ctx->dialect = options->dialect;
 	link->family = options->family == NATPMP_IPV6 ? OS_IPV6 : OS_IPV4;
 	link->port = options->gateway_port ? options->gateway_port : REQUEST_PORT;
 	ctx->deadline = options->deadline ? options->deadline : DEADLINE;
@@ -132,6 +126,22 @@ static bool init_lock(natpmp_ctx *ctx)
 		  !pthread_mutex_init(&ctx->mutex, &attributes);
 	pthread_mutexattr_destroy(&attributes);
 	return is_done;
+}
+
+/* The program's secret may have another length than that of the core. Without one, and if PCP may
+ * be spoken, the system gives one (RFC 6887 section 11.2: nobody may guess a nonce). */
+static int choose_secret(const natpmp_options *options, struct client_options *core)
+{
+	static const uint8_t no_key[SECRET_LEN];
+
+	core->seed ^= random_seed();
+	if (!(core->dialects & ONLY_PCP))
+		return NATPMP_OK;
+	if (options->secret)
+		siphash(no_key, options->secret, options->secret_size, core->secret);
+	else if (random_bytes(core->secret, sizeof(core->secret)) != OS_OK)
+		return NATPMP_E_SYSTEM;
+	return NATPMP_OK;
 }
 
 static void read_core_options(const natpmp_options *options, struct client_options *core)
@@ -166,18 +176,20 @@ static int init_context(natpmp_ctx *ctx, const natpmp_options *options)
 		return NATPMP_E_NO_MEMORY;
 	ctx->generation = process_generation();
 	read_core_options(options, &core);
-	core.seed = random_seed() ^ (uintptr_t)ctx;
-	if (client_init(&ctx->client, &core))
+	core.seed = (uintptr_t)ctx;
+	status = choose_secret(options, &core);
+	if (!status && client_init(&ctx->client, &core))
 		return NATPMP_OK;
-	client_free(&ctx->client);
+	if (!status)
+		client_free(&ctx->client);
 	pthread_mutex_destroy(&ctx->mutex);
-	return NATPMP_E_NO_MEMORY;
+	return status ? status : NATPMP_E_NO_MEMORY;
 }
 
 int natpmp_new(natpmp_ctx **result, const natpmp_options *given)
 {
 	natpmp_options options = NATPMP_OPTIONS_INIT;
-	int status;
+	int status, cancel;
 
 	if (!result)
 		return NATPMP_E_INVALID;
@@ -191,7 +203,10 @@ int natpmp_new(natpmp_ctx **result, const natpmp_options *given)
 	natpmp_ctx *ctx = calloc(1, sizeof(*ctx));
 	if (!ctx)
 		return NATPMP_E_NO_MEMORY;
+	/* To read random bytes is a cancellation point. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	status = init_context(ctx, &options);
+	pthread_setcancelstate(cancel, &cancel);
 	if (status) {
 		free(ctx);
 		return status;

@@ -85,9 +85,6 @@ struct natpmp_ctx {
 	unsigned generation;   /* of the process that made it */
 	pthread_mutex_t mutex; /* recursive: callbacks call back */
 	duration deadline;     /* of blocking calls */
-	natpmp_dialect dialect;
-	uint8_t secret[SECRET_MAX];
-	size_t secret_size; /* bytes; 0: none was given */
 	natpmp_log_fn *log;
 	void *log_arg;
 

@@ -436,7 +436,7 @@ START_TEST(H7_contexts_share_nothing)
 START_TEST(link_and_probe)
 {
 	struct responder *r = responder_start();
-	natpmp_ctx *ctx = client(responder_port(r), 500);
+	natpmp_ctx *ctx = client_of(NATPMP_DIALECT_AUTO, responder_port(r), 500);
 	natpmp_link link;
 	natpmp_probe probe;
 
@@ -473,7 +473,7 @@ START_TEST(link_and_probe)
 	natpmp_free(ctx);
 	responder_stop(r);
 
-	ctx = client(closed_port(), 500);
+	ctx = client_of(NATPMP_DIALECT_AUTO, closed_port(), 500);
 	ok(natpmp_get_probe(ctx, &probe));
 	ck_assert_int_eq(probe.status, NATPMP_E_REFUSED);
 	ck_assert_int_eq(probe.pcp_status, NATPMP_E_REFUSED);

@@ -15,12 +15,18 @@ enum { SKIPPED = 77 };
 
 natpmp_ctx *client(uint16_t port, uint32_t deadline)
 {
+	return client_of(NATPMP_DIALECT_NATPMP, port, deadline);
+}
+
+natpmp_ctx *client_of(natpmp_dialect dialect, uint16_t port, uint32_t deadline)
+{
 	natpmp_options options = NATPMP_OPTIONS_INIT;
 	natpmp_ctx *ctx;
 
 	options.gateway = "127.0.0.1";
 	options.gateway_port = port;
 	options.deadline = deadline;
+	options.dialect = dialect;
 	ok(natpmp_new(&ctx, &options));
 	return ctx;
 }

@@ -11,8 +11,10 @@
 
 enum { SOON = 2000, EVENTS_MAX = 64 };
 
-/* A context for the gateway on loopback at that port; deadline in ms, 0 = the default. */
+/* A context for the gateway on loopback at that port; deadline in ms, 0 = the default. client()
+ * speaks NAT-PMP only, for tests that count packets and look at their bytes. */
 natpmp_ctx *client(uint16_t port, uint32_t deadline);
+natpmp_ctx *client_of(natpmp_dialect dialect, uint16_t port, uint32_t deadline);
 
 struct events {
 	size_t count;

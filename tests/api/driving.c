@@ -325,7 +325,7 @@ static void start_on(const cpu_set_t *processors, pthread_t *thread, void *(*sta
 START_TEST(H18_driver_does_not_spin_for_another_thread)
 {
 	struct responder *r = responder_start();
-	natpmp_ctx *ctx = client(responder_port(r), 5000);
+	natpmp_ctx *ctx = client_of(NATPMP_DIALECT_AUTO, responder_port(r), 5000);
 	struct caller high = {.ctx = ctx}, low = {.ctx = ctx};
 	pthread_t threads[2];
 	cpu_set_t one;

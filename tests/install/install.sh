@@ -13,6 +13,8 @@ quietly env DESTDIR="$root" cmake --install "$BUILD"
 
 # --- what was put where ---
 
+functions=$(sed -n 's/^NATPMPC_API .*[ *]\(natpmp_[a-z_]*\)(.*/\1/p' "$SOURCE/include/natpmpc.h")
+[ -n "$functions" ] || fail "no functions in natpmpc.h"
 LC_ALL=C sort >"$work/expected" <<LIST
 $BINDIR/natpmp
 $INCLUDEDIR/natpmpc.h
@@ -29,6 +31,7 @@ $DOCDIR/LICENSE
 $DOCDIR/README.md
 $MANDIR/man1/natpmp.1
 $MANDIR/man3/natpmpc.3
+$(for function in $functions; do echo "$MANDIR/man3/$function.3"; done)
 $DATADIR/bash-completion/completions/natpmp
 $DATADIR/zsh/site-functions/_natpmp
 $DATADIR/fish/vendor_completions.d/natpmp.fish
@@ -36,6 +39,12 @@ $PREFIX/lib/systemd/system/natpmp@.service
 LIST
 (cd "$root" && find . ! -type d | sed 's/^\.//' | LC_ALL=C sort) >"$work/installed"
 same "files that should not be there (+), or are missing (-)" "$work/expected" "$work/installed"
+for function in $functions; do # in the page itself, or by way of a line that names the page
+	page=$root$MANDIR/man3/$function.3
+	other=$(sed -n '1s/^\.so //p' "$page")
+	[ -z "$other" ] || page=$root$MANDIR/$other
+	grep -q -x -E "\.Nm $function( ,)?" "$page" || fail "$function.3 leads to no page of $function()"
+done
 if grep -l -F -e "$BUILD" -e "$SOURCE" -r "$root$INCLUDEDIR" "$root$LIBDIR/pkgconfig" \
 	"$root$LIBDIR/cmake" "$root$DATADIR"; then
 	fail "the source or build tree is named in what was installed"

@@ -86,8 +86,10 @@ natpmp /usr/share/fish/vendor_completions.d/natpmp.fish
 natpmp /usr/share/man/man1/natpmp.1.gz
 natpmp /usr/share/zsh/vendor-completions/_natpmp
 LIST
-# The manual may grow a page per function.
-grep -q ' /usr/share/man/man3/natpmpc\.3\.gz' "$work/contents" || fail "no natpmpc.3"
+# The manual has a page for each function.
+for page in natpmpc $(sed -n 's/^NATPMPC_API .*[ *]\(natpmp_[a-z_]*\)(.*/\1/p' "$source/include/natpmpc.h"); do
+	grep -q "^libnatpmpc-dev /usr/share/man/man3/$page\.3\.gz\$" "$work/contents" || fail "no $page.3"
+done
 grep -v ' /usr/share/man/man3/' "$work/contents" | diff -u "$work/expected" - ||
 	fail "files that should not be there (+), or are missing (-)"
 
