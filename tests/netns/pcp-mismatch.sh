@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# A NAT that nobody knows of between the client and the gateway: PCP shows it (RFC 6887 section
+# 8.3), natpmp says so, asks no second time and leaves nothing behind.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+world
+daemon gateway
+host middle
+plug middle 192.168.77.4
+ip -n client addr flush dev lan
+ip -n client link set dev lan down
+cable middle inner 192.168.78.1/24 client lan2 192.168.78.2/24
+on middle sysctl -qw net.ipv4.ip_forward=1
+on middle nft 'table ip nat { chain out {
+	type nat hook postrouting priority 100; oifname "lan" masquerade; }; }'
+ip -n client route add default via 192.168.78.1
+
+for dialect in pcp auto; do
+	before=$(asked gateway)
+	run natpmp client "$NATPMP" --dialect "$dialect" -g 192.168.77.1 -p 4000
+	say "$dialect: status $status after $took ms, $(($(asked gateway) - before)) requests:" \
+		"$(cat "$work/natpmp.err" "$work/natpmp.out")"
+done

@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# PCP is switched off at the gateway and on again, between the renewals of a mapping that is held:
+# it goes on in the other dialect, on the same external port, and traffic goes on.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# turned_to natpmp|pcp WHAT: two more requests of that dialect, the external port kept
+turned_to() {
+	before=$(asked gateway "$1")
+	began=$(ms)
+	wait_for 20 "$2: renewed" turned "$1" $((before + 2))
+	expect "$2: mappings" 'tcp 14000 192.168.77.2:4000' "$(mappings gateway)"
+	say "$2: renewed twice within $(($(ms) - began)) ms"
+}
+
+turned() {
+	[ "$(asked gateway "$1")" -ge "$2" ]
+}
+
+world
+daemon gateway
+serve 4000 tcp
+hold holder 4000 tcp 10 -P 14000
+expect "requests at first" '1 0' "$(asked gateway pcp) $(asked gateway natpmp)"
+watch 11.22.33.44 14000
+
+turned_to pcp "both dialects"
+speaks gateway natpmp
+turned_to natpmp "PCP off"
+refused=$(counted gateway refused)
+[ "$refused" -ge 1 ] || fail "PCP was not tried"
+speaks gateway both
+turned_to pcp "PCP on"
+speaks gateway pcp
+turned_to pcp "NAT-PMP off"
+speaks gateway both
+
+unwatch
+expect "outages" 0 "$outages"
+expect "events" '1 0' "$(told holder up) $(told holder down)"
+stop holder
+nothing_left gateway
+say "PCP off and on: $connections connections, $outages outages, $refused requests refused;" \
+	"$(told holder changed) events of change"
