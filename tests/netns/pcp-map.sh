@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Mapped, renewed and deleted by PCP, as it is when nothing else is said: one exchange for each.
+# Mapped, renewed and deleted by PCP, which comes first when nothing else is said: one exchange for
+# each. What some other run of natpmp made may have been made by either dialect, so it is closed
+# in both.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -28,7 +30,7 @@ says once '11.22.33.44:4100' || fail "does not tell the external address and por
 expect "requests for one mapping" '1 0' "$(asked gateway pcp) $(asked gateway natpmp)"
 run closing client "$NATPMP" --close -p 4100
 expect "exit status of --close" 0 "$status"
-expect "requests for closing it" '2 0' "$(asked gateway pcp) $(asked gateway natpmp)"
+expect "requests for closing it" '2 1' "$(asked gateway pcp) $(asked gateway natpmp)"
 no_rules gateway || fail "a rule is left"
 
 run_server 4000 tcp
@@ -38,8 +40,7 @@ for each in '4000 tcp' '4001 udp' '4002 both'; do
 	port=${each% *}
 	says "natpmp-${each#* }" "$port 192.168.77.2 $port 11.22.33.44" || fail "tokens in the command"
 done
-wait_for 2 "requests for four mappings" asked_more gateway 6
-expect "requests for four mappings" '6 0' "$(asked gateway pcp) $(asked gateway natpmp)"
+expect "requests for four mappings" '6 1' "$(asked gateway pcp) $(asked gateway natpmp)"
 expect "mappings" 'tcp 4000 192.168.77.2:4000
 tcp 4002 192.168.77.2:4002
 udp 4001 192.168.77.2:4001
@@ -66,7 +67,7 @@ for type in udp both; do
 	gone "server-$type" || fail "the command outlives natpmp"
 done
 nothing_left gateway
-expect "requests of NAT-PMP" 0 "$(asked gateway natpmp)"
+expect "requests of NAT-PMP" 1 "$(asked gateway natpmp)"
 complains natpmp-tcp 'sent: PCP request' || fail "does not tell of PCP"
-say "one request for a mapping, one for closing it; mappings of 10 s, held for 14 s: $renewals" \
+say "one request for a mapping; mappings of 10 s, held for 14 s: $renewals" \
 	"renewals of four, $connections TCP connections, $outages outages; no rule left"

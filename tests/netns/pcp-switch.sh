@@ -30,7 +30,10 @@ speaks gateway natpmp
 turned_to natpmp "PCP off"
 refused=$(counted gateway refused)
 [ "$refused" -ge 1 ] || fail "PCP was not tried"
+# Switched on with a restart, as it would be: its announcement says that PCP is spoken.
 speaks gateway both
+stop miniupnpd-gateway KILL
+daemon gateway
 turned_to pcp "PCP on"
 speaks gateway pcp
 turned_to pcp "NAT-PMP off"
