@@ -6,8 +6,8 @@
 #   client 192.168.77.2 --+-- 192.168.77.1 gateway 11.22.33.44 --- 11.22.33.1 outside
 #                         `-- 192.168.77.3 second  11.22.55.44 --- 11.22.55.1 (if asked for)
 #
-#   client 2001:db8:77::2 --- fe80::1 gateway 2001:db8:99::2 --- 2001:db8:99::1 outside
-#                                                (if asked for: no NAT, and nothing gets in)
+#   client 2a00:77::2 --- fe80::1 gateway 2a00:99::2 --- 2a00:99::1 outside
+#                                          (if asked for: no NAT, and nothing gets in)
 #
 # Each line is a pair of virtual interfaces, each host a network namespace, the
 # gateways run Debian's miniupnpd on nftables. The script itself becomes the
@@ -266,12 +266,14 @@ gateway() {
 			counter asked { }
 			counter natpmp { }
 			counter pcp { }
+			counter linklocal { }
 			counter refused { }
 			chain count {
 				type filter hook prerouting priority -320;
 				udp dport 5351 counter name asked
 				udp dport 5351 @th,64,8 0 counter name natpmp
 				udp dport 5351 @th,64,8 2 counter name pcp
+				udp dport 5351 ip6 saddr fe80::/10 counter name linklocal
 			}
 			chain dialect { type filter hook prerouting priority -310; }
 			chain refusal {
@@ -347,14 +349,15 @@ world() {
 # ipv6: addresses of that family, too, after world. The client's router is link-local, as radvd
 # would tell it.
 ipv6() {
-	ip -n client addr add 2001:db8:77::2/64 dev lan
+	ip -n client addr add 2a00:77::2/64 dev lan
+	ip -n gateway -6 addr flush dev lan
 	ip -n gateway addr add fe80::1/64 dev lan
-	ip -n gateway addr add 2001:db8:77::1/64 dev lan
-	ip -n gateway addr add 2001:db8:99::2/64 dev wan
-	ip -n outside addr add 2001:db8:99::1/64 dev gateway
+	ip -n gateway addr add 2a00:77::1/64 dev lan
+	ip -n gateway addr add 2a00:99::2/64 dev wan
+	ip -n outside addr add 2a00:99::1/64 dev gateway
 	on gateway sysctl -qw net.ipv6.conf.all.forwarding=1
 	ip -n client -6 route add default via fe80::1 dev lan
-	ip -n outside -6 route add default via 2001:db8:99::2
+	ip -n outside -6 route add default via 2a00:99::2
 }
 
 second_gateway() {
@@ -424,6 +427,26 @@ mappings() {
 # mapped HOST MAPPING
 mapped() {
 	mappings "$1" | grep -qxF -e "$2"
+}
+
+# pinholes HOST: "tcp 2a00:77::2 443" for each: what is let in by IPv6
+pinholes() {
+	on "$1" nft list chain inet filter miniupnpd | awk '/@nh,192,128/ {
+		for (i = 1; i < NF; i++) {
+			if ($i == "dport") port = $(i + 1)
+			if ($i == "@nh,192,128") address = substr($(i + 1), 3)
+		}
+		gsub(/..../, "&:", address)
+		gsub(/:0+/, ":", address)
+		sub(/:::+/, "::", address)
+		sub(/:$/, "", address)
+		print (/ 0x11 / ? "udp" : "tcp"), address, port
+	}' | sort
+}
+
+# let_in HOST PINHOLE
+let_in() {
+	pinholes "$1" | grep -qxF -e "$2"
 }
 
 # rules HOST: how many rules the daemon has made, of whatever kind

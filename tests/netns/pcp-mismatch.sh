@@ -5,6 +5,10 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
+complains_or_says() {
+	complains "$@" || says "$@"
+}
+
 world
 daemon gateway
 host middle
@@ -20,6 +24,17 @@ ip -n client route add default via 192.168.78.1
 for dialect in pcp auto; do
 	before=$(asked gateway)
 	run natpmp client "$NATPMP" --dialect "$dialect" -g 192.168.77.1 -p 4000
-	say "$dialect: status $status after $took ms, $(($(asked gateway) - before)) requests:" \
-		"$(cat "$work/natpmp.err" "$work/natpmp.out")"
+	expect "$dialect: exit status" 7 "$status"
+	complains natpmp 'another NAT is between this host and the gateway' || fail "$dialect: does not say why"
+	expect "$dialect: requests" 1 $(($(asked gateway) - before))
+	say "$dialect: told after $took ms and one request: $(cat "$work/natpmp.err")"
 done
+
+before=$(asked gateway)
+start holder client "$NATPMP" --hold --retry --json -g 192.168.77.1 -p 4000
+wait_for 5 "told" complains_or_says holder address_mismatch
+pass 5
+expect "requests of who keeps trying" 1 $(($(asked gateway) - before))
+! gone holder || fail "gave up"
+stop holder
+no_rules gateway || fail "a rule at the gateway"
