@@ -39,7 +39,7 @@ enum {
 	ROUND_TRIP = 1,        /* ms */
 	ROUNDS = 11,           /* each is measured so often */
 	HOLDS_A_ROUND = 20000, /* with few holds, many worlds are measured as one */
-	BYTES_MAX = 320,       /* of each hold, where there are many */
+	BYTES_MAX = 344,       /* of each hold, where there are many */
 	MANY = 100,
 };
 
@@ -226,7 +226,7 @@ static void lose(struct world *world)
 {
 	size_t until = world->events + world->holds;
 
-	client_on_link(&world->client, world->now, NATPMP_E_NO_GATEWAY, 0, 0);
+	client_on_link_v4(&world->client, world->now, NATPMP_E_NO_GATEWAY, 0, 0);
 	exchange(world);
 	expect(world->events == until, "each lease is down");
 }
@@ -244,7 +244,7 @@ static void restart(struct world *world)
 
 	world->epoch = world->now;
 	size_t len = answer(world, question, sizeof(question), bytes);
-	client_on_announcement(&world->client, world->now, world->now, bytes, len);
+	client_on_announcement(&world->client, world->now, world->now, bytes, len, true);
 	run(world);
 }
 

@@ -260,7 +260,7 @@ static struct verdict of_status(int status, const struct findings *found)
 			 speaks_natpmp(found) ? "NAT-PMP" : "PCP");
 		snprintf(verdict.advice, sizeof(verdict.advice),
 			 "see that port mapping is allowed in the router, and look into its log");
-	} else if (is_quiet(status) && !*found->session->stranger.address) {
+	} else if (is_quiet(status)) {
 		snprintf(verdict.advice, sizeof(verdict.advice),
 			 "%s, and see that no firewall here drops UDP from port %u",
 			 explanation.advice, found->link.gateway_port);

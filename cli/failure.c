@@ -139,6 +139,8 @@ static const char *advice_for(int status, const struct session *session)
 	if (is_silence(status) && library->vpn_ports)
 		return "the VPN's key or user name was made without port forwarding, or this "
 		       "server has none: make the VPN's configuration anew, with it";
+	if (status == NATPMP_E_VERSION && options->job == JOB_CLOSE_ALL)
+		return "PCP cannot close all at once: give --close, and each with -p";
 	if (is_switched_off(status))
 		return advice_on(status, library, options->job == JOB_CHECK);
 	if (status == NATPMP_E_UNREACHABLE && options->job == JOB_CHECK)
@@ -161,25 +163,6 @@ static bool may_be_in_tunnel(const natpmp_options *library, const natpmp_link *l
 	       strcmp(link->interface, "lo") != 0;
 }
 
-static void advise_on_silence(char *advice, size_t size, int status, const struct session *session,
-			      const natpmp_link *link)
-{
-	const struct stranger *stranger = &session->stranger;
-
-	if (*stranger->address && strcmp(stranger->address, link->gateway) != 0)
-		snprintf(advice, size, "%s answered in its place: try -g %s", stranger->address,
-			 stranger->address);
-	else if (*stranger->address)
-		snprintf(advice, size,
-			 "its answers came from port %u, which a gateway must not "
-			 "do: " ROUTER_UPDATE,
-			 stranger->port);
-	else if (may_be_in_tunnel(&session->library, link))
-		snprintf(advice, size,
-			 "if %s is at the end of a tunnel, name the tunnel with -i; else: %s",
-			 link->gateway, advice_for(status, session));
-}
-
 void failure_explain(struct explanation *explanation, int status, const struct session *session,
 		     const natpmp_link *link, const char *external_address)
 {
@@ -189,8 +172,10 @@ void failure_explain(struct explanation *explanation, int status, const struct s
 
 	explanation->message = natpmp_strerror(status);
 	snprintf(advice, size, "%s", advice_for(status, session));
-	if (is_silence(status))
-		advise_on_silence(advice, size, status, session, link);
+	if (is_silence(status) && may_be_in_tunnel(&session->library, link))
+		snprintf(advice, size,
+			 "if %s is at the end of a tunnel, name the tunnel with -i; else: %s",
+			 link->gateway, advice_for(status, session));
 	if (status != NATPMP_E_NETWORK_FAILURE || !*external_address)
 		return;
 	explanation->message = "the gateway has an external address, but could not set up the "

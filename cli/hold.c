@@ -358,16 +358,18 @@ int holds_begin(struct holds *holds, struct sessions *sessions, struct output *o
 
 const struct hold *holds_worst(const struct holds *holds, const struct session *session)
 {
-	const struct hold *worst = NULL;
+	size_t wanted = holds->options->count, count = session ? wanted : holds->count;
+	const struct hold *hold = holds->hold;
+	const struct hold *worst, *end;
 
-	for (const struct hold *hold = holds->hold; hold < holds->hold + holds->count; hold++) {
+	if (session)
+		hold += (size_t)(session - holds->sessions->all) * wanted;
+	for (worst = hold, end = hold + count; hold < end; hold++) {
 		int status = hold->now.status;
 
-		if (session && hold->session != session)
-			continue;
 		if (is_failure(status))
 			return hold;
-		if (!worst || (status == NATPMP_PENDING && worst->now.status != NATPMP_PENDING))
+		if (status == NATPMP_PENDING && worst->now.status != NATPMP_PENDING)
 			worst = hold;
 	}
 	return worst;

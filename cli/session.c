@@ -14,27 +14,12 @@
 #include "output.h"
 #include "trace.h"
 
-/* ------------------------------------------------------- what it is told -- */
-
-/* "..., for it came from 192.168.77.2 port 5351" */
-static void note_stranger(struct session *session, const char *line)
-{
-	const char *from = strstr(line, "came from ");
-
-	if (from)
-		(void)sscanf(from, "came from %45s port %u", session->stranger.address,
-			     &session->stranger.port);
-}
-
 /* With the context locked: nothing of the library may be called. */
 static void log_line(void *arg, const char *line)
 {
 	struct session *session = arg;
 	char text[TRACE_LEN];
 
-	note_stranger(session, line);
-	if (!session->output->options->verbose)
-		return;
 	trace_line(line, text, sizeof(text));
 	output_debug(session->output, "%s%s%s", text, *session->suffix ? "," : "", session->suffix);
 }
@@ -121,7 +106,7 @@ static int session_begin(struct session *session)
 	library->gateway = gateway->text ? session->gateway : NULL;
 	library->gateway_port = gateway->port;
 	library->source = options->source[library->family].text;
-	library->log = log_line;
+	library->log = options->verbose ? log_line : NULL;
 	library->log_arg = session;
 	status = natpmp_new(&session->ctx, library);
 	return status == NATPMP_OK ? STATUS_DONE : cannot_begin(session, status);

@@ -12,12 +12,6 @@
 
 struct output;
 
-/* Who answered although it was not asked. */
-struct stranger {
-	char address[NATPMP_ADDRESS_LEN]; /* "": nobody */
-	unsigned port;
-};
-
 struct session {
 	natpmp_options library;
 	char gateway[HOST_LEN]; /* what library.gateway points to: an address, or "" */
@@ -25,8 +19,7 @@ struct session {
 	natpmp_link link;       /* as last seen */
 	const char *suffix;     /* behind the name of a mapping: "", or with two families which */
 	natpmp_mapping
-		*mappings; /* one for each -p: as wanted from this gateway, then as granted */
-	struct stranger stranger;
+		*mappings;     /* one for each -p: as wanted from this gateway, then as granted */
 	struct output *output; /* for -v */
 	int end_status;        /* of natpmp_free() */
 };

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The longest of RFC 6886 section 3. */
-enum { PACKET_MAX = 16, OP_ANSWER = 128 };
+/* The longest of RFC 6886 section 3, and what all of RFC 6887 begin with; the library shows no
+ * more, for the nonce comes behind. */
+enum { PACKET_MAX = 24, OP_ANSWER = 128 };
 
 static unsigned number(const unsigned char *bytes, size_t length)
 {
@@ -63,6 +64,42 @@ static void describe_answer(const unsigned char *bytes, const char *success, cha
 			 number(bytes + 4, 4));
 }
 
+/* RFC 6887 sections 7.1 and 7.2. */
+static void describe_pcp(const unsigned char *bytes, char *text, size_t size)
+{
+	static const char *const names[] = {"success",
+					    "unsupported version",
+					    "not authorized",
+					    "malformed request",
+					    "unsupported opcode",
+					    "unsupported option",
+					    "malformed option",
+					    "network failure",
+					    "out of resources",
+					    "unsupported protocol",
+					    "quota exceeded",
+					    "that external port is not to be had",
+					    "address mismatch",
+					    "too many remote peers"};
+	static const char *const questions[] = {"are you there", "map", "peer"};
+	/* Of a request the third and fourth bytes are zero. */
+	unsigned op = bytes[1] % OP_ANSWER, result = bytes[3], lifetime = number(bytes + 4, 4);
+	const char *question = op < 3 ? questions[op] : "unknown";
+	const char *name = result < sizeof(names) / sizeof(*names) ? names[result] : "unknown";
+	char seconds[24] = "", code[16] = "";
+
+	if (op == 1 || result)
+		snprintf(seconds, sizeof(seconds), ", for %u s", lifetime);
+	if (result)
+		snprintf(code, sizeof(code), "result %u, ", result);
+	if (bytes[1] >= OP_ANSWER)
+		snprintf(text, size, "PCP answer: %s%s%s; gateway up for %u s", code, name, seconds,
+			 number(bytes + 8, 4));
+	else
+		snprintf(text, size, "PCP request: %s%s", op == 1 && !lifetime ? "close" : question,
+			 op == 1 && !lifetime ? "" : seconds);
+}
+
 /* RFC 6886 sections 3.2 to 3.4; "" for what is none of that. */
 static void describe(const unsigned char *bytes, size_t length, char *text, size_t size)
 {
@@ -83,8 +120,10 @@ static void describe(const unsigned char *bytes, size_t length, char *text, size
 			 type(bytes[1]), number(bytes + 8, 2), number(bytes + 10, 2),
 			 number(bytes + 12, 4));
 		describe_answer(bytes, success, text, size);
-	} else if (length >= 2 && bytes[0] == 2) {
-		snprintf(text, size, "PCP %s", bytes[1] < OP_ANSWER ? "request" : "answer");
+	} else if (length >= PACKET_MAX && bytes[0] == 2) {
+		describe_pcp(bytes, text, size);
+	} else if (length >= 4 && !bytes[0] && bytes[1] >= OP_ANSWER && number(bytes + 2, 2) == 1) {
+		snprintf(text, size, "answer: result 1, unsupported version");
 	}
 }
 
@@ -93,7 +132,7 @@ void trace_line(const char *line, char *text, size_t size)
 	const char *comma = strrchr(line, ','), *hex = comma ? strstr(comma, " bytes: ") : NULL;
 	unsigned char bytes[PACKET_MAX] = {0};
 	size_t length = 0;
-	char words[120] = "", *end;
+	char words[160] = "", *end;
 
 	snprintf(text, size, "%s", line);
 	if (!hex)

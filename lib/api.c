@@ -50,17 +50,20 @@ static int read_interface(struct link *link, const char *name)
 /* An IPv6 address may end in %interface, a link-local one has to if no interface was named. */
 static int read_gateway(struct link *link, const char *text)
 {
-	const char *percent = link->family == OS_IPV6 ? strchr(text, '%') : NULL;
-	size_t len = percent ? (size_t)(percent - text) : strlen(text);
-	char address[NATPMP_ADDRESS_LEN] = "";
+	char address[NATPMP_ADDRESS_LEN + OS_INTERFACE_LEN];
+	char *interface = NULL;
 	int status;
 
-	if (len >= sizeof(address))
+	if (strlen(text) >= sizeof(address))
 		return NATPMP_E_ADDRESS;
-	memcpy(address, text, len);
+	strcpy(address, text);
+	if (link->family == OS_IPV6)
+		interface = strchr(address, '%');
+	if (interface)
+		*interface++ = '\0';
 	status = read_address(address, link->family, &link->named_gateway);
-	if (!status && percent)
-		status = read_interface(link, percent + 1);
+	if (!status && interface)
+		status = read_interface(link, interface);
 	if (!status && needs_scope(&link->named_gateway) && !link->interface[0])
 		status = NATPMP_E_ADDRESS;
 	return status;

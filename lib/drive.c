@@ -105,7 +105,7 @@ static bool is_from_gateway(const struct link *link, const struct datagram *data
 	if (link->status != NATPMP_OK || !ip_is_equal(&datagram->from.address, &route->gateway))
 		return false;
 	if (is_v6 && datagram->from.port != link->port)
-		return false;
+		return false; /* some NAT-PMP servers announce from another port, PCP's do not */
 	return datagram->interface == route->index || (!is_v6 && !route->index);
 }
 
@@ -117,7 +117,7 @@ static void take_announcement(natpmp_ctx *ctx, const struct datagram *datagram, 
 		return;
 	context_log_bytes(ctx, "announced", datagram->bytes, datagram->len);
 	client_on_announcement(&ctx->client, ctx->drive.groups_empty_at, now, datagram->bytes,
-			       datagram->len);
+			       datagram->len, datagram->from.port == ctx->link.port);
 }
 
 static void take_announcements(natpmp_ctx *ctx)

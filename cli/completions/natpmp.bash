@@ -8,6 +8,9 @@ _natpmp_value()
 	type)
 		mapfile -t COMPREPLY < <(compgen -W 'tcp udp both' -- "$2")
 		;;
+	dialect)
+		mapfile -t COMPREPLY < <(compgen -W 'auto natpmp pcp' -- "$2")
+		;;
 	interface)
 		mapfile -t COMPREPLY < <(compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$2")
 		;;

@@ -38,6 +38,8 @@ for line in (natpmp --list-options 2>/dev/null)
         case -
         case type
             set value -x -a 'tcp udp both'
+        case dialect
+            set value -x -a 'auto natpmp pcp'
         case interface
             set value -x -a '(__fish_print_interfaces)'
         case file

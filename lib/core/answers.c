@@ -499,13 +499,15 @@ void client_on_packet(struct client *client, instant at_earliest, instant now, c
 }
 
 void client_on_announcement(struct client *client, instant at_earliest, instant now,
-			    const uint8_t *bytes, size_t len)
+			    const uint8_t *bytes, size_t len, bool is_from_port)
 {
 	struct response response = gateway_read(&client->gateway, bytes, len);
+	bool is_pcp = response.dialect == DIALECT_PCP;
 
-	/* Anything else that is sent there is ignored. PCP's announcements never tell an error. */
+	/* Anything else that is sent there is ignored. PCP's announcements never tell an error, and
+	 * come from the gateway's port (RFC 6887 section 14.1.3). */
 	if (response.kind != RESPONSE_ADDRESS ||
-	    (response.dialect == DIALECT_PCP && response.status != NATPMP_OK))
+	    (is_pcp && (response.status != NATPMP_OK || !is_from_port)))
 		return;
 	response_received(client, &response, NULL, at_earliest, now);
 }

@@ -115,9 +115,10 @@ void client_watch(struct client *client, bool is_watched, instant now);
 /* A datagram came from the gateway's address and port, between at_earliest and now. */
 void client_on_packet(struct client *client, instant at_earliest, instant now, const uint8_t *bytes,
 		      size_t len);
-/* A datagram came from the gateway to an announcement group, between at_earliest and now. */
+/* A datagram came from the gateway to an announcement group, between at_earliest and now.
+ * is_from_port: from the port to which requests go, too. */
 void client_on_announcement(struct client *client, instant at_earliest, instant now,
-			    const uint8_t *bytes, size_t len);
+			    const uint8_t *bytes, size_t len, bool is_from_port);
 /* An error came back for a request; bytes: as much of that request as is known. NATPMP_E_REFUSED
  * says that the gateway's port is closed; NATPMP_E_UNREACHABLE and NATPMP_E_FIREWALL are hints. */
 void client_on_bounce(struct client *client, instant now, const uint8_t *bytes, size_t len,

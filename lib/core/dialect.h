@@ -53,11 +53,11 @@ struct message {
 	uint8_t kind;     /* enum message_kind */
 	uint8_t protocol; /* of ASK_CREATE and ASK_DELETE: NATPMP_UDP or NATPMP_TCP */
 	bool vpn;         /* ASK_CREATE: in the way of natpmp_options.vpn_ports */
+	bool is_exact;    /* ASK_CREATE: the suggested port or none, where that can be said */
 	uint16_t internal_port;
 	uint16_t suggested_port;             /* external; 0: no suggestion */
 	uint32_t lifetime;                   /* s, of ASK_CREATE */
 	struct ip_address suggested_address; /* external, of ASK_CREATE; none: no suggestion */
-	bool is_exact; /* ASK_CREATE: the suggested port or none, where that can be said */
 };
 
 enum response_kind {

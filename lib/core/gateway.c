@@ -49,7 +49,7 @@ void gateway_free(struct gateway *gateway)
 
 bool gateway_reserve(struct gateway *gateway, size_t questions)
 {
-	return heap_reserve(&gateway->lanes[LANE_AFTER_BACKOFF], questions);
+	return heap_reserve(&gateway->lanes[LANE_ROOMY], questions);
 }
 
 static uint64_t mix(uint64_t z)
@@ -206,7 +206,7 @@ void gateway_submit(struct gateway *gateway, struct question *question, enum lan
 {
 	/* Out of memory: use the lane that has room for every question. */
 	if (!heap_reserve(&gateway->lanes[lane], (size_t)gateway->lanes[lane].count + 2))
-		lane = LANE_AFTER_BACKOFF;
+		lane = LANE_ROOMY;
 	question->lane = (uint8_t)lane;
 	question->is_superseded = false;
 	question->is_starting = true;
@@ -465,6 +465,7 @@ size_t gateway_send(struct gateway *gateway, instant now, uint8_t bytes[REQUEST_
 	enum dialect_id dialect = series_next_dialect(series);
 	advance_series(gateway, dialect, now);
 	question_note_sent(gateway->in_flight, dialect, now);
+	speech_on_sent(&gateway->speech, dialect);
 	if (gateway->in_flight->is_single)
 		series->in[dialect].next_at = NEVER;
 	return gateway_encode(gateway, dialect, &gateway->in_flight->message, bytes);
@@ -646,22 +647,6 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 	read_clock(gateway, at_earliest, now, response);
 }
 
-/* In which of the dialects that the question was sent in does the gateway, which speaks that
- * version, not speak? 0: in none, for this is a late answer to another question. */
-static dialect_set dialects_rejected(const struct gateway *gateway, uint8_t version)
-{
-	const struct question *question = gateway->in_flight;
-	dialect_set sent_in = question ? question->sent_in & question->dialects : 0;
-	dialect_set rejected = 0;
-
-	for (enum dialect_id id = 0; id < DIALECTS; id++)
-		if (sent_in & dialect_bit(id) && dialect_of(id)->version != version)
-			rejected |= dialect_bit(id);
-	/* It rejects the version which it says it speaks: do as if it spoke another one (RFC 6887
-	 * section 9), unless a request in the other dialect may have been meant. */
-	return !rejected && sent_in == gateway->speech.allowed ? sent_in : rejected;
-}
-
 /* May it be asked in another dialect than was planned? A deletion is for what was made in that one.
  */
 static bool may_turn(const struct question *question)
@@ -697,9 +682,10 @@ struct question *gateway_on_rejected(struct gateway *gateway, instant at_earlies
 	struct question *question = gateway->in_flight;
 	struct series *series = &gateway->series;
 	duration delay = response->retry_after ? response->retry_after : RECHECK_DELAY;
+	bool is_sent = question && series->is_begun;
+	dialect_set sent_in = is_sent ? question->sent_in & question->dialects : 0;
 
-	*rejected =
-		question && series->is_begun ? dialects_rejected(gateway, response->version) : 0;
+	*rejected = speech_on_rejected(&gateway->speech, sent_in, response->version);
 	if (!*rejected)
 		return NULL;
 	gateway->answered_at = now;

@@ -40,7 +40,8 @@ enum lane {
 	LANE_NEW,            /* it asks for a mapping that was never granted */
 	LANE_AFTER_RECOVERY, /* it renews a mapping in force, which must not be lost to a backoff */
 	LANE_AFTER_BOTH,     /* it asks for a mapping that was lost, or may be */
-	LANES
+	LANES,
+	LANE_ROOMY = LANE_NEW, /* it has room for every question */
 };
 
 enum question_state {

@@ -64,6 +64,7 @@ void speech_on_answer(struct speech *speech, enum dialect_id dialect, dialect_se
 	dialect_set silent = sent_in & (dialect_set) ~(speech->heard | dialect_bit(dialect));
 
 	speech->heard |= dialect_bit(dialect);
+	speech->open_sends[dialect] = 0;
 	speech->refused_until[dialect] = 0;
 	if (silent)
 		speech_on_refused(speech, silent, now + RECHECK_DELAY);
@@ -75,6 +76,31 @@ void speech_on_refused(struct speech *speech, dialect_set dialects, instant unti
 	for (enum dialect_id id = 0; id < DIALECTS; id++)
 		if (dialects & dialect_bit(id))
 			speech->refused_until[id] = until;
+}
+
+void speech_on_sent(struct speech *speech, enum dialect_id dialect)
+{
+	if (speech->open_sends[dialect] < UINT8_MAX)
+		speech->open_sends[dialect]++;
+}
+
+dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8_t version)
+{
+	dialect_set rejected = 0;
+	bool was_due = false;
+
+	for (enum dialect_id id = 0; id < DIALECTS; id++) {
+		if (dialect_of(id)->version == version)
+			continue;
+		if (speech->open_sends[id]) {
+			speech->open_sends[id]--;
+			was_due = true;
+		}
+		rejected |= sent_in & dialect_bit(id);
+	}
+	/* It rejects the version which it says it speaks, and no other request is open: do as if it
+	 * spoke another one (RFC 6887 section 9). */
+	return rejected || was_due ? rejected : sent_in;
 }
 
 void speech_on_hint(struct speech *speech, enum dialect_id dialect)

@@ -20,6 +20,7 @@ struct speech {
 	dialect_set heard;               /* it answered in them, and was not silent since */
 	instant refused_until[DIALECTS]; /* before this, it is taken not to speak that one */
 	bool options_are_refused;        /* it knows no option PREFER_FAILURE */
+	uint8_t open_sends[DIALECTS];    /* neither answered nor rejected so far */
 };
 
 const struct dialect *dialect_of(enum dialect_id id);
@@ -45,6 +46,11 @@ void speech_on_answer(struct speech *speech, enum dialect_id dialect, dialect_se
 		      instant now);
 /* It says, or shows by silence, that it does not speak these dialects. */
 void speech_on_refused(struct speech *speech, dialect_set dialects, instant until);
+/* A request was sent in that dialect. */
+void speech_on_sent(struct speech *speech, enum dialect_id dialect);
+/* A gateway that speaks that version rejected a request. Which dialects does it reject, if the
+ * question in flight was sent in these? 0: none, it is a late answer to an earlier request. */
+dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8_t version);
 /* It may speak that dialect after all: a packet in it came unasked. */
 void speech_on_hint(struct speech *speech, enum dialect_id dialect);
 

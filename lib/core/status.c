@@ -15,7 +15,7 @@ static const struct {
 	{NATPMP_OK, STATUS_FINE, 0, 0, "success"},
 
 	{NATPMP_E_INVALID, STATUS_CALLER, 0, 0, "invalid argument"},
-	{NATPMP_E_ADDRESS, STATUS_CALLER, 0, 0, "not a usable IPv4 address"},
+	{NATPMP_E_ADDRESS, STATUS_CALLER, 0, 0, "not a usable address of that family"},
 	{NATPMP_E_HELD, STATUS_CALLER, 0, 0, "that protocol and internal port is in use already"},
 	{NATPMP_E_BUSY, STATUS_CALLER, 0, 0, "not from inside an event callback"},
 	{NATPMP_E_FORKED, STATUS_CALLER, 0, 0, "the context belongs to the parent process"},

@@ -34,7 +34,7 @@ static uint16_t bind_to(int *fd, enum os_family family, int type, uint16_t port)
 		struct sockaddr any;
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
-	} here;
+	} here = {.v6 = {0}};
 	socklen_t len = sizeof(here);
 	bool is_v6 = family == OS_IPV6;
 

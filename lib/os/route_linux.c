@@ -167,7 +167,7 @@ static int read_answer(const uint8_t *bytes, size_t len, struct route *route)
 	    header.nlmsg_len < NLMSG_LENGTH(sizeof(said)))
 		return EPROTO;
 	memcpy(&said, bytes + NLMSG_HDRLEN, sizeof(said));
-	/* Such an IPv6 route is answered like any other. */
+	/* Older kernels answer such an IPv6 route like any other. */
 	if (said.rtm_type == RTN_BLACKHOLE || said.rtm_type == RTN_UNREACHABLE ||
 	    said.rtm_type == RTN_PROHIBIT || said.rtm_type == RTN_THROW)
 		return EHOSTUNREACH;
@@ -291,7 +291,8 @@ bool routes_take_news(struct routes *routes)
 
 /* An address of an interface, as the kernel lists it. */
 struct listed {
-	struct ip_address own, either; /* of a link to a single peer, either may be the peer's */
+	struct ip_address address;
+	bool is_local; /* it is this host's, and not that of a single peer */
 };
 
 /* What is looked for, and the best of what was found. */
@@ -306,10 +307,9 @@ static void read_of_address(void *arg, unsigned short type, const uint8_t *value
 {
 	struct listed *listed = arg;
 
-	if (type == IFA_LOCAL)
-		listed->own = read_address(value, size);
-	else if (type == IFA_ADDRESS)
-		listed->either = read_address(value, size);
+	if (type == IFA_LOCAL || (type == IFA_ADDRESS && !listed->is_local))
+		listed->address = read_address(value, size);
+	listed->is_local |= type == IFA_LOCAL;
 }
 
 /* 0: it cannot be used, or not yet. The rest as RFC 6724 section 5 has it, rule 3. */
@@ -325,7 +325,7 @@ static unsigned rank_of(const struct ifaddrmsg *said)
 
 static void take_listed(const uint8_t *bytes, size_t len, struct search *search)
 {
-	struct listed listed = {.own = {{0}}};
+	struct listed listed = {.is_local = false};
 	struct ifaddrmsg said;
 
 	if (len < NLMSG_LENGTH(sizeof(said)))
@@ -335,11 +335,9 @@ static void take_listed(const uint8_t *bytes, size_t len, struct search *search)
 	    rank_of(&said) <= search->rank)
 		return;
 	read_attributes(bytes, len, NLMSG_LENGTH(sizeof(said)), read_of_address, &listed);
-	if (ip_is_none(&listed.own))
-		listed.own = listed.either;
-	if (!search->is_accepted(&listed.own))
+	if (!search->is_accepted(&listed.address))
 		return;
-	*search->found = listed.own;
+	*search->found = listed.address;
 	search->rank = rank_of(&said);
 }
 

@@ -358,9 +358,8 @@ static int prepare_group(int fd, const struct endpoint *group)
 	socklen_t len = write_address(&here, group);
 	bool is_ready = set_flag(fd, SOL_SOCKET, SO_REUSEADDR) == 0 &&
 			set_flag(fd, SOL_SOCKET, SO_REUSEPORT) == 0 &&
-			(is_v4 ? set_flag(fd, IPPROTO_IP, IP_PKTINFO) == 0
-			       : set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0 &&
-					 set_flag(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) == 0) &&
+			(is_v4 ? set_flag(fd, IPPROTO_IP, IP_PKTINFO)
+			       : set_flag(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO)) == 0 &&
 			bind(fd, &here.any, len) == 0;
 
 	return is_ready ? 0 : errno;

@@ -519,6 +519,9 @@ START_TEST(P8_best_address_of_an_interface)
 	finds("2001:db8:77::2");
 	run("ip addr add 2001:db8:78::2/64 dev near nodad");
 	finds("2001:db8:78::2");
+	run("ip addr add 2001:db8:76::2/64 dev near nodad preferred_lft 0");
+	finds("2001:db8:78::2"); /* in whichever order they are listed */
+	run("ip addr del 2001:db8:76::2/64 dev near");
 	run("ip addr add 2001:db8:79::2 peer 2001:db8:79::1/128 dev near nodad &&"
 	    "ip addr del 2001:db8:78::2/64 dev near && ip addr del 2001:db8:77::2/64 dev near");
 	finds("2001:db8:79::2"); /* and not the peer's */

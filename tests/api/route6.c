@@ -253,6 +253,30 @@ START_TEST(P6_sent_from_the_address_that_is_told)
 	router_stop(&router);
 }
 
+/* The first call, which does no more than it has to. */
+START_TEST(P8_first_request_to_a_named_router)
+{
+	struct ip_address own = address_from("2001:db8:77::2");
+	natpmp_mapping m = wanted(NATPMP_TCP, 80, 60);
+	struct router router;
+
+	join_with_address(&router);
+	int there = router_socket(&router, "fe80::1", "far", ROUTER_PORT);
+	natpmp_ctx *ctx = context("fe80::1%near", NULL, NULL);
+	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_TIMEOUT);
+	struct ip_address source = next_source(there);
+	ck_assert(ip_is_equal(&source, &own));
+	ck_assert_uint_eq(ctx->link.request.peer.scope, ctx->link.route.index);
+	natpmp_free(ctx);
+	ctx = context("2001:db8:77::1", NULL, NULL);
+	ck_assert_int_eq(natpmp_map(ctx, &m), NATPMP_E_TIMEOUT);
+	ck_assert(ip_is_equal(&ctx->link.request.own, &own));
+	ck_assert_uint_eq(ctx->link.request.peer.scope, 0); /* needs none, and answers have none */
+	natpmp_free(ctx);
+	close(there);
+	router_stop(&router);
+}
+
 /* The provider hands out another prefix: the old address is deprecated, and then gone. */
 START_TEST(H5_ipv6_renumbering)
 {
@@ -463,8 +487,9 @@ int main(void)
 	return RUN_TESTS("api-route6", P8_global_source_to_the_default_router, P8_no_global_address,
 			 P8_global_source_beside_a_local_one, P8_global_source_on_loopback,
 			 P8_named_source, P8_named_gateway, P1_families_do_not_mix,
-			 P6_sent_from_the_address_that_is_told, H5_ipv6_renumbering,
-			 H5_ipv6_address_that_is_checked, H5_ipv6_another_router,
-			 P46_announcements_of_the_router_only, P45_ipv6_taken_port_is_tried_again,
-			 H15_ipv6_named_gateway, H15_ipv6_announcements);
+			 P6_sent_from_the_address_that_is_told, P8_first_request_to_a_named_router,
+			 H5_ipv6_renumbering, H5_ipv6_address_that_is_checked,
+			 H5_ipv6_another_router, P46_announcements_of_the_router_only,
+			 P45_ipv6_taken_port_is_tried_again, H15_ipv6_named_gateway,
+			 H15_ipv6_announcements);
 }

@@ -83,6 +83,33 @@ expect_line people 'verdict: it works: this gateway opens ports, by PCP only'
 expect_json out '.natpmp == false and .pcp == true and .mapping == true and .dialect == "pcp" and
 	.natpmp_error.code == "version" and .pcp_error == null and .round_trip_us == null and
 	.pcp_round_trip_us > 0 and .uptime >= 93784 and .external_address == "11.22.33.44"'
+
+step "PCP only, and silent to NAT-PMP"
+tell profile repcpd
+check 0 works
+expect_line people 'NAT-PMP: no: no answer .*'
+expect_line people 'verdict: it works: this gateway opens ports, by PCP only'
+expect_json out '.natpmp == false and .natpmp_error.code == "timeout" and .dialect == "pcp"'
+
+step "only what may be spoken is asked"
+run --check --dialect pcp
+expect_not grep -q '^NAT-PMP' "$work/out"
+expect_line out 'PCP: yes, .*'
+expect_line out 'verdict: it works: this gateway opens ports'
+run --check --dialect natpmp --timeout 0.5 --json
+expect_json out '.pcp == null and .pcp_error == null and .natpmp == false and
+	(.advice | test("leave out --dialect"))'
+
+step "another NAT between this host and the gateway, and other refusals of PCP"
+tell pcp-result 12 map
+check 7 address_mismatch
+expect_line people 'PCP: yes, .*'
+expect_line people 'test mapping: no: .*'
+expect_text people '; name the gateway that is nearest to this host with -g'
+tell pcp-result 10 map
+check 7 quota
+tell pcp-result off
+expect has_mappings 0
 tell profile rfc
 
 step "nothing listens, nothing answers"

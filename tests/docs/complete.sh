@@ -45,6 +45,8 @@ expect 'natpmp -v --port 80 -g 10.2.0.1:5351 --pu' --public
 expect 'natpmp -t ' tcp udp both
 expect 'natpmp -p 8080:80/tcp --type=' tcp udp both
 expect 'natpmp -vt u' udp
+expect 'natpmp --dialect ' auto natpmp pcp
+expect 'natpmp -6 --dialect=p' pcp
 ls /sys/class/net >"$tmp/interfaces"
 offers 'natpmp -i ' >"$tmp/offered"
 same "offered for 'natpmp -i '" "$tmp/interfaces" "$tmp/offered"

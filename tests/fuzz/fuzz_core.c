@@ -240,7 +240,7 @@ static void hear(struct world *w, const uint8_t *packet, size_t len, bool announ
 	/* It came at some time since the socket was empty, or just now. */
 	uint64_t at_earliest = len & 1 ? w->looked_at : w->now;
 	if (announced) {
-		client_on_announcement(&w->client, at_earliest, w->now, exact, len);
+		client_on_announcement(&w->client, at_earliest, w->now, exact, len, true);
 	} else {
 		if (w->linked)
 			watch_answer(&w->watch, exact, len);

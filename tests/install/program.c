@@ -49,7 +49,8 @@ static void done(void *arg, int status)
 /* Every function has a definition and the type that is expected; NULL is answered politely. */
 static int use_all(natpmp_ctx *ctx)
 {
-	natpmp_mapping mapping = {NATPMP_TCP, 80, 0, 60, 0, "", "", {0}}; /* as C++11 has it, too */
+	/* as C++11 has it, too */
+	natpmp_mapping mapping = {NATPMP_TCP, 80, 0, 60, 0, "", "", NATPMP_DIALECT_AUTO, {0}};
 	char address[NATPMP_ADDRESS_LEN];
 	natpmp_lease *lease = NULL;
 	natpmp_state state;

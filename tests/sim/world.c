@@ -260,7 +260,7 @@ static void receive(struct world *w, struct event *event)
 		break;
 	case ANNOUNCED:
 		truth_received(w, event, at_earliest(w));
-		client_on_announcement(&w->client, at_earliest(w), w->now, exact, len);
+		client_on_announcement(&w->client, at_earliest(w), w->now, exact, len, true);
 		break;
 	case ICMP_REFUSED:
 		watch_refused(&w->watch, exact, event->len);

@@ -54,7 +54,8 @@ static void tear_down(struct bench *b)
 
 static struct question *submit_to(struct bench *b, int i, uint16_t port, enum lane lane)
 {
-	b->questions[i].message = (struct message){ASK_CREATE, NATPMP_TCP, false, port, port, 7200};
+	b->questions[i].message =
+		(struct message){ASK_CREATE, NATPMP_TCP, false, false, port, port, 7200};
 	gateway_submit(&b->gateway, &b->questions[i], lane, b->now + 100000);
 	return &b->questions[i];
 }
@@ -475,7 +476,8 @@ START_TEST(N5_the_lowest_rank_goes_first)
 
 	set_up(&b);
 	for (uint16_t i = 0; i < COUNT(ranks); i++) { /* whatever the lane, if it is open */
-		b.questions[i].message = (struct message){ASK_CREATE, NATPMP_TCP, false, i, i, 7};
+		b.questions[i].message =
+			(struct message){ASK_CREATE, NATPMP_TCP, false, false, i, i, 7};
 		gateway_submit(&b.gateway, &b.questions[i], (enum lane)i, ranks[i]);
 	}
 	for (size_t i = 0; i < COUNT(order); i++) {

@@ -41,20 +41,24 @@ static const struct {
 } requests[] = {
 	{"00 00", {.kind = ASK_ADDRESS}},
 	{"00 01 00 00 9c 40 9c 40 00 00 1c 20",
-	 {ASK_CREATE, NATPMP_UDP, false, 40000, 40000, 7200}},
-	{"00 01 00 00 1a e1 00 00 00 00 1c 20", {ASK_CREATE, NATPMP_UDP, false, 6881, 0, 7200}},
-	{"00 01 00 00 1a e1 c8 d5 00 00 1c 20", {ASK_CREATE, NATPMP_UDP, false, 6881, 51413, 7200}},
+	 {ASK_CREATE, NATPMP_UDP, false, false, 40000, 40000, 7200}},
+	{"00 01 00 00 1a e1 00 00 00 00 1c 20",
+	 {ASK_CREATE, NATPMP_UDP, false, false, 6881, 0, 7200}},
+	{"00 01 00 00 1a e1 c8 d5 00 00 1c 20",
+	 {ASK_CREATE, NATPMP_UDP, false, false, 6881, 51413, 7200}},
 	{"00 01 00 00 9c 40 00 00 00 00 00 00", {ASK_DELETE, NATPMP_UDP, .internal_port = 40000}},
 	{"00 01 00 00 00 00 00 00 00 00 00 00", {ASK_DELETE, NATPMP_UDP, .internal_port = 0}},
-	{"00 02 00 00 00 50 00 50 00 00 1c 20", {ASK_CREATE, NATPMP_TCP, false, 80, 80, 7200}},
-	{"00 02 00 00 20 8d 00 00 00 00 02 58", {ASK_CREATE, NATPMP_TCP, false, 8333, 0, 600}},
+	{"00 02 00 00 00 50 00 50 00 00 1c 20",
+	 {ASK_CREATE, NATPMP_TCP, false, false, 80, 80, 7200}},
+	{"00 02 00 00 20 8d 00 00 00 00 02 58",
+	 {ASK_CREATE, NATPMP_TCP, false, false, 8333, 0, 600}},
 	{"00 02 00 00 55 f0 55 f1 00 00 1c 20",
-	 {ASK_CREATE, NATPMP_TCP, false, 22000, 22001, 7200}},
+	 {ASK_CREATE, NATPMP_TCP, false, false, 22000, 22001, 7200}},
 	{"00 02 00 00 20 8d 00 00 00 00 00 00", {ASK_DELETE, NATPMP_TCP, .internal_port = 8333}},
 	{"00 02 00 00 ff ff ff ff ff ff ff ff",
-	 {ASK_CREATE, NATPMP_TCP, false, 65535, 65535, 0xffffffff}},
+	 {ASK_CREATE, NATPMP_TCP, false, false, 65535, 65535, 0xffffffff}},
 	/* what a client of VPN gateways sends */
-	{"00 01 00 00 00 00 00 01 00 00 00 3c", {ASK_CREATE, NATPMP_UDP, true, 0, 0, 60}},
+	{"00 01 00 00 00 00 00 01 00 00 00 3c", {ASK_CREATE, NATPMP_UDP, true, false, 0, 0, 60}},
 };
 
 static void assert_encodes(const struct message *request, uint32_t own, const char *hex)
@@ -461,7 +465,7 @@ START_TEST(N22_packets_at_any_address)
 
 /* --- refusals as some servers send them, cut short or in the request's layout --- */
 
-static const struct message tcp_8080 = {ASK_CREATE, NATPMP_TCP, false, 8080, 8080, 7200};
+static const struct message tcp_8080 = {ASK_CREATE, NATPMP_TCP, false, false, 8080, 8080, 7200};
 
 static struct response decode_beside(const char *hex, const struct message *asked)
 {
@@ -507,7 +511,7 @@ START_TEST(N59_refusals_in_the_layout_of_the_request)
 {
 	const char *echoed = "00 82 00 03 1f 90 00 00 00 00 00 00";
 	const struct message deletion = {ASK_DELETE, NATPMP_TCP, .internal_port = 8080};
-	const struct message other = {ASK_CREATE, NATPMP_TCP, false, 8081, 8081, 7200};
+	const struct message other = {ASK_CREATE, NATPMP_TCP, false, false, 8081, 8081, 7200};
 	const struct message all = {ASK_DELETE, NATPMP_TCP};
 	struct response named = {RESPONSE_MAPPING, NATPMP_E_NETWORK_FAILURE, 3,
 				 .protocol = NATPMP_TCP, .internal_port = 8080};

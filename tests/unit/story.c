@@ -638,7 +638,7 @@ void gateway_announces(struct story *s, const char *hex)
 	uint8_t bytes[RESPONSE_MAX];
 	size_t len = from_hex(hex, gateway_clock_shows(s), bytes, sizeof(bytes));
 
-	client_on_announcement(&s->client, earliest_arrival(s), story_now(s), bytes, len);
+	client_on_announcement(&s->client, earliest_arrival(s), story_now(s), bytes, len, true);
 	if (!s->is_stalled)
 		pump(s);
 }
