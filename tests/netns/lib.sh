@@ -59,6 +59,9 @@ set -eu
 mount -t tmpfs none /run
 work=/run/work
 mkdir /run/netns "$work"
+# What natpmp keeps, it keeps here, too.
+unset STATE_DIRECTORY XDG_RUNTIME_DIR
+export HOME="$work" XDG_STATE_HOME="$work/state"
 trap on_exit EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
