@@ -22,6 +22,7 @@ cmake --build --preset default -j "$(nproc)" \
 [ ! -f "$build/bench/CMakeFiles/libnatpmp_calls.dir/build.make" ] ||
 	cmake --build --preset default --target libnatpmp_calls >/dev/null
 work=$(mktemp -d)
+export XDG_STATE_HOME="$work/state" # nobody's own secret
 silent=''
 finish() {
 	[ -z "$silent" ] || kill "$silent" 2>/dev/null || :

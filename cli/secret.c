@@ -95,12 +95,12 @@ static int open_secret(const char *path)
 }
 
 /* NULL: it has been read, maybe after it was made. */
-static const char *load(const char *path, unsigned char secret[SECRET_SIZE])
+static const char *load(char *directory, const char *path, unsigned char secret[SECRET_SIZE])
 {
 	const char *trouble;
 	int fd = open_secret(path);
 
-	if (fd < 0 && errno == ENOENT && make_secret(path))
+	if (fd < 0 && errno == ENOENT && make_directory(directory) && make_secret(path))
 		fd = open_secret(path);
 	if (fd < 0)
 		return strerror(errno);
@@ -122,9 +122,7 @@ bool secret_load(unsigned char secret[SECRET_SIZE], char why[SECRET_WHY_LEN])
 	}
 	if (asprintf(&path, "%s/secret", directory) < 0)
 		path = NULL;
-	trouble = !path                        ? strerror(ENOMEM)
-		  : !make_directory(directory) ? strerror(errno)
-					       : load(path, secret);
+	trouble = path ? load(directory, path, secret) : strerror(ENOMEM);
 	if (trouble)
 		snprintf(why, SECRET_WHY_LEN, "%s: %s", path ? path : directory, trouble);
 	free(path);

@@ -28,6 +28,7 @@ fi
 ip link set lo up
 
 dir=$(mktemp -d)
+export XDG_STATE_HOME="$dir/state" # nobody's own secret
 gateway='' changing='' client=''
 cleanup() {
 	for pid in $gateway $changing $client; do kill "$pid" 2>/dev/null || :; done

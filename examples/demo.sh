@@ -17,6 +17,7 @@ kill "$waiting"
 [ -z "${failed-}" ] || exit 1
 
 dir=$(mktemp -d)
+export XDG_STATE_HOME="$dir" # for nothing of this is to stay
 gateway=
 cleanup() {
 	[ -z "$gateway" ] || kill "$gateway" 2>/dev/null || :
