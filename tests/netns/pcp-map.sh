@@ -24,14 +24,22 @@ all_reached() {
 	wait_for 2 "UDP of both" reach udp 11.22.33.44 4002
 }
 
-run once client "$NATPMP" -p 4100 --ttl 600
-expect "exit status" 0 "$status"
-says once '11.22.33.44:4100' || fail "does not tell the external address and port"
-expect "requests for one mapping" '1 0' "$(asked gateway pcp) $(asked gateway natpmp)"
-run closing client "$NATPMP" --close -p 4100
-expect "exit status of --close" 0 "$status"
-expect "requests for closing it" '2 1' "$(asked gateway pcp) $(asked gateway natpmp)"
-no_rules gateway || fail "a rule is left"
+# On a busy machine it may be more, as the answer is not there within 250 ms, but not again and again.
+requests=
+for port in 4100 4101 4102; do
+	before_pcp=$(asked gateway pcp) before=$(asked gateway)
+	run once client "$NATPMP" -p "$port" --ttl 600
+	expect "exit status" 0 "$status"
+	says once "11.22.33.44:$port" || fail "does not tell the external address and port"
+	requests="$requests$(($(asked gateway pcp) - before_pcp)) of $(($(asked gateway) - before)), "
+	run closing client "$NATPMP" --close -p "$port"
+	expect "exit status of --close" 0 "$status"
+	nothing_left gateway
+done
+case $requests in *'1 of 1, '*) ;; *) fail "requests of PCP for one mapping: $requests" ;; esac
+
+speaks gateway pcp # from here on, nothing is done in the other dialect
+before=$(asked gateway pcp)
 
 run_server 4000 tcp
 run_server 4001 udp
@@ -40,7 +48,6 @@ for each in '4000 tcp' '4001 udp' '4002 both'; do
 	port=${each% *}
 	says "natpmp-${each#* }" "$port 192.168.77.2 $port 11.22.33.44" || fail "tokens in the command"
 done
-expect "requests for four mappings" '6 1' "$(asked gateway pcp) $(asked gateway natpmp)"
 expect "mappings" 'tcp 4000 192.168.77.2:4000
 tcp 4002 192.168.77.2:4002
 udp 4001 192.168.77.2:4001
@@ -51,7 +58,7 @@ pass 14 # the second renewal of each is after 12.5 s at the latest
 all_reached
 unwatch
 expect "outages in 14 s of a mapping of 10 s" 0 "$outages"
-renewals=$(($(asked gateway pcp) - 6))
+renewals=$(($(asked gateway pcp) - before - 4))
 # At 5 to 6.25 s and as long after that; a busy machine retransmits.
 [ "$renewals" -ge 8 ] || fail "only $renewals renewals of four mappings"
 [ "$renewals" -le 16 ] || fail "$renewals renewals of four mappings"
@@ -67,7 +74,6 @@ for type in udp both; do
 	gone "server-$type" || fail "the command outlives natpmp"
 done
 nothing_left gateway
-expect "requests of NAT-PMP" 1 "$(asked gateway natpmp)"
 complains natpmp-tcp 'sent: PCP request' || fail "does not tell of PCP"
-say "one request for a mapping; mappings of 10 s, held for 14 s: $renewals" \
+say "requests of PCP for a mapping: ${requests%, }; mappings of 10 s, held for 14 s: $renewals" \
 	"renewals of four, $connections TCP connections, $outages outages; no rule left"

@@ -21,17 +21,24 @@ on middle nft 'table ip nat { chain out {
 	type nat hook postrouting priority 100; oifname "lan" masquerade; }; }'
 ip -n client route add default via 192.168.78.1
 
-for dialect in pcp auto; do
+# mismatch DIALECT: is told
+mismatch() {
 	before=$(asked gateway)
-	run natpmp client "$NATPMP" --dialect "$dialect" -g 192.168.77.1 -p 4000
-	expect "$dialect: exit status" 7 "$status"
-	complains natpmp 'another NAT is between this host and the gateway' || fail "$dialect: does not say why"
-	expect "$dialect: requests" 1 $(($(asked gateway) - before))
-	say "$dialect: told after $took ms and one request: $(cat "$work/natpmp.err")"
-done
+	run natpmp client "$NATPMP" --dialect "$1" -g 192.168.77.1 -p 4000 --ttl 4
+	requests=$(($(asked gateway) - before))
+	[ "$status" -eq 7 ] && complains natpmp 'another NAT is between this host and the gateway'
+}
+
+mismatch pcp || fail "status $status: $(cat "$work/natpmp.err")"
+expect "requests" 1 "$requests"
+say "told after $took ms and one request: $(cat "$work/natpmp.err")"
+# If PCP's answer is not there within 250 ms, as may be on a busy machine, NAT-PMP is tried, which
+# does not notice the other NAT.
+within 10 mismatch auto || fail "automatic dialect: status $status: $(cat "$work/natpmp.err")"
+wait_for 6 "no rule left" no_rules gateway
 
 before=$(asked gateway)
-start holder client "$NATPMP" --hold --retry --json -g 192.168.77.1 -p 4000
+start holder client "$NATPMP" --hold --retry --json --dialect pcp -g 192.168.77.1 -p 4000
 wait_for 5 "told" complains_or_says holder address_mismatch
 pass 5
 expect "requests of who keeps trying" 1 $(($(asked gateway) - before))

@@ -28,7 +28,6 @@ world
 daemon gateway
 serve 4000 tcp
 hold holder 4000 tcp 10 -P 14000
-expect "requests at first" '1 0' "$(asked gateway pcp) $(asked gateway natpmp)"
 watch 11.22.33.44 14000
 
 turned_to pcp "both dialects" 2

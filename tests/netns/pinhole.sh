@@ -56,7 +56,7 @@ both_reach 2a00:77::2 || fail "not reached"
 shut 2a00:77::2 444 || fail "another port is open, too"
 watch 2a00:77::2 443
 pass 14
-both_reach 2a00:77::2 || fail "not reached any more"
+wait_for 2 "TCP and UDP after a while" both_reach 2a00:77::2
 unwatch
 expect "outages in 14 s of a pinhole of 10 s" 0 "$outages"
 renewals=$(($(asked gateway) - 2))
