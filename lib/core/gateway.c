@@ -616,16 +616,30 @@ static void note_heard(struct gateway *gateway, instant now)
 }
 
 /* Two programs may serve the two dialects, so each has a clock of its own (RFC 6887 section 8.5),
- * but a restart seen by either one counts for all. */
+ * but a restart seen by either one counts for all.
+ *
+ * A packet may show a restart only if it came just now, and none if it waited to be read, as an
+ * announcement may have. The next packet then tells, compared with the one before both. */
 static void read_clock(struct gateway *gateway, instant at_earliest, instant now,
 		       const struct response *response)
 {
 	enum dialect_id id = response->dialect;
-	bool is_known = response->has_clock && gateway->speech.allowed & dialect_bit(id);
+	struct gateway_clock *last = &gateway->clocks[id];
+	struct gateway_clock *sure = &gateway->sure_clocks[id];
+	struct gateway_clock since_sure = *sure;
+	struct gateway_clock if_just_now = *sure;
 
-	if (is_known &&
-	    dialect_of(id)->note_clock(&gateway->clocks[id], response->clock, at_earliest, now))
+	if (!response->has_clock || !(gateway->speech.allowed & dialect_bit(id)))
+		return;
+	uint32_t clock = response->clock;
+	bool since_last = dialect_of(id)->note_clock(last, clock, at_earliest, now);
+	bool restarted =
+		dialect_of(id)->note_clock(&since_sure, clock, at_earliest, now) || since_last;
+
+	if (restarted)
 		suspect_reboot(gateway, now);
+	if (restarted || !dialect_of(id)->note_clock(&if_just_now, clock, now, now))
+		*sure = *last;
 }
 
 void gateway_on_response(struct gateway *gateway, instant at_earliest, instant now,
@@ -780,6 +794,7 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 		lane_enter(gateway, question, question->turn.key);
 	}
 	memset(gateway->clocks, 0, sizeof(gateway->clocks));
+	memset(gateway->sure_clocks, 0, sizeof(gateway->sure_clocks));
 	speech_forget(&gateway->speech);
 	gateway->shortage = (struct shortage){0};
 	gateway->backoff = (struct backoff){0};

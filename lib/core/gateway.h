@@ -123,6 +123,7 @@ struct gateway {
 	struct backoff backoff;
 	struct reboot reboot;
 	struct gateway_clock clocks[DIALECTS];
+	struct gateway_clock sure_clocks[DIALECTS]; /* as last seen without a doubt of a restart */
 	instant answered_at;   /* when a question was last answered */
 	instant hearing_until; /* unsolicited packets end no backoff before this */
 	int link_status;       /* NATPMP_OK: there is a gateway to ask */

@@ -58,6 +58,16 @@ static const struct {
 	 "no equal external port for TCP and UDP to be had"},
 	{NATPMP_E_OTHER_PORT, STATUS_NO, 30000, 1800000,
 	 "the gateway has only another external port to give"},
+	{NATPMP_E_MALFORMED, STATUS_NO, 30000, 1800000,
+	 "the gateway cannot read the request (malformed request or option)"},
+	{NATPMP_E_OPTION, STATUS_NO, 30000, 1800000,
+	 "the gateway does not know an option of the request (unsupported option)"},
+	{NATPMP_E_PROTOCOL, STATUS_NO, 30000, 1800000,
+	 "the gateway does not map that protocol (unsupported protocol)"},
+	{NATPMP_E_QUOTA, STATUS_NO, 30000, 1800000,
+	 "this host has all the mappings that the gateway gives to one (quota exceeded)"},
+	{NATPMP_E_ADDRESS_MISMATCH, STATUS_NO, 30000, 1800000,
+	 "another NAT is between this host and the gateway (address mismatch)"},
 };
 
 enum { STATUS_COUNT = sizeof(statuses) / sizeof(statuses[0]) };

@@ -27,6 +27,7 @@ all_reached() {
 }
 
 world
+speak natpmp
 daemon gateway
 
 run_server 4000 tcp

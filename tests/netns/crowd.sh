@@ -11,6 +11,7 @@ udp 4001 192.168.77.2:4001' ]
 }
 
 world
+speak natpmp
 daemon gateway
 serve 4000 tcp
 serve 4001 udp

@@ -6,6 +6,9 @@
 #   client 192.168.77.2 --+-- 192.168.77.1 gateway 11.22.33.44 --- 11.22.33.1 outside
 #                         `-- 192.168.77.3 second  11.22.55.44 --- 11.22.55.1 (if asked for)
 #
+#   client 2a00:77::2 --- fe80::1 gateway 2a00:99::2 --- 2a00:99::1 outside
+#                                          (if asked for: no NAT, and nothing gets in)
+#
 # Each line is a pair of virtual interfaces, each host a network namespace, the
 # gateways run Debian's miniupnpd on nftables. The script itself becomes the
 # first process of its own process, mount and network namespaces, and writes
@@ -14,8 +17,9 @@
 # touched, so scripts may run side by side, and no root is needed where the
 # system lets users have namespaces.
 #
-# In the environment: NATPMP, WITH_MAPPING: the programs. NATPMPC_NO_SKIP=1: fail
-# instead of skip. KEEP_TALKING=1: show all logs at the end, not only after a failure.
+# In the environment: NATPMP, WITH_MAPPING, GATEWAYD: the programs. DIALECT: what natpmp is to
+# speak, else what it likes. NATPMPC_NO_SKIP=1: fail instead of skip. KEEP_TALKING=1: show all
+# logs at the end, not only after a failure.
 
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -55,7 +59,9 @@ set -eu
 mount -t tmpfs none /run
 work=/run/work
 mkdir /run/netns "$work"
-export XDG_STATE_HOME="$work/state" # nobody's own secret
+# What natpmp keeps, it keeps here, too.
+unset STATE_DIRECTORY XDG_RUNTIME_DIR
+export HOME="$work" XDG_STATE_HOME="$work/state"
 trap on_exit EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
@@ -211,6 +217,8 @@ host() {
 	ip netns add "$1"
 	# When an address goes, others of the same net stay.
 	on "$1" sysctl -qw net.ipv4.conf.all.promote_secondaries=1
+	# Addresses of IPv6 work at once: nobody else can have them.
+	on "$1" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
 	ip -n "$1" link set dev lo up
 }
 
@@ -254,14 +262,26 @@ gateway() {
 			chain postrouting {
 				type nat hook postrouting priority 100;
 				jump postrouting_miniupnpd
-				oifname "wan" masquerade
+				meta nfproto ipv4 oifname "wan" masquerade
 			}
 		}
 		table inet test {
 			counter asked { }
+			counter natpmp { }
+			counter pcp { }
+			counter linklocal { }
+			counter refused { }
 			chain count {
-				type filter hook prerouting priority -300;
+				type filter hook prerouting priority -320;
 				udp dport 5351 counter name asked
+				udp dport 5351 @th,64,8 0 counter name natpmp
+				udp dport 5351 @th,64,8 2 counter name pcp
+				udp dport 5351 ip6 saddr fe80::/10 counter name linklocal
+			}
+			chain dialect { type filter hook prerouting priority -310; }
+			chain refusal {
+				type filter hook output priority -310;
+				udp sport 5352 counter name refused notrack udp sport set 5351
 			}
 			chain trouble { type filter hook input priority -10; }
 		}
@@ -271,7 +291,7 @@ gateway() {
 		listening_ip=lan
 		enable_natpmp=yes
 		enable_upnp=no
-		min_lifetime=120
+		min_lifetime=4
 		max_lifetime=86400
 		secure_mode=yes
 		# else the clock is the machine's, and a restart of the daemon cannot be seen
@@ -299,27 +319,48 @@ world() {
 	ip -n client route add default via 192.168.77.1
 	on client nft 'table inet test { chain trouble { type filter hook input priority -10; }; }'
 	gateway gateway 192.168.77.1 11.22.33.44 11.22.33.1
+	[ -z "${DIALECT-}" ] || speak "$DIALECT"
 	cat >"$work/answer" <<-'END'
 		#!/bin/sh
 		read -r line && echo "inside $line"
 	END
 	cat >"$work/server" <<-'END'
 		#!/bin/sh
-		# server PORT tcp|udp|both: answers "x" with "inside x"; SIGUSR1: ends with status 9
+		# server PORT tcp|udp|both [6]: answers "x" with "inside x", with 6 both families are
+		# answered; SIGUSR1: ends with status 9
 		trap 'kill $pids; exit 143' TERM
 		trap 'kill $pids; exit 9' USR1
 		pids=
+		case ${3-} in 6) family=6 both=,ipv6only=0 ;; *) family=4 both= ;; esac
 		case $2 in tcp | both)
-			socat "TCP4-LISTEN:$1,fork,reuseaddr" EXEC:/run/work/answer &
+			socat "TCP$family-LISTEN:$1,fork,reuseaddr$both" EXEC:/run/work/answer &
 			pids=$!
 		esac
 		case $2 in udp | both)
-			socat "UDP4-RECVFROM:$1,fork" EXEC:/run/work/answer &
+			socat "UDP$family-RECVFROM:$1,fork$both" EXEC:/run/work/answer &
 			pids="$pids $!"
 		esac
 		wait
 	END
-	chmod +x "$work/answer" "$work/server"
+	cat >"$work/refuse" <<-'END'
+		#!/bin/sh
+		head -c 1 >/dev/null && printf '\0\200\0\001'
+	END
+	chmod +x "$work/answer" "$work/server" "$work/refuse"
+}
+
+# ipv6: addresses of that family, too, after world. The client's router is link-local, as radvd
+# would tell it.
+ipv6() {
+	ip -n client addr add 2a00:77::2/64 dev lan
+	ip -n gateway -6 addr flush dev lan
+	ip -n gateway addr add fe80::1/64 dev lan
+	ip -n gateway addr add 2a00:77::1/64 dev lan
+	ip -n gateway addr add 2a00:99::2/64 dev wan
+	ip -n outside addr add 2a00:99::1/64 dev gateway
+	on gateway sysctl -qw net.ipv6.conf.all.forwarding=1
+	ip -n client -6 route add default via fe80::1 dev lan
+	ip -n outside -6 route add default via 2a00:99::2
 }
 
 second_gateway() {
@@ -335,6 +376,23 @@ trouble() {
 
 calm() {
 	on "$1" nft flush chain inet test trouble
+}
+
+# speaks HOST natpmp|pcp|both: natpmp: a datagram of version 2 is refused in version 0, in 4 bytes,
+# as older gateways do; pcp: one of version 0 is not answered. miniupnpd itself speaks both.
+speaks() {
+	on "$1" nft flush chain inet test dialect
+	case $2 in
+	natpmp)
+		[ -e "$work/refuse-$1.pid" ] ||
+			start "refuse-$1" "$1" socat UDP4-RECVFROM:5352,fork "EXEC:$work/refuse"
+		wait_for 5 "who refuses at $1" listening "$1" 5352 udp
+		# Past conntrack, for which both dialects would be one flow.
+		on "$1" nft add rule inet test dialect \
+			udp dport 5351 @th,64,8 2 notrack udp dport set 5352
+		;;
+	pcp) on "$1" nft add rule inet test dialect udp dport 5351 @th,64,8 0 drop ;;
+	esac
 }
 
 # ----------------------------------------------------- port mapping daemon --
@@ -374,6 +432,26 @@ mapped() {
 	mappings "$1" | grep -qxF -e "$2"
 }
 
+# pinholes HOST: "tcp 2a00:77::2 443" for each: what is let in by IPv6
+pinholes() {
+	on "$1" nft list chain inet filter miniupnpd | awk '/@nh,192,128/ {
+		for (i = 1; i < NF; i++) {
+			if ($i == "dport") port = $(i + 1)
+			if ($i == "@nh,192,128") address = substr($(i + 1), 3)
+		}
+		gsub(/..../, "&:", address)
+		gsub(/:0+/, ":", address)
+		sub(/:::+/, "::", address)
+		sub(/:$/, "", address)
+		print (/ 0x11 / ? "udp" : "tcp"), address, port
+	}' | sort
+}
+
+# let_in HOST PINHOLE
+let_in() {
+	pinholes "$1" | grep -qxF -e "$2"
+}
+
 # rules HOST: how many rules the daemon has made, of whatever kind
 rules() {
 	for _chain in miniupnpd prerouting_miniupnpd postrouting_miniupnpd; do
@@ -391,9 +469,14 @@ nothing_left() {
 	wait_for 1 "no rule left at the $1" no_rules "$1"
 }
 
-# asked HOST: how many datagrams came for port 5351 there
+# asked HOST [natpmp|pcp]: how many datagrams came for port 5351 there, in that dialect
 asked() {
-	on "$1" nft list counter inet test asked | sed -n 's/.*packets \([0-9]*\) .*/\1/p'
+	counted "$1" "${2-asked}"
+}
+
+# counted HOST COUNTER: how many packets that has seen
+counted() {
+	on "$1" nft list counter inet test "$2" | sed -n 's/.*packets \([0-9]*\) .*/\1/p'
 }
 
 # asked_more HOST N: N times in all, or more
@@ -403,10 +486,20 @@ asked_more() {
 
 # ----------------------------------------------------------------- natpmp --
 
-# hold NAME PORT tcp|udp|both TTL: natpmp --hold on the client; returns when it is up
+# speak natpmp|pcp|auto: so does every natpmp that is started from now on
+speak() {
+	: "${the_natpmp:=$NATPMP}"
+	printf '#!/bin/sh\nexec "%s" --dialect %s "$@"\n' "$the_natpmp" "$1" >"$work/natpmp"
+	chmod +x "$work/natpmp"
+	NATPMP=$work/natpmp
+}
+
+# hold NAME PORT tcp|udp|both TTL [OPTION...]: natpmp --hold on the client; returns when it is up
 hold() {
-	start "$1" client "$NATPMP" --hold --json -p "$2" -t "$3" --ttl "$4"
-	wait_for 10 "$1 up" told_times "$1" up 1
+	_name=$1 _port=$2 _type=$3 _ttl=$4
+	shift 4
+	start "$_name" client "$NATPMP" --hold --json -p "$_port" -t "$_type" --ttl "$_ttl" "$@"
+	wait_for 10 "$_name up" told_times "$_name" up 1
 }
 
 # told NAME EVENT: how often a hold told of it: "up", "changed" or "down"
@@ -420,9 +513,9 @@ told_times() {
 
 # ---------------------------------------------------------------- traffic --
 
-# serve PORT tcp|udp|both: a server on the client, named server-PORT
+# serve PORT tcp|udp|both [6]: a server on the client, named server-PORT
 serve() {
-	start "server-$1" client "$work/server" "$1" "$2"
+	start "server-$1" client "$work/server" "$@"
 	case $2 in tcp | both) wait_for 5 "TCP server" listening client "$1" tcp ;; esac
 	case $2 in udp | both) wait_for 5 "UDP server" listening client "$1" udp ;; esac
 }
@@ -430,9 +523,10 @@ serve() {
 # reach tcp|udp ADDRESS PORT: does the server inside answer somebody outside?
 # A new connection each time: those that were there before outlive their mapping.
 reach() {
+	case $2 in *:*) _there=6:[$2]:$3 ;; *) _there=4:$2:$3 ;; esac
 	case $1 in
-	tcp) _to=TCP4:$2:$3,connect-timeout=0.3 _linger=2 ;;
-	udp) _to=UDP4:$2:$3 _linger=0.3 ;;
+	tcp) _to=TCP$_there,connect-timeout=0.3 _linger=2 ;;
+	udp) _to=UDP$_there _linger=0.3 ;;
 	esac
 	_answer=$(echo hello | on outside timeout 3 socat "-t$_linger" - "$_to" 2>/dev/null) || return 1
 	[ "$_answer" = 'inside hello' ]

@@ -23,6 +23,7 @@ all_up() {
 }
 
 world
+speak natpmp
 daemon gateway
 for port in $ports; do
 	hold "holder-$port" "$port" udp 33

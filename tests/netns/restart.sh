@@ -24,6 +24,7 @@ restart() {
 }
 
 world
+speak natpmp
 serve 4000 both
 
 # By its announcement: after a random delay of 5 s at most (section 3.7).

@@ -13,6 +13,7 @@ silence() {
 }
 
 world
+speak natpmp
 daemon gateway
 serve 4000 tcp
 hold holder 4000 tcp 8

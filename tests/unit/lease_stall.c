@@ -103,6 +103,31 @@ START_TEST(H16_a_restart_during_a_stall)
 	story_end(&s);
 }
 
+/* Last heard when it was as young as after its restart, the gateway is too young for the time that
+ * has passed. Its announcement does not show that, for it may have come at any time since the
+ * packet before; the answer to what it makes us ask does. */
+START_TEST(H16_a_young_gateway_restarts)
+{
+	struct story s;
+
+	story_begin(&s);
+	s.clock_at_0 = 0;
+	lease_is_up(&s, NATPMP_TCP, 80, 86400);
+	program_stalls_until(&s, MINUTE);
+	gateway_reboots(&s);
+	gateway_announces(&s, "00 80 00 00 ## ## ## ## cb 00 71 06");
+	client_asks_address(&s, MINUTE);
+	gateway_tells_address(&s, ADDRESS);
+	s.gateway = gateway_obliges;
+	size_t before = s.sent_count;
+	clock_runs_until(&s, MINUTE + 6 * SECOND);
+	ck_assert_uint_gt(s.sent_count, before);
+	ck_assert_uint_eq(s.sent[before].len, 12);
+	ck_assert_uint_eq(s.event_count, s.event_told);
+	story_skip(&s);
+	story_end(&s);
+}
+
 /* It was answered while the program stalled: that is read before silence is told. */
 START_TEST(H16_no_verdict_before_the_socket_was_read)
 {
@@ -145,5 +170,5 @@ int main(void)
 	return RUN_TESTS("lease-stall", H16_an_answer_waited_for_3_s,
 			 H16_announcements_waited_for_3_h, H16_a_restart_during_a_stall,
 			 H16_no_verdict_before_the_socket_was_read,
-			 H16_a_renewal_answered_during_a_stall);
+			 H16_a_renewal_answered_during_a_stall, H16_a_young_gateway_restarts);
 }
