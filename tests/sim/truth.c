@@ -37,6 +37,7 @@ enum {
 	FIVE_SENDS = 7750,
 	LAST_SEND = 4000, /* so much of it follows the last one */
 	SERIES = 127750,
+	CROWD = 64,         /* so many grants may have to wait for each other for long */
 	LOOK = 300000,      /* what is silent for so long is asked how it is */
 	SHORT = 300,        /* s; a lifetime under which a lost mapping is tried again sooner ... */
 	SHORT_GAP = 30000,  /* ... so often at least */
@@ -145,7 +146,9 @@ static void check_patience(struct world *w, const struct packet *packet, bool is
 	      "port %u is asked for %" PRIu64 " ms before the end of an error", port,
 	      key->not_before - w->now);
 	bool is_renewal = is_in_force(w, key);
-	bool is_going_on = truth_is_open(w, key) && key->asked_to_create;
+	bool is_going_on = (truth_is_open(w, key) && key->asked_to_create) ||
+			   w->program.grants > CROWD || /* it was in the queue before */
+			   w->now == w->known.short_since;
 	CHECK(w, is_renewal || is_going_on || w->now >= w->known.no_new_until,
 	      "port %u is asked for, and the gateway is short of resources", port);
 	if (!is_renewal || key->made_in != DIALECT_PCP || hold->core.status != NATPMP_OK)
@@ -260,6 +263,14 @@ static void note_address_question(struct world *w, const struct packet *packet, 
 	w->known.address_sent = w->now;
 }
 
+static void forget_errors(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++)
+		for (size_t k = 0; k < w->known.key_count; k++)
+			w->known.keys[i][k].not_before = 0;
+	w->known.no_new_until = w->known.nothing_until = 0;
+}
+
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 {
 	const struct reboot *reboot = &w->client.gateway.reboot;
@@ -267,6 +278,8 @@ void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 	bool is_first = w->watch.first == w->now;
 	bool is_urgent = w->client.gateway.in_flight->lane == LANE_AT_ONCE;
 
+	if (reboot->forgot_at != w->known.forgot_at)
+		forget_errors(w); /* a restarted gateway has forgotten them as well */
 	CHECK(w, w->dialects & dialect_bit(packet.dialect), "sent in dialect %u, which it may not",
 	      packet.dialect);
 	CHECK(w, !is_first || reboot->recovery_at == NEVER || !must_be_delayed(w, &packet),
@@ -449,8 +462,12 @@ static const struct grant *updated_grant(struct world *w, const struct response 
 		registry_find(&w->client.registry, response->protocol, response->internal_port);
 
 	if (response->dialect != DIALECT_PCP || !grant || !grant->wanted_by ||
-	    grant->question.message.kind != ASK_CREATE || grant->made_in != DIALECT_PCP ||
-	    !grant->external_port)
+	    grant->question.message.kind != ASK_CREATE)
+		return NULL;
+	bool is_kept = grant->made_in == DIALECT_PCP && grant->external_port;
+	bool is_changed_mind =
+		!grant->is_granted && grant->retries.status && response->status == NATPMP_OK;
+	if (!is_kept && !is_changed_mind)
 		return NULL;
 	bool is_same = response->external_port == grant->external_port &&
 		       ip_is_equal(&response->address, &grant->question.message.suggested_address);
@@ -470,7 +487,7 @@ static void believe(struct world *w, const struct event *event, const struct res
 	key->external_port = response->external_port;
 	key->made_in = response->dialect;
 	key->address = response->address;
-	key->error_until = key->not_before = key->renewed_at = 0;
+	key->not_before = key->renewed_at = 0;
 	if (from + lifetime * SECOND <= w->now) {
 		/* Maybe over already: it is asked again, and what was before is uncertain. */
 		key->shown = key->shown ? key->shown : w->now;
@@ -505,12 +522,26 @@ static void hear_deleted(struct world *w, const struct event *event,
 	w->known.heard |= !key->asked_to_create;
 }
 
+/* It is to be deleted, and lives: the second time, that is PCP's answer (RFC 6887 section 15). */
+static void hear_alive(struct world *w, const struct event *event, const struct response *response,
+		       struct key *key)
+{
+	const struct grant *grant =
+		registry_find(&w->client.registry, response->protocol, response->internal_port);
+
+	if (response->dialect != DIALECT_PCP || !grant || !grant->question.zero_grants)
+		return;
+	key->answered = true;
+	key->leftover[event->link] |= ONLY_PCP;
+}
+
 static void hear_grant(struct world *w, const struct event *event, const struct response *response)
 {
 	struct key *key = named_key(w, response);
 
 	/* What an earlier hold asked for is not what was asked now. */
-	if (!key || (key->wanted && key->sent_serial < key->wanted->serial)) {
+	if (!key ||
+	    (key->asked_to_create && key->wanted && key->sent_serial < key->wanted->serial)) {
 		hear_update(w, event, response);
 		return;
 	}
@@ -518,6 +549,8 @@ static void hear_grant(struct world *w, const struct event *event, const struct 
 		hear_deleted(w, event, response, key);
 		return;
 	}
+	if (!key->asked_to_create)
+		hear_alive(w, event, response, key);
 	if (!key->asked_to_create || !response->external_port || !key->wanted)
 		return;
 	/* A send that is older than a whole series is not answered any more. */
@@ -555,6 +588,8 @@ static void hear_error(struct world *w, const struct event *event, const struct 
 		key->error_until = latest(until, w->now + (passes ? SHORT_GAP : LONG_GAP));
 	if (key->asked_to_create && !is_excused)
 		key->not_before = latest(key->not_before, until);
+	if (key->asked_to_create && is_short)
+		w->known.short_since = w->now;
 	if (key->asked_to_create && is_short)
 		w->known.no_new_until = latest(w->known.no_new_until, until);
 	/* Some say that of what they do not have. */
@@ -660,6 +695,8 @@ static void hear_rejection(struct world *w, const struct response *response)
 	struct key *key = truth_key(w, asked->message.protocol, asked->message.internal_port);
 	key->sent_in &= (dialect_set)~rejected;
 	key->answered |= !key->sent_in;
+	if (!key->sent_in)
+		key->error_until = w->now + latest(response->retry_after, SHORT_GAP);
 }
 
 void truth_received(struct world *w, const struct event *event, uint64_t at_earliest)
@@ -753,6 +790,14 @@ static bool is_excused(struct world *w, unsigned link, const struct model_mappin
 	return packet_makers(key->leftover[link]) & mapping->maker || w->now < key->dies_at;
 }
 
+/* It was made in another dialect than the one in which it is kept now. */
+static bool is_of_before(struct world *w, const struct model_mapping *mapping)
+{
+	const struct key *key = truth_key(w, mapping->opcode, mapping->internal_port);
+
+	return !(packet_makers(dialect_bit(key->made_in)) & mapping->maker);
+}
+
 void truth_relinked(struct world *w, unsigned before, bool farewell)
 {
 	const struct model_mapping *mapping;
@@ -781,7 +826,9 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 		return;
 	while (calm && !w->program.vpn &&
 	       (mapping = model_next(world_gateway(w, before), w->now, &cursor)))
-		CHECK(w, !is_ours(w, before, mapping) || is_excused(w, before, mapping),
+		CHECK(w,
+		      !is_ours(w, before, mapping) || is_excused(w, before, mapping) ||
+			      is_of_before(w, mapping),
 		      "no farewell to port %u", mapping->internal_port);
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < known->key_count; k++)
@@ -854,6 +901,8 @@ static void check_kept(struct world *w, const struct hold *hold, const struct ke
 	/* Each one ignored may cost the others that much, and no more. */
 	uint64_t lost_time = MINUTE + troubles->ignored * FIVE_SENDS +
 			     (is_slow(w) ? SLOW_MAX + truth_turns(w) : 0);
+	if (world_has_pcp(w) && w->program.grants > CROWD)
+		lost_time += truth_turns(w);
 	bool kept = calm && key->lifetime * SECOND / 2 >= lost_time;
 
 	CHECK(w, key->shown || w->now < key->over || !kept,
@@ -895,6 +944,8 @@ static void went_down(struct world *w, const struct hold *hold)
 		over |= key->shown || w->now >= key->over;
 		check_kept(w, hold, key);
 	}
+	/* It slept while there was no link, and hears of that now. */
+	over |= status_class(status) == STATUS_MACHINE && w->program.asleep_until == w->now;
 	CHECK(w, over, "port %u is said to be down (%d), and is not", hold->core.internal_port,
 	      status);
 }
@@ -918,13 +969,6 @@ void truth_event(struct world *w, struct hold *hold, const struct lease_view *be
 }
 
 /* --- at any time --- */
-
-static void forget_errors(struct world *w)
-{
-	for (unsigned i = 0; i < 2; i++)
-		for (size_t k = 0; k < w->known.key_count; k++)
-			w->known.keys[i][k].not_before = 0;
-}
 
 static void see_reboot(struct world *w)
 {
@@ -994,7 +1038,8 @@ static void check_closed(struct world *w, struct key *key, unsigned protocol, ui
 	const struct model_mapping *left = left_over(w, protocol, port);
 	if (!left)
 		return;
-	bool is_spoken = packet_makers(truth_spoken(w)) & left->maker;
+	/* What was made in one dialect and is kept in the other one since may be forgotten. */
+	bool is_spoken = packet_makers(truth_spoken(w) & dialect_bit(key->made_in)) & left->maker;
 	CHECK(w, !key->calm_closing || key->ignored || w->now >= key->over || !is_spoken,
 	      "port %u was let go, and external port %u is left over", port, left->external_port);
 	CHECK(w, client_leftover(&w->client, w->now) || w->now >= key->over || !is_spoken,
@@ -1092,7 +1137,9 @@ static void check_silence(struct world *w, const struct hold *hold, uint64_t sin
 static void check_noticed(struct world *w, const struct hold *hold, const struct key *key)
 {
 	uint64_t restarted = w->gateways.restarted_at;
-	uint64_t bound = LOOK + DELAY + FIVE_SENDS + truth_turns(w);
+	/* One clock after the other, and one of them perhaps in vain. */
+	unsigned looks = w->dialects == ALL_DIALECTS ? 3 : 1;
+	uint64_t bound = looks * LOOK + DELAY + FIVE_SENDS + truth_turns(w);
 
 	if (!restarted || key->shown || key->granted >= restarted || w->troubles.disturbances ||
 	    !(w->gateways.restarted & truth_spoken(w) & dialect_bit(key->made_in)) ||
@@ -1109,6 +1156,8 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 	const struct key *key = key_of(w, hold, i);
 	const struct troubles *troubles = &w->troubles;
 	uint64_t since = key->shown > troubles->calm_since ? key->shown : troubles->calm_since;
+	if (world_has_pcp(w)) /* the more sends, the longer a slow gateway needs for them */
+		since = latest(latest(since, w->gateways.slow_until), w->known.nothing_until);
 	uint64_t allowed = since + GAP + FIVE_SENDS + DELAY + WINDOW + truth_turns(w);
 	unsigned port = hold->core.internal_port;
 
@@ -1208,6 +1257,9 @@ static void check_down(struct world *w, const struct hold *hold)
 			since = key->over;
 	}
 	since = latest(since, latest(w->known.no_new_until, w->known.nothing_until));
+	since = latest(since, w->client.gateway.shortage.of_mappings_until);
+	if (world_has_pcp(w))
+		since = latest(since, w->gateways.slow_until);
 	bool failed_alone = false;
 	for (unsigned i = 0; i < hold->core.count; i++)
 		failed_alone |= key_of(w, hold, i)->failed_alone;
@@ -1309,6 +1361,8 @@ static uint64_t idle_packets(struct world *w)
 				tries *= 2;
 			idle += up ? 2 * 3600 / (lifetime ? lifetime : 1) + 2 : tries;
 		}
+	if (!truth_spoken(w)) /* a whole series of PCP in every 5 min */
+		idle = 3 * idle + 72;
 	return idle + (idle < 60 ? idle : 60); /* the external address, once in a minute */
 }
 
@@ -1346,6 +1400,7 @@ void truth_hour(struct world *w)
 		CHECK(w, sent <= silent,
 		      "%" PRIu64 " packets in an hour of silence, bound %" PRIu64, sent, silent);
 	if (troubles->disturbances || troubles->ignored || is_slow(w) ||
+	    w->known.nothing_until + HOUR > w->now ||
 	    troubles->calm_since + HOUR + 35 * MINUTE > w->now ||
 	    troubles->changed_at + HOUR + 5 * MINUTE > w->now)
 		return;

@@ -11,8 +11,9 @@ enum {
 	SINGLE_LENGTH = 2000,
 	DOUBTFUL_LENGTH = 1750, /* in a dialect that the gateway seems not to speak */
 	WINDOW = 30000,
-	PCP_GAP_MIN = 2700, /* ms; the first one lasts from here ... */
-	PCP_GAP_MAX = 3300, /* ... to here */
+	ANSWERED_WITHIN = 127750, /* ms after the last send */
+	PCP_GAP_MIN = 2700,       /* ms; the first one lasts from here ... */
+	PCP_GAP_MAX = 3300,       /* ... to here */
 	PCP_LENGTH_MAX = 1100,
 };
 
@@ -201,6 +202,7 @@ void watch_sent(struct watch *watch, const struct client *client, uint64_t now, 
 		      watch->packet.dialect, watch->packet.internal_port);
 		begin_question(watch, &packet, now, bytes, len);
 	}
+	watch->last = now;
 	watch->kind = question->message.kind;
 	watch->is_single = question->is_single;
 	watch->dialects = question->dialects;
@@ -340,8 +342,8 @@ static bool may_end_question(const struct client *client, enum dialect_id id)
 	       (id == DIALECT_PCP && question->message.kind == ASK_CREATE);
 }
 
-void watch_answer(struct watch *watch, const struct client *client, const uint8_t *bytes,
-		  size_t len)
+void watch_answer(struct watch *watch, const struct client *client, uint64_t now,
+		  const uint8_t *bytes, size_t len)
 {
 	uint8_t request[REQUEST_MAX];
 
@@ -351,6 +353,8 @@ void watch_answer(struct watch *watch, const struct client *client, const uint8_
 		see_rejected(watch, client, bytes[0]);
 		return;
 	}
+	if (now > watch->last + ANSWERED_WITHIN)
+		return;
 	for (enum dialect_id id = 0; id < DIALECTS; id++)
 		if (watch->in[id].open && is_answer(watch, id, watch->in[id].bytes, bytes, len)) {
 			close_all(watch);

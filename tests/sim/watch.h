@@ -36,6 +36,7 @@ struct watch {
 	bool is_rejected;           /* in one dialect, so the other may follow at once */
 	dialect_set dialects;       /* in which the core means to ask */
 	uint64_t first;             /* ms, its first send */
+	uint64_t last;              /* ms, its last send */
 	uint8_t bytes[REQUEST_MAX]; /* its last send */
 	size_t len;
 	uint64_t called_at; /* ms, a caller began to wait for the address, if only for a moment */
@@ -55,8 +56,8 @@ struct watch {
 void watch_sent(struct watch *watch, const struct client *client, uint64_t now, uint64_t late,
 		const uint8_t *bytes, size_t len);
 /* This is about to be given to client_on_packet(). */
-void watch_answer(struct watch *watch, const struct client *client, const uint8_t *bytes,
-		  size_t len);
+void watch_answer(struct watch *watch, const struct client *client, uint64_t now,
+		  const uint8_t *bytes, size_t len);
 /* In which of these dialects is the question in flight rejected by a gateway that says it speaks
  * that version? It may even reject the version which it says it speaks, but that only if no request
  * of the other dialect can have been meant. */

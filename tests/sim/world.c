@@ -310,7 +310,7 @@ static void receive(struct world *w, struct event *event)
 	switch (event->kind) {
 	case TO_CLIENT:
 		truth_received(w, event, at_earliest(w));
-		watch_answer(&w->watch, &w->client, exact, len);
+		watch_answer(&w->watch, &w->client, w->now, exact, len);
 		client_on_packet(&w->client, at_earliest(w), w->now, exact, len);
 		/* A lease whose ports differ moves both: the other request is taken back. */
 		if (!event->forged && event->bytes[1] & (event->bytes[0] ? 1 : 3))

@@ -185,6 +185,7 @@ struct known {
 	bool heard; /* since it sent something */
 	/* ms, PCP said that it is short of resources: no new mapping, or nothing at all before */
 	uint64_t no_new_until, nothing_until;
+	uint64_t short_since; /* ms, the first of them */
 };
 
 /* How disturbed it all is. */
