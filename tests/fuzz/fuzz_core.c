@@ -11,7 +11,6 @@
 #include "core/client.h"
 #include "fuzz.h"
 #include "watch.h"
-#include "../unit/link_v4.h"
 
 enum { LEASES = 12, CLOSINGS = 3, STEPS = 400, NOT_YET = 0x80 };
 
@@ -32,7 +31,7 @@ struct world {
 	struct held *all[LEASES];
 	struct closing *closings[CLOSINGS];
 	struct watch watch;
-	bool linked;
+	bool linked, is_v6;
 	bool deleting_all; /* a call said so */
 	unsigned address_askers, pcp_askers;
 	uint64_t now, wanted;      /* ms; when it wanted to be called */
@@ -86,14 +85,13 @@ static void __attribute__((format(printf, 2, 3))) fail(void *arg, const char *fo
 
 static void look_at_sent(struct world *w, uint64_t late, const uint8_t *out, size_t len)
 {
-	static const uint8_t none[4];
+	const struct packet packet = packet_read(out, len);
 
-	insist(w->linked);
-	insist(len == (out[0] == 2 ? 24 : out[1] ? 12 : 2));
-	if (len == 12) { /* never by accident: the deletion of everything */
-		insist(out[1] == 1 || out[1] == 2);
-		insist(out[4] || out[5] || w->deleting_all || w->client.is_vpn);
-		insist(memcmp(out + 8, none, 4) != 0 || (!out[6] && !out[7]));
+	insist(w->linked && packet.kind != PACKET_STRANGE);
+	insist(w->client.gateway.speech.allowed & dialect_bit(packet.dialect));
+	if (packet.kind == PACKET_MAP) { /* never by accident: the deletion of everything */
+		insist(packet.internal_port || w->deleting_all || w->client.is_vpn);
+		insist(packet.lifetime || !packet.suggested_port);
 	}
 	watch_sent(&w->watch, &w->client, w->now, late, out, len);
 	memcpy(w->sent, out, len);
@@ -111,7 +109,8 @@ static void settle(struct world *w)
 	unsigned sends = 0;
 
 	while ((len = client_output(&w->client, w->now, out)) > 0) {
-		insist(sends++ == 0); /* at most one packet is in flight */
+		/* One question is in flight; it may be due in both dialects at once. */
+		insist(sends++ == 0 || (sends == 2 && out[0] != w->watch.bytes[0]));
 		look_at_sent(w, late, out, len);
 	}
 	while ((lease = client_event(&w->client, &before)))
@@ -213,14 +212,17 @@ static void ask(struct world *w)
 {
 	switch (byte(&w->in) % 3) {
 	case 0:
-		client_ask_address(&w->client, ONLY_NATPMP, w->now);
+		client_ask_address(&w->client, w->client.gateway.speech.allowed, w->now);
 		w->address_askers++;
 		w->watch.called_at = w->now;
 		if (w->now < w->wanted) /* it may begin its series again */
 			w->wanted = w->now;
 		break;
 	case 1:
-		break;
+		if (!(w->client.gateway.speech.allowed & ONLY_PCP))
+			break;
+		client_ask_pcp(&w->client, w->now);
+		w->pcp_askers++;
 		break;
 	default:
 		stop_asking(w);
@@ -243,12 +245,76 @@ static void hear(struct world *w, const uint8_t *packet, size_t len, bool announ
 		client_on_announcement(&w->client, at_earliest, w->now, exact, len, true);
 	} else {
 		if (w->linked)
-			watch_answer(&w->watch, exact, len);
+			watch_answer(&w->watch, &w->client, w->now, exact, len);
 		client_on_packet(&w->client, at_earliest, w->now, exact, len);
 		/* A grant may take back the request for the other protocol: their ports differ. */
 		watch_taken_back(&w->watch, &w->client);
 	}
 	free(exact);
+}
+
+static void put_clock(uint8_t *at, uint32_t clock)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(clock >> (24 - 8 * i));
+}
+
+/* PCP's right answer, but for what the input has otherwise. */
+static void answer_pcp(struct world *w, unsigned differs)
+{
+	uint8_t out[REQUEST_MAX] = {0};
+	size_t len = w->sent_len;
+
+	memcpy(out, w->sent, len);
+	out[1] |= 0x80;
+	memset(out + 12, 0, 12);
+	put_clock(out + PCP_AT_CLOCK, differs & 1 ? word(&w->in) : (uint32_t)(w->now / 1000));
+	if (differs & 2)
+		out[PCP_AT_RESULT] = (uint8_t)byte(&w->in);
+	if (differs & 4 && len >= PCP_MAP)
+		out[PCP_AT_EXTERNAL_PORT] = (uint8_t)byte(&w->in);
+	if (differs & 8) {
+		out[PCP_AT_LIFETIME + 2] = (uint8_t)byte(&w->in);
+		out[PCP_AT_LIFETIME + 3] = (uint8_t)byte(&w->in);
+	}
+	if (differs & 16)
+		out[byte(&w->in) % len] ^= (uint8_t)byte(&w->in);
+	hear(w, out, len, false);
+}
+
+/* Any packet of PCP, with the nonce of the mapping that it names. */
+static void hear_with_nonce(struct world *w)
+{
+	uint8_t packet[REQUEST_MAX] = {2, 0x81}, request[REQUEST_MAX];
+	unsigned key = byte(&w->in);
+	struct message message = {
+		.kind = ASK_DELETE,
+		.protocol = key & 1 ? NATPMP_TCP : NATPMP_UDP,
+		.internal_port = (uint16_t)(key / 2 % 9),
+	};
+
+	packet[PCP_AT_RESULT] = (uint8_t)(key & 0x80 ? byte(&w->in) : 0);
+	put_clock(packet + PCP_AT_CLOCK, (uint32_t)(w->now / 1000));
+	packet[PCP_AT_LIFETIME + 2] = (uint8_t)byte(&w->in);
+	gateway_encode(&w->client.gateway, DIALECT_PCP, &message, request);
+	memcpy(packet + PCP_AT_NONCE, request + PCP_AT_NONCE, PCP_MAP - PCP_AT_NONCE);
+	packet[PCP_AT_EXTERNAL_PORT] = (uint8_t)byte(&w->in);
+	packet[PCP_AT_EXTERNAL_PORT + 1] = (uint8_t)byte(&w->in);
+	packet[PCP_AT_ADDRESS + 15] = key & 0x40 ? (uint8_t)byte(&w->in) : 4;
+	hear(w, packet, key & 0x20 ? REQUEST_MAX : PCP_MAP, false);
+}
+
+/* The gateway says that it does not speak that version, but this one. */
+static void reject(struct world *w)
+{
+	uint8_t packet[PCP_HEADER] = {0};
+	unsigned kind = byte(&w->in);
+
+	packet[0] = (uint8_t)(kind % 4);
+	packet[1] = 0x80 | (uint8_t)(kind / 4 % 4);
+	packet[3] = 1;
+	packet[PCP_AT_LIFETIME + 2] = (uint8_t)byte(&w->in);
+	hear(w, packet, kind & 0x80 ? 4 : kind & 0x40 ? 8 : PCP_HEADER, false);
 }
 
 /* The right answer to what was sent last, but for what the input has otherwise. */
@@ -260,12 +326,15 @@ static void answer(struct world *w)
 
 	if (!w->sent_len)
 		return;
+	if (w->sent[0] == 2) {
+		answer_pcp(w, differs);
+		return;
+	}
 	out[1] = w->sent[1] | 0x80;
 	uint32_t clock = (uint32_t)(w->now / 1000);
 	if (differs & 1)
 		clock = word(&w->in);
-	for (int i = 0; i < 4; i++)
-		out[4 + i] = (uint8_t)(clock >> (24 - 8 * i));
+	put_clock(out + 4, clock);
 	if (len == 16)
 		memcpy(out + 8, w->sent + 4, 8);
 	else
@@ -289,16 +358,30 @@ static void bounce(struct world *w)
 	size_t len = kind & 2 ? kind % (w->sent_len + 1) : w->sent_len;
 
 	if (kind & 1)
-		watch_refused(&w->watch, w->sent, len);
+		watch_refused(&w->watch, &w->client, w->sent, len);
 	client_on_bounce(&w->client, w->now, w->sent, len, statuses[kind & 3]);
 }
 
 static void count_farewell(void *arg, const uint8_t *out, size_t len)
 {
+	const struct packet packet = packet_read(out, len);
 	unsigned *count = arg;
 
-	insist(len == 12 && (out[4] || out[5])); /* never a deletion of everything */
-	insist(++*count <= 2 * 9);
+	insist(packet_is_deletion(&packet) && packet.internal_port); /* never all of them */
+	insist(++*count <= 2 * 2 * 9);
+}
+
+/* id: of the gateway; 0: none. */
+static void link_client(struct world *w, int status, uint8_t id, uint8_t own)
+{
+	struct ip_address gateway = ip_from_v4(id), source = ip_from_v4(own);
+
+	if (w->is_v6) {
+		gateway = (struct ip_address){{id ? 0xfe : 0, id ? 0x80 : 0, [15] = id}};
+		source = (struct ip_address){{0x20, 1, [15] = own}};
+	}
+	client_on_link(&w->client, w->now, status, &gateway, &source);
+	watch_relinked(&w->watch);
 }
 
 static void relink(struct world *w)
@@ -306,13 +389,12 @@ static void relink(struct world *w)
 	static const int statuses[] = {NATPMP_OK, NATPMP_E_NO_GATEWAY, NATPMP_E_SYSTEM};
 	unsigned what = byte(&w->in), farewells = 0;
 	int status = statuses[what % 3];
-	uint32_t id = status == NATPMP_OK ? what / 3 % 2 + 1 : 0;
+	uint8_t id = status == NATPMP_OK ? (uint8_t)(what / 3 % 2 + 1) : 0;
 
 	settle(w); /* nothing heard is left to look at */
 	if (what & 0x80)
 		client_farewell(&w->client, w->now, count_farewell, &farewells);
-	client_on_link_v4(&w->client, w->now, status, id, byte(&w->in));
-	watch_relinked(&w->watch);
+	link_client(w, status, id, (uint8_t)byte(&w->in));
 	w->linked = status == NATPMP_OK;
 	w->sent_len = 0;
 }
@@ -359,6 +441,12 @@ static void step(struct world *w, unsigned what)
 	case 11:
 		close_port(w);
 		break;
+	case 13:
+		hear_with_nonce(w);
+		break;
+	case 14:
+		reject(w);
+		break;
 	default:
 		ask(w);
 	}
@@ -399,14 +487,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	w = (struct world){.in = {data, size}, .linked = true, .now = 100000, .wanted = NEVER};
 	w.watch = (struct watch){.fail = fail, .arg = &w};
-	struct client_options options = {.dialects = ONLY_NATPMP, .seed = 1};
-	options.is_vpn = byte(&w.in) & 1;
+	static const dialect_set dialects[] = {ONLY_NATPMP, ALL_DIALECTS, ONLY_PCP, ALL_DIALECTS};
+	struct client_options options = {.seed = 1};
+	unsigned kind = byte(&w.in);
+	options.is_vpn = kind & 1;
+	options.dialects = options.is_vpn ? ONLY_NATPMP : dialects[kind / 2 % 4];
+	w.is_v6 = options.dialects == ONLY_PCP && kind & 8;
+	unsigned kinds = options.dialects == ONLY_NATPMP ? 13 : 15; /* of steps */
 	insist(client_init(&w.client, &options));
-	client_on_link_v4(&w.client, w.now, NATPMP_OK, 1, 1);
-	watch_relinked(&w.watch);
+	link_client(&w, NATPMP_OK, 1, 1);
 	for (int i = 0; i < STEPS && w.in.left; i++) {
 		unsigned what = byte(&w.in);
-		step(&w, (what & 0x7f) % 13);
+		step(&w, (what & 0x7f) % kinds);
 		if (!(what & NOT_YET))
 			settle(&w);
 	}

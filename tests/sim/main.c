@@ -9,8 +9,9 @@
 #include "world.h"
 
 static const char usage[] =
-	"usage: sim [--seed N] [--count N] [--keep-going] [--digest] [-v]\n"
+	"usage: sim [--seed N] [--count N] [--pcp] [--keep-going] [--digest] [-v]\n"
 	"Simulates that many weeks, with the seeds from N (1) on; -v tells all that happens.\n"
+	"--pcp: the client speaks PCP in all of them, not in two of five.\n"
 	"--digest prints a line for each instead of the totals: its seed, how many packets the\n"
 	"client sent, how many events it told, and a hash of them all.\n";
 
@@ -27,7 +28,7 @@ static void print_digest(const struct world *w)
 	fputs(line, stdout);
 }
 
-static bool run(uint64_t seed, bool verbose, bool digest, struct totals *totals)
+static bool run(uint64_t seed, bool verbose, bool with_pcp, bool digest, struct totals *totals)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	jmp_buf failed;
@@ -37,15 +38,16 @@ static bool run(uint64_t seed, bool verbose, bool digest, struct totals *totals)
 		abort();
 	w->seed = seed;
 	w->verbose = verbose;
+	w->with_pcp = with_pcp;
 	w->failed = &failed;
 	ok = !setjmp(failed);
 	if (ok) {
 		plan_run(w);
 	} else {
 		fprintf(digest ? stderr : stdout,
-			"seed %" PRIu64 ": %s\n  again, with all that happened: sim --seed %" PRIu64
-			" -v\n",
-			w->seed, w->message, w->seed);
+			"seed %" PRIu64
+			": %s\n  again, with all that happened: sim %s--seed %" PRIu64 " -v\n",
+			w->seed, w->message, with_pcp ? "--pcp " : "", w->seed);
 	}
 	if (digest)
 		print_digest(w);
@@ -74,7 +76,7 @@ static double seconds(void)
 int main(int argc, char **argv)
 {
 	uint64_t seed = 1, count = 0;
-	bool verbose = false, keep_going = false, seeded = false, digest = false;
+	bool verbose = false, keep_going = false, seeded = false, digest = false, with_pcp = false;
 	struct totals totals = {0};
 
 	for (int i = 1; i < argc; i++) {
@@ -87,6 +89,8 @@ int main(int argc, char **argv)
 			verbose = true;
 		} else if (!strcmp(argv[i], "--keep-going")) {
 			keep_going = true;
+		} else if (!strcmp(argv[i], "--pcp")) {
+			with_pcp = true;
 		} else if (!strcmp(argv[i], "--digest")) {
 			digest = true;
 		} else {
@@ -98,7 +102,7 @@ int main(int argc, char **argv)
 		count = seeded ? 1 : 1000;
 	double began = seconds();
 	for (uint64_t i = 0; i < count; i++)
-		if (!run(seed + i, verbose, digest, &totals) && !keep_going)
+		if (!run(seed + i, verbose, with_pcp, digest, &totals) && !keep_going)
 			return 1;
 	if (digest)
 		return totals.failed > 0;

@@ -209,24 +209,72 @@ static uint64_t how_many(struct world *w)
 	return roll == 999 && dice_chance(&w->dice, 500) ? 3000 : dice_between(&w->dice, 100, 1000);
 }
 
+static const char *plan_pcp_profile(struct world *w)
+{
+	static const char *const names[] = {"rfc-pcp",
+					    "rfc-pcp",
+					    "rfc-pcp",
+					    "pcp",
+					    "pcp",
+					    "miniupnpd",
+					    "pcp3",
+					    "miniupnpd",
+					    "repcpd",
+					    "miniupnpd-2.3.11",
+					    "miniupnpd-2.3.11",
+					    "pcponly",
+					    "miniupnpd-nopcp",
+					    "stallone",
+					    "drops-pcp",
+					    "drops-pcp",
+					    "rfc",
+					    "echo",
+					    "highport",
+					    "splitports",
+					    "noaddress"};
+	/* The last of them have nothing for a client of PCP alone. */
+	size_t count = w->dialects == ONLY_PCP ? 13 : sizeof(names) / sizeof(names[0]);
+
+	return names[dice_roll(&w->dice, count)];
+}
+
 static void set_up_gateways(struct world *w)
 {
 	static const char *const names[] = {"rfc",      "rfc",        "rfc",       "rfc",
 					    "rfc",      "miniupnpd",  "miniupnpd", "echo",
 					    "highport", "splitports", "noaddress", "pcponly"};
-	const char *name = names[dice_roll(&w->dice, sizeof(names) / sizeof(names[0]))];
+	const char *name = world_has_pcp(w)
+				   ? plan_pcp_profile(w)
+				   : names[dice_roll(&w->dice, sizeof(names) / sizeof(names[0]))];
 	size_t room = 4 * w->known.key_count + 2 * 200;
 
 	if (w->program.vpn)
 		name = dice_chance(&w->dice, 500) ? "vpn" : "vpn-named";
-	TRACE(w, "profile %s, %zu slots", name, w->program.slot_count);
+	TRACE(w, "profile %s, %zu slots, dialects %u%s", name, w->program.slot_count, w->dialects,
+	      w->is_v6 ? ", IPv6" : "");
 	for (unsigned i = 0; i < GATEWAYS; i++) {
 		w->gateways.table[i] = malloc(room * sizeof(*w->gateways.table[i]));
 		model_init(&w->gateways.model[i], model_profile_find(name), w->gateways.table[i],
 			   room, dice_bits(&w->dice), w->now);
 		model_set_address(&w->gateways.model[i], plan_address(w, i));
 		model_set_clock(&w->gateways.model[i], w->now, dice_word(&w->dice));
+		if (world_has_pcp(w) && dice_chance(&w->dice, 500))
+			model_set_pcp_clock(&w->gateways.model[i], w->now, dice_word(&w->dice));
 	}
+	w->gateways.base = *model_profile_find(name);
+}
+
+/* Whether the client speaks PCP has dice of its own, so that a week without it is what it was when
+ * there was none. */
+static void choose_dialects(struct world *w, bool vpn)
+{
+	struct dice dice = {.state = w->seed ^ 0x6887};
+
+	w->dialects = ONLY_NATPMP;
+	if (vpn || (!dice_chance(&dice, 400) && !w->with_pcp))
+		return;
+	w->dialects = dice_chance(&dice, 700) ? ALL_DIALECTS : ONLY_PCP;
+	w->is_v6 = w->dialects == ONLY_PCP && dice_chance(&dice, 500);
 }
 
 static void set_up(struct world *w)
@@ -237,6 +285,7 @@ static void set_up(struct world *w)
 	dice->state = w->seed;
 	bool vpn = dice_chance(dice, 30);
 	size_t ports = vpn ? 1 : (size_t)how_many(w);
+	choose_dialects(w, vpn);
 	world_init(w, w->seed, ports, vpn);
 	w->program.slots = calloc(2 * ports, sizeof(*w->program.slots));
 	for (size_t i = 0; i < ports; i++) {
@@ -295,7 +344,7 @@ void plan_run(struct world *w)
 	set_up(w);
 	world_run(w, w->ends);
 	/* All troubles end; then all is well within the bound, and nothing remains. */
-	while (w->troubles.disturbances || w->troubles.ignored)
+	while (w->troubles.disturbances || w->troubles.changes || w->troubles.ignored)
 		world_run(w, w->now + HOUR);
 	world_run(w, w->now + HOUR + truth_turns(w));
 	truth_check_all(w);
@@ -303,6 +352,11 @@ void plan_run(struct world *w)
 	uint64_t turns = truth_turns(w);
 	release_all(w);
 	world_run(w, w->now + 3 * MINUTE + turns);
+	/* What nobody answers is asked for five times. */
+	if (!truth_spoken(w))
+		world_run(w, w->now + w->program.slot_count * 15 * MINUTE);
+	for (size_t i = 0; i < 2 * w->program.slot_count && w->known.nothing_until > w->now; i++)
+		world_run(w, w->known.nothing_until + 3 * MINUTE);
 	truth_check_all(w);
 	truth_nothing_left(w);
 }

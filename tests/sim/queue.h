@@ -8,6 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum {
+	PACKET_MAX = 64, /* bytes of the longest packet, but for padding */
+	PADDING_MAX = 1080
+};
+
 enum event_kind {
 	TO_GATEWAY,   /* a request */
 	TO_CLIENT,    /* an answer, or a forgery of one */
@@ -20,11 +25,11 @@ enum event_kind {
 struct event {
 	uint64_t at, serial;
 	enum event_kind kind;
-	unsigned link;     /* over which it came or goes: index of world.links */
-	uint64_t made;     /* when the sender sent it */
-	uint64_t asked;    /* of an answer: when its request was sent */
-	size_t len, pad;   /* pad: zero bytes after these */
-	uint8_t bytes[24]; /* of a packet */
+	unsigned link;             /* over which it came or goes: index of world.links */
+	uint64_t made;             /* when the sender sent it */
+	uint64_t asked;            /* of an answer: when its request was sent */
+	size_t len, pad;           /* pad: zero bytes after these */
+	uint8_t bytes[PACKET_MAX]; /* of a packet */
 	unsigned move, subject;
 	uint64_t value; /* of a move */
 	bool forged;

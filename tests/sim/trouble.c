@@ -108,6 +108,37 @@ static void clear_up(struct world *w)
 
 /* --- it answers, but --- */
 
+static bool speaks_pcp(const struct model *model)
+{
+	return model->profile.pcp != MODEL_PCP_NONE;
+}
+
+/* Each wish with that chance; -1: any result but those that only a mistake of ours can have. */
+static void refuse_pcp(struct world *w, unsigned permille, int32_t result)
+{
+	static const int32_t results[] = {2, 4, 5, 7, 8, 8, 9, 10, 11, 12, 18, 200};
+	static const int32_t lifetimes[] = {-1, -1, 0, 5, 60, 300, 3600, 100000, INT32_MAX};
+	int32_t lifetime = lifetimes[dice_roll(&w->dice, sizeof(lifetimes) / sizeof(lifetimes[0]))];
+
+	for (unsigned i = 0; i < GATEWAYS; i++) {
+		struct model_profile *profile = &w->gateways.model[i].profile;
+		profile->forced_error_lifetime = lifetime;
+		for (unsigned wish = 0; wish < MODEL_WISHES; wish++) {
+			size_t roll =
+				(size_t)dice_roll(&w->dice, sizeof(results) / sizeof(int32_t));
+			if (dice_chance(&w->dice, permille))
+				profile->forced_pcp_result[wish] =
+					result < 0 ? results[roll] : result;
+		}
+	}
+}
+
+static void refuse_by_pcp(struct world *w, uint64_t length)
+{
+	(void)length;
+	refuse_pcp(w, 500, -1);
+}
+
 static void refuse_by_result(struct world *w, uint64_t length)
 {
 	static const int32_t results[] = {1, 2, 3, 3, 4, 4, 5, 6, 256, 65535};
@@ -119,6 +150,8 @@ static void refuse_by_result(struct world *w, uint64_t length)
 			if (dice_chance(&w->dice, 600))
 				w->gateways.model[i].profile.forced_result[opcode] = result;
 	}
+	if (world_has_pcp(w))
+		refuse_pcp(w, 600, -1);
 }
 
 static void grant_badly(struct world *w, uint64_t length)
@@ -137,8 +170,11 @@ static void grant_well(struct world *w)
 		struct model_profile *profile = &w->gateways.model[i].profile;
 		for (unsigned opcode = 0; opcode < 3; opcode++)
 			profile->forced_result[opcode] = -1;
+		for (unsigned wish = 0; wish < MODEL_WISHES; wish++)
+			profile->forced_pcp_result[wish] = -1;
 		profile->forced_port = -1;
 		profile->forced_lifetime = -1;
+		profile->forced_error_lifetime = -1;
 	}
 }
 
@@ -153,6 +189,8 @@ static void refuse_briefly(struct world *w, uint64_t length)
 	for (unsigned i = 0; i < GATEWAYS; i++)
 		for (unsigned opcode = MODEL_UDP; opcode <= MODEL_TCP; opcode++)
 			w->gateways.model[i].profile.forced_result[opcode] = result;
+	if (world_has_pcp(w))
+		refuse_pcp(w, 1000, result == 3 ? MODEL_PCP_NETWORK_FAILURE : result * 2);
 }
 
 static void grant_again(struct world *w)
@@ -189,6 +227,9 @@ static void grant_shortly(struct world *w, uint64_t length)
 	for (unsigned i = 0; i < GATEWAYS && !w->program.vpn; i++)
 		w->gateways.model[i].profile.max_lifetime =
 			(uint32_t)dice_scale(&w->dice, 20, 4000);
+	for (unsigned i = 0; i < GATEWAYS && world_has_pcp(w); i++)
+		w->gateways.model[i].profile.pcp_max_lifetime =
+			w->gateways.model[i].profile.max_lifetime;
 	w->troubles.changed_at = NEVER / 2;
 }
 
@@ -196,6 +237,8 @@ static void grant_as_asked(struct world *w)
 {
 	for (unsigned i = 0; i < GATEWAYS && !w->program.vpn; i++)
 		w->gateways.model[i].profile.max_lifetime = 0;
+	for (unsigned i = 0; i < GATEWAYS; i++)
+		w->gateways.model[i].profile.pcp_max_lifetime = w->gateways.base.pcp_max_lifetime;
 	w->troubles.changed_at = w->now + 2000 * SECOND; /* what was granted last lasts on */
 }
 
@@ -220,7 +263,7 @@ static void restart(struct world *w)
 
 	for (unsigned i = 0; i < GATEWAYS; i++)
 		model_restart(&w->gateways.model[i], w->now, keep_table, keep_clock);
-	truth_restarted(w, !keep_table && !keep_clock);
+	truth_restarted(w, !keep_table && !keep_clock ? ALL_DIALECTS : 0);
 	TRACE(w, "restarted, table %s, clock %s", keep_table ? "kept" : "lost",
 	      keep_clock ? "kept" : "lost");
 	if (dice_chance(&w->dice, 600))
@@ -239,6 +282,131 @@ static void come_back(struct world *w)
 	restart(w);
 }
 
+/* Only the program that serves one of the dialects restarts. */
+static void restart_one(struct world *w, uint64_t length)
+{
+	bool is_pcp = dice_chance(&w->dice, 500), is_told = dice_chance(&w->dice, 600);
+	enum model_maker maker = is_pcp ? MODEL_BY_PCP : MODEL_BY_NATPMP;
+
+	(void)length;
+	for (unsigned i = 0; i < GATEWAYS; i++) {
+		struct model *model = &w->gateways.model[i];
+		for (uint32_t at = model->table.count; at-- > 0;)
+			if (model->table.slots[at].mapping.maker == maker)
+				table_drop(&model->table, &model->table.slots[at].mapping);
+		if (is_pcp)
+			model_set_pcp_clock(model, w->now, 0);
+		else
+			model_set_natpmp_clock(model, w->now, 0);
+	}
+	TRACE(w, "%s restarted alone", is_pcp ? "PCP" : "NAT-PMP");
+	truth_restarted(w, is_pcp ? ONLY_PCP : ONLY_NATPMP);
+	if (is_told)
+		plan_later(w, 0, ANNOUNCE, is_pcp, 0);
+}
+
+/* --- it is upgraded, or downgraded --- */
+
+static void set_dialects(struct world *w, enum model_pcp pcp, enum model_refusal refusal,
+			 bool is_silent)
+{
+	w->gateways.changed_at = w->now;
+	for (unsigned i = 0; i < GATEWAYS; i++) {
+		struct model_profile *profile = &w->gateways.model[i].profile;
+		profile->pcp = pcp;
+		profile->refusal = refusal;
+		profile->silent_to_natpmp = is_silent;
+	}
+}
+
+/* Often that takes a restart. */
+static void restart_maybe(struct world *w)
+{
+	if (dice_chance(&w->dice, 500))
+		restart(w);
+}
+
+static void change_dialects(struct world *w, uint64_t length)
+{
+	enum model_pcp pcp = (enum model_pcp)dice_roll(&w->dice, 3);
+	enum model_refusal refusal = (enum model_refusal)dice_roll(&w->dice, 5);
+	bool is_silent = dice_chance(&w->dice, 500);
+
+	(void)length;
+	TRACE(w, "dialects %u, refusal %u%s", pcp, refusal, is_silent ? ", silent" : "");
+	set_dialects(w, pcp, refusal, is_silent);
+	w->troubles.changes++;
+	restart_maybe(w);
+}
+
+static void change_dialects_back(struct world *w)
+{
+	const struct model_profile *base = &w->gateways.base;
+
+	set_dialects(w, base->pcp, base->refusal, base->silent_to_natpmp);
+	w->troubles.changes--;
+	restart_maybe(w);
+}
+
+/* --- what it says of its own accord --- */
+
+/* Up to three copies: RFC 6887 section 14.2. */
+static void tell_update(struct world *w, unsigned protocol, uint16_t port)
+{
+	struct model *model = world_gateway(w, w->network.socket);
+	const struct model_host own = world_host(w, w->network.socket);
+	const struct model_mapping *mapping =
+		model_find(model, w->now, &own, protocol, port, MODEL_BY_PCP, NULL);
+
+	for (unsigned copies = (unsigned)dice_between(&w->dice, 1, 3); mapping && copies--;)
+		world_update(w, mapping);
+}
+
+static void tell_updates(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++)
+		for (size_t k = 0; k < w->known.key_count; k++)
+			tell_update(w, i + 1, (uint16_t)(PORT_BASE + k));
+}
+
+/* It gives some mappings other external ports. */
+static void move_some(struct world *w, uint64_t length)
+{
+	struct model *model = world_gateway(w, w->network.socket);
+	const struct model_host own = world_host(w, w->network.socket);
+
+	(void)length;
+	if (!speaks_pcp(model))
+		return;
+	for (unsigned i = 0; i < 2; i++)
+		for (size_t k = 0; k < w->known.key_count; k++) {
+			uint16_t port = (uint16_t)(PORT_BASE + k);
+			const struct model_mapping *mapping =
+				model_find(model, w->now, &own, i + 1, port, MODEL_BY_PCP, NULL);
+			if (!mapping || !dice_chance(&w->dice, 300))
+				continue;
+			model_move(model, mapping, (uint16_t)dice_between(&w->dice, 2000, 65000));
+			tell_update(w, i + 1, port);
+		}
+}
+
+/* What was deleted lives on for a while. */
+static void let_live(struct world *w, uint64_t length)
+{
+	(void)length;
+	for (unsigned i = 0; i < GATEWAYS; i++)
+		w->gateways.model[i].profile.deletion_leaves =
+			(uint32_t)dice_between(&w->dice, 1, 120);
+	w->troubles.changes++;
+}
+
+static void let_die(struct world *w)
+{
+	for (unsigned i = 0; i < GATEWAYS; i++)
+		w->gateways.model[i].profile.deletion_leaves = 0;
+	w->troubles.changes--;
+}
+
 /* Somebody else takes the ports we had. */
 static void squat(struct world *w, uint64_t length)
 {
@@ -246,7 +414,7 @@ static void squat(struct world *w, uint64_t length)
 
 	(void)length;
 	model_restart(model, w->now, false, dice_chance(&w->dice, 500));
-	truth_restarted(w, false);
+	truth_restarted(w, 0);
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < w->known.key_count && w->gateways.squatters < SQUATTERS_MAX;
 		     k++)
@@ -304,6 +472,9 @@ static void change_address(struct world *w, uint64_t length)
 {
 	(void)length;
 	get_address(w);
+	if (world_has_pcp(w) && speaks_pcp(world_gateway(w, w->network.socket)) &&
+	    dice_chance(&w->dice, 600))
+		tell_updates(w);
 }
 
 static void lose_address(struct world *w, uint64_t length)
@@ -416,13 +587,23 @@ static const struct trouble troubles[] = {
 	{"forgeries", send_forgeries, nothing, false, 0},
 	{"false announcements", announce_falsely, nothing, false, 0},
 	{"flood", flood, ebb, false, FLOOD_MAX *SECOND / 2},
+	/* from here on those that need PCP */
+	{"other dialects", change_dialects, change_dialects_back, true, 0},
+	{"other dialects again", change_dialects, change_dialects_back, true, 0},
+	{"errors of PCP", refuse_by_pcp, grant_well, false, 0},
+	{"one restarts", restart_one, NULL, false, 0},
+	{"updates", move_some, NULL, false, 0},
+	{"slow deletions", let_live, let_die, true, 0},
 };
+
+enum { WITHOUT_PCP = 26 };
 
 void trouble_begin(struct world *w)
 {
 	bool is_long = dice_chance(&w->dice, 300);
 	uint64_t length = dice_scale(&w->dice, 300, is_long ? 6 * HOUR : 10 * MINUTE);
-	unsigned which = (unsigned)dice_roll(&w->dice, sizeof(troubles) / sizeof(troubles[0]));
+	size_t count = world_has_pcp(w) ? sizeof(troubles) / sizeof(troubles[0]) : WITHOUT_PCP;
+	unsigned which = (unsigned)dice_roll(&w->dice, count);
 	const struct trouble *trouble = &troubles[which];
 
 	if (trouble->longest && length > trouble->longest)

@@ -37,26 +37,19 @@ enum {
 	FIVE_SENDS = 7750,
 	LAST_SEND = 4000, /* so much of it follows the last one */
 	SERIES = 127750,
-	LOOK = 300000,     /* what is silent for so long is asked how it is */
-	SHORT = 300,       /* s; a lifetime under which a lost mapping is tried again sooner ... */
-	SHORT_GAP = 30000, /* ... so often at least */
-	LAST_TRY = 8000,   /* ms; a renewal is tried once more at a time from here to the end */
+	CROWD = 64,         /* so many grants may have to wait for each other for long */
+	LOOK = 300000,      /* what is silent for so long is asked how it is */
+	SHORT = 300,        /* s; a lifetime under which a lost mapping is tried again sooner ... */
+	SHORT_GAP = 30000,  /* ... so often at least */
+	LONG_GAP = 1800000, /* ms; errors of PCP that do not pass soon */
+	SECOND_DIALECT = 1750, /* ms; what the gateway seems not to speak is asked for so long */
+	PCP_GAP = 4000,        /* ms; RFC 6887 section 11.2.1 */
+	LAST_TRY = 8000,       /* ms; a renewal is tried once more at a time from here to the end */
 };
 
-static uint16_t port_in(const uint8_t *bytes)
+static uint64_t latest(uint64_t a, uint64_t b)
 {
-	return (uint16_t)(bytes[4] << 8 | bytes[5]);
-}
-
-static uint32_t lifetime_in(const uint8_t *bytes)
-{
-	return (uint32_t)bytes[8] << 24 | (uint32_t)bytes[9] << 16 | (uint32_t)bytes[10] << 8 |
-	       bytes[11];
-}
-
-static bool is_map(const uint8_t *bytes, size_t len)
-{
-	return len == 12 && bytes[0] == 0 && (bytes[1] == 1 || bytes[1] == 2);
+	return a > b ? a : b;
 }
 
 struct key *truth_key(struct world *w, unsigned protocol, uint16_t internal_port)
@@ -95,6 +88,11 @@ uint64_t truth_turns(const struct world *w)
 	/* Those who are up may be due for renewal meanwhile. A gateway that gives no two protocols
 	 * the same port is asked seven times, and each time told to delete that again. */
 	unsigned each = gives_other_ports(w) ? 16 : 2;
+	/* In two dialects each may be asked twice, and deleted twice, once of them in vain. */
+	if (w->dialects == ALL_DIALECTS) {
+		each *= 2;
+		exchange += SECOND_DIALECT;
+	}
 	return (each * w->program.grants + 4) * exchange +
 	       (troubles->ignored ? (GAP + FIVE_SENDS) * (troubles->ignored + 3) : 0) +
 	       (is_slow(w) ? (each * 2 + 1) * SLOW_MAX : 0);
@@ -102,15 +100,15 @@ uint64_t truth_turns(const struct world *w)
 
 /* --- what is sent --- */
 
-static void check_deletion(struct world *w, const uint8_t *bytes)
+static void check_deletion(struct world *w, const struct packet *packet)
 {
-	uint16_t port = port_in(bytes);
-	const struct key *key = truth_key(w, bytes[1], port);
+	uint16_t port = packet->internal_port;
+	const struct key *key = truth_key(w, packet->protocol, port);
 	const struct hold *hold = key->wanted;
 
-	CHECK(w, !(bytes[6] | bytes[7]), "a deletion of port %u suggests a port", port);
+	CHECK(w, !packet->suggested_port, "a deletion of port %u suggests a port", port);
 	if (!port) {
-		CHECK(w, w->program.deleting_all & bytes[1], "deletes everything");
+		CHECK(w, w->program.deleting_all & packet->protocol, "deletes everything");
 		return;
 	}
 	CHECK(w, key->asked, "deletes port %u, which is not ours", port);
@@ -122,15 +120,53 @@ static void check_deletion(struct world *w, const uint8_t *bytes)
 		CHECK(w, !was_asked_for, "deletes port %u, which is held", port);
 }
 
-static void check_creation(struct world *w, const uint8_t *bytes)
+/* The gateway is believed to have it. */
+static bool is_in_force(const struct world *w, const struct key *key)
 {
-	uint16_t port = port_in(bytes), suggested = (uint16_t)(bytes[6] << 8 | bytes[7]);
-	const struct key *key = truth_key(w, bytes[1], port);
+	return key->wanted && key->granted > key->wanted->opened && !key->shown &&
+	       w->now < key->over;
+}
+
+/* Who is blocked, or told to try at once, does not wait. */
+static bool may_hurry(const struct world *w, const struct hold *hold)
+{
+	return hold->is_call || (hold->retried && hold->retried + SECOND > w->now);
+}
+
+/* RFC 6887: an error is not asked for again while it lasts, and renewals are 4 s apart. */
+static void check_patience(struct world *w, const struct packet *packet, bool is_first)
+{
+	struct key *key = truth_key(w, packet->protocol, packet->internal_port);
+	const struct hold *hold = key->wanted;
+	uint16_t port = packet->internal_port;
+
+	if (!is_first || may_hurry(w, hold))
+		return;
+	CHECK(w, w->now >= key->not_before,
+	      "port %u is asked for %" PRIu64 " ms before the end of an error", port,
+	      key->not_before - w->now);
+	bool is_renewal = is_in_force(w, key);
+	bool is_going_on = (truth_is_open(w, key) && key->asked_to_create) ||
+			   w->program.grants > CROWD || /* it was in the queue before */
+			   w->now == w->known.short_since;
+	CHECK(w, is_renewal || is_going_on || w->now >= w->known.no_new_until,
+	      "port %u is asked for, and the gateway is short of resources", port);
+	if (!is_renewal || key->made_in != DIALECT_PCP || hold->core.status != NATPMP_OK)
+		return;
+	CHECK(w, !key->renewed_at || w->now >= key->renewed_at + PCP_GAP,
+	      "port %u is renewed again after %" PRIu64 " ms", port, w->now - key->renewed_at);
+	key->renewed_at = w->now;
+}
+
+static void check_creation(struct world *w, const struct packet *packet)
+{
+	uint16_t port = packet->internal_port, suggested = packet->suggested_port;
+	const struct key *key = truth_key(w, packet->protocol, port);
 	const struct hold *hold = key->wanted;
 
 	CHECK(w, hold, "asks for port %u, which nobody wants", port);
-	CHECK(w, lifetime_in(bytes) == hold->core.lifetime, "asks for %u s, not %u",
-	      lifetime_in(bytes), hold->core.lifetime);
+	CHECK(w, packet->lifetime == hold->core.lifetime, "asks for %u s, not %u", packet->lifetime,
+	      hold->core.lifetime);
 	if (w->program.vpn) {
 		CHECK(w, !port && suggested == 1, "not what VPN gateways understand");
 		return;
@@ -142,8 +178,8 @@ static void check_creation(struct world *w, const uint8_t *bytes)
 		      hold->core.suggested_port);
 		return;
 	}
-	/* Section 3.3: the port that was assigned. (Two protocols may be on their way to another.)
-	 */
+	/* RFC 6886 section 3.3: the port that was assigned, in whichever dialect. (Two protocols
+	 * may be on their way to another.) */
 	if (key->external_port && key->granted > hold->opened && hold->core.count == 1)
 		CHECK(w, suggested == key->external_port, "suggests %u for port %u, which had %u",
 		      suggested, port, key->external_port);
@@ -155,15 +191,15 @@ static void check_creation(struct world *w, const uint8_t *bytes)
 
 /* Section 3.7: what was granted before a restart is not asked for before the delay is over. A
  * caller that is blocked does not wait, nor does what was never granted, nor a deletion. */
-static bool must_be_delayed(struct world *w, const uint8_t *bytes, size_t len)
+static bool must_be_delayed(struct world *w, const struct packet *packet)
 {
 	const struct client *client = &w->client;
 
-	if (!is_map(bytes, len))
+	if (packet->kind != PACKET_MAP)
 		return client->gateway.in_flight->lane == LANE_AFTER_BOTH;
-	const struct key *key = truth_key(w, bytes[1], port_in(bytes));
+	const struct key *key = truth_key(w, packet->protocol, packet->internal_port);
 	const struct hold *hold = key->wanted;
-	return lifetime_in(bytes) && hold && !hold->core.is_awaited && key->granted > hold->opened;
+	return packet->lifetime && hold && !hold->core.is_awaited && key->granted > hold->opened;
 }
 
 /* Nothing needs the external address more often than that, not even a flood of announcements;
@@ -187,22 +223,25 @@ bool truth_is_open(const struct world *w, const struct key *key)
 	return key->sent_at && !key->answered && w->now <= key->sent_at + SERIES;
 }
 
-static void note_request(struct world *w, const uint8_t *bytes)
+static void note_request(struct world *w, const struct packet *packet)
 {
-	struct key *key = truth_key(w, bytes[1], port_in(bytes));
+	struct key *key = truth_key(w, packet->protocol, packet->internal_port);
 	uint64_t asked_at = w->client.gateway.in_flight->asked_at;
 
 	/* What is sent may be answered by the answer to an earlier send: lifetimes count from the
 	 * first of those, unless the core has forgotten that for a new lease. */
 	if (truth_is_open(w, key) && key->wanted && key->sent_serial > key->wanted->serial &&
-	    key->asked_to_create && lifetime_in(bytes))
+	    key->asked_to_create && packet->lifetime)
 		CHECK(w, asked_at <= key->asked_from,
 		      "port %u: a lifetime does not count from the first send that may be answered",
-		      port_in(bytes));
+		      packet->internal_port);
 	CHECK(w, asked_at == w->now || asked_at == key->asked_from,
-	      "port %u: asked at a time when nothing was sent", port_in(bytes));
+	      "port %u: asked at a time when nothing was sent", packet->internal_port);
+	if (asked_at == w->now)
+		key->sent_in = 0;
+	key->sent_in |= dialect_bit(packet->dialect);
 	key->asked_from = asked_at;
-	key->asked_to_create = lifetime_in(bytes);
+	key->asked_to_create = packet->lifetime;
 	if (!key->asked_to_create)
 		key->deleted_at = w->now;
 	key->sent_serial = w->program.series;
@@ -210,57 +249,108 @@ static void note_request(struct world *w, const uint8_t *bytes)
 	key->sent_at = w->now;
 }
 
+static void note_address_question(struct world *w, const struct packet *packet, bool is_first)
+{
+	if (w->watch.kind == ASK_ANNOUNCE)
+		return;
+	if (is_first)
+		check_address_question(w);
+	if (packet->dialect == DIALECT_PCP) {
+		w->known.announce_open = true;
+		return;
+	}
+	w->known.address_open = true;
+	w->known.address_sent = w->now;
+}
+
+static void forget_errors(struct world *w)
+{
+	for (unsigned i = 0; i < 2; i++)
+		for (size_t k = 0; k < w->known.key_count; k++)
+			w->known.keys[i][k].not_before = 0;
+	w->known.no_new_until = w->known.nothing_until = 0;
+}
+
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 {
 	const struct reboot *reboot = &w->client.gateway.reboot;
+	const struct packet packet = packet_read(bytes, len);
 	bool is_first = w->watch.first == w->now;
+	bool is_urgent = w->client.gateway.in_flight->lane == LANE_AT_ONCE;
 
-	CHECK(w, !is_first || reboot->recovery_at == NEVER || !must_be_delayed(w, bytes, len),
+	if (reboot->forgot_at != w->known.forgot_at)
+		forget_errors(w); /* a restarted gateway has forgotten them as well */
+	CHECK(w, w->dialects & dialect_bit(packet.dialect), "sent in dialect %u, which it may not",
+	      packet.dialect);
+	CHECK(w, !is_first || reboot->recovery_at == NEVER || !must_be_delayed(w, &packet),
 	      "something is sent anew %" PRIu64 " ms before the recovery",
 	      reboot->recovery_at - w->now);
-	if (len == 2) {
-		if (is_first)
-			check_address_question(w);
-		w->known.address_open = true;
-		w->known.address_sent = w->now;
-	}
-	if (!is_map(bytes, len))
+	CHECK(w, !is_first || is_urgent || w->now >= w->known.nothing_until,
+	      "something is sent, and the gateway wants to be left in peace");
+	if (packet.kind != PACKET_MAP) {
+		note_address_question(w, &packet, is_first);
 		return;
-	if (lifetime_in(bytes))
-		check_creation(w, bytes);
-	else
-		check_deletion(w, bytes);
-	if (port_in(bytes) || w->program.vpn)
-		note_request(w, bytes);
+	}
+	if (packet.lifetime) {
+		check_creation(w, &packet);
+		check_patience(w, &packet, is_first);
+	} else {
+		check_deletion(w, &packet);
+	}
+	if (packet.internal_port || w->program.vpn)
+		note_request(w, &packet);
 }
 
 void truth_at_gateway(struct world *w, const struct event *event)
 {
-	if (!is_map(event->bytes, event->len))
+	const struct packet packet = packet_read(event->bytes, event->len);
+
+	if (packet.kind != PACKET_MAP)
 		return;
-	struct key *key = truth_key(w, event->bytes[1], port_in(event->bytes));
+	struct key *key = truth_key(w, packet.protocol, packet.internal_port);
 	/* Late or twice: the client has told the gateway otherwise meanwhile, or will not. */
-	if (lifetime_in(event->bytes) &&
+	if (packet.lifetime &&
 	    (!key->wanted || event->made < key->wanted->opened || event->made <= key->deleted_at))
-		key->leftover[event->link] = true;
+		key->leftover[event->link] |= dialect_bit(packet.dialect);
 }
+
+/* A deletion was confirmed: of what the gateway lets live on it says how long. */
+static void note_deleted(struct world *w, const struct event *request, const struct packet *packet,
+			 const uint8_t *answer)
+{
+	struct key *key = truth_key(w, packet->protocol, packet->internal_port);
+	bool is_shared = world_gateway(w, request->link)->profile.shares_mappings;
+
+	if (packet->dialect == DIALECT_NATPMP) {
+		key->leftover[request->link] &= (dialect_set)~ONLY_NATPMP;
+		return;
+	}
+	key->leftover[request->link] &= is_shared ? 0 : (dialect_set)~ONLY_PCP;
+	if (packet_get32(answer + PCP_AT_LIFETIME))
+		key->dies_at = w->now + packet_get32(answer + PCP_AT_LIFETIME) * SECOND;
+}
+
+/* RFC 6887 section 11.2.1 counts what the client sends, not what the network makes of it. */
+enum { NOT_ITS_FAULT = MODEL_RULE_LENGTH | MODEL_RULE_TOO_SOON };
 
 void truth_answered(struct world *w, const struct event *request, const uint8_t *answer, size_t len)
 {
 	const struct model *model = world_gateway(w, request->link);
-	const uint8_t *bytes = request->bytes;
+	const struct packet packet = packet_read(request->bytes, request->len);
 
 	for (unsigned rule = 0; rule < MODEL_RULES; rule++)
-		CHECK(w, 1u << rule == MODEL_RULE_LENGTH || !(model->broken & 1u << rule), "%s",
+		CHECK(w, 1u << rule & NOT_ITS_FAULT || !(model->broken & 1u << rule), "%s",
 		      model_rule_text(1u << rule));
-	if (!is_map(bytes, request->len) || lifetime_in(bytes) || len < 4 || answer[2] | answer[3])
+	if (!packet_is_deletion(&packet) || len < 4 || answer[2] | answer[3] ||
+	    answer[0] != request->bytes[0])
 		return;
-	if (port_in(bytes)) {
-		truth_key(w, bytes[1], port_in(bytes))->leftover[request->link] = false;
+	if (packet.internal_port) {
+		note_deleted(w, request, &packet, answer);
 		return;
 	}
 	for (size_t i = 0; i < w->known.key_count; i++)
-		w->known.keys[bytes[1] == NATPMP_TCP][i].leftover[request->link] = false;
+		w->known.keys[packet.protocol == NATPMP_TCP][i].leftover[request->link] &=
+			(dialect_set)~ONLY_NATPMP;
 }
 
 /* --- what is heard --- */
@@ -283,30 +373,58 @@ static bool is_behind(const struct epoch_seen *epoch, uint32_t seconds, int64_t 
 	return epoch->known && ((int64_t)seconds + 2) * 8000 < epoch->seconds * 8000 + elapsed * 7;
 }
 
+/* RFC 6887 section 8.5: between two packets of which the first came least to most ms before the
+ * second; surely: for all times between these two. */
+static bool is_out_of_step(const struct epoch_seen *epoch, uint32_t seconds, int64_t least,
+			   int64_t most, bool surely)
+{
+	int64_t theirs = ((int64_t)seconds - epoch->seconds) * 1000;
+	int64_t slow = surely ? least : most, fast = surely ? most : least;
+
+	if (!epoch->known)
+		return false;
+	return theirs < -1000 || (theirs + 2000) * 16 < (slow > 0 ? slow : 0) * 15 ||
+	       ((fast > 0 ? fast : 0) + 2000) * 16 < theirs * 15;
+}
+
+static bool shows_restart(const struct world *w, const struct epoch_seen *epoch,
+			  const struct response *response, uint64_t at_earliest, bool surely)
+{
+	int64_t now = (int64_t)w->now, earliest = (int64_t)at_earliest;
+
+	if (response->dialect == DIALECT_PCP)
+		return is_out_of_step(epoch, response->clock, earliest - epoch->at,
+				      now - epoch->at_earliest, surely);
+	return is_behind(epoch, response->clock, surely ? earliest : now);
+}
+
 /* A clock that was true all the time shows no restart, however late it is read. */
-static bool was_true(const struct world *w)
+static bool was_true(const struct world *w, const struct epoch_seen *epoch)
 {
 	const struct troubles *troubles = &w->troubles;
 
-	return !troubles->clocks && w->known.epoch.known &&
-	       (int64_t)(troubles->clock_upset + MINUTE) < w->known.epoch.at;
+	return !troubles->clocks && epoch->known &&
+	       (int64_t)(troubles->clock_upset + MINUTE) < epoch->at;
 }
 
-static void hear_clock(struct world *w, uint32_t seconds, uint64_t at_earliest)
+static void hear_clock(struct world *w, const struct response *response, uint64_t at_earliest)
 {
 	struct known *known = &w->known;
+	struct epoch_seen *epoch = &known->epoch[response->dialect];
 
-	if (is_behind(&known->epoch, seconds, (int64_t)w->now) && !was_true(w))
+	if (shows_restart(w, epoch, response, at_earliest, false) && !was_true(w, epoch))
 		known->may_suspect = true;
-	if (is_behind(&known->epoch, seconds, (int64_t)at_earliest)) {
+	if (shows_restart(w, epoch, response, at_earliest, true)) {
 		TRACE(w, "shown: the gateway restarted");
 		if (!known->must_suspect_at)
 			known->must_suspect_at = w->now;
 		known->may_suspect = true;
 		show_loss(w, NEVER);
 	}
-	known->epoch =
-		(struct epoch_seen){.known = true, .seconds = seconds, .at = (int64_t)w->now};
+	*epoch = (struct epoch_seen){.known = true,
+				     .seconds = response->clock,
+				     .at = (int64_t)w->now,
+				     .at_earliest = (int64_t)at_earliest};
 }
 
 /* The key that a response names, if there is a request about it to answer: at any time in which
@@ -319,7 +437,7 @@ static struct key *named_key(struct world *w, const struct response *response)
 
 	if (w->program.vpn && port && port != response->external_port)
 		return NULL;
-	return truth_is_open(w, key) ? key : NULL;
+	return truth_is_open(w, key) && key->sent_in & dialect_bit(response->dialect) ? key : NULL;
 }
 
 /* A refusal that names no port is about what is in flight. */
@@ -336,35 +454,40 @@ static void hear_unnamed(struct world *w, const struct response *response)
 	truth_key(w, asked->message.protocol, asked->message.internal_port)->answered = true;
 }
 
-static void hear_grant(struct world *w, const struct event *event, const struct response *response)
+/* What PCP says of a mapping counts, even if it was not asked (RFC 6887 section 14.2): the record
+ * of what it updates, if it makes a difference. NULL: there is none. */
+static const struct grant *updated_grant(struct world *w, const struct response *response)
 {
-	struct key *key = named_key(w, response);
+	const struct grant *grant =
+		registry_find(&w->client.registry, response->protocol, response->internal_port);
 
-	if (!key)
-		return;
-	if (!response->lifetime) {
-		/* An answer that was made for an earlier request passes for one to the deletion. */
-		if (!key->asked_to_create && event->asked < key->asked_from)
-			key->leftover[event->link] = true;
-		key->answered |= !key->asked_to_create;
-		w->known.heard |= !key->asked_to_create;
-		return;
-	}
-	if (!key->asked_to_create || !response->external_port || !key->wanted ||
-	    key->sent_serial < key->wanted->serial)
-		return;
-	CHECK(w, !event->forged, "(the simulation forged too well)");
+	if (response->dialect != DIALECT_PCP || !grant || !grant->wanted_by ||
+	    grant->question.message.kind != ASK_CREATE)
+		return NULL;
+	bool is_kept = grant->made_in == DIALECT_PCP && grant->external_port;
+	bool is_changed_mind =
+		!grant->is_granted && grant->retries.status && response->status == NATPMP_OK;
+	if (!is_kept && !is_changed_mind)
+		return NULL;
+	bool is_same = response->external_port == grant->external_port &&
+		       ip_is_equal(&response->address, &grant->question.message.suggested_address);
+	bool is_zero = !(response->lifetime && response->external_port);
+	return response->status == NATPMP_OK && (is_same || is_zero) ? NULL : grant;
+}
+
+static void believe(struct world *w, const struct event *event, const struct response *response,
+		    struct key *key, uint64_t from)
+{
 	uint32_t asked = key->wanted->core.lifetime;
-	uint32_t lifetime = response->lifetime < asked ? response->lifetime : asked;
+	bool is_longer = response->dialect == DIALECT_NATPMP && response->lifetime > asked;
+	uint32_t lifetime = is_longer ? asked : response->lifetime;
 
-	/* A send that is older than a whole series is not answered any more. */
-	uint64_t oldest = w->now > SERIES ? w->now - SERIES : 0;
-	uint64_t from = key->asked_from > oldest ? key->asked_from : oldest;
-
-	if (event->asked < key->wanted->opened)
-		key->misled = key->wanted->serial;
+	CHECK(w, !event->forged, "(the simulation forged too well)");
 	key->answered = w->known.heard = true;
 	key->external_port = response->external_port;
+	key->made_in = response->dialect;
+	key->address = response->address;
+	key->not_before = key->renewed_at = 0;
 	if (from + lifetime * SECOND <= w->now) {
 		/* Maybe over already: it is asked again, and what was before is uncertain. */
 		key->shown = key->shown ? key->shown : w->now;
@@ -377,6 +500,67 @@ static void hear_grant(struct world *w, const struct event *event, const struct 
 	key->link = event->link;
 }
 
+static void hear_update(struct world *w, const struct event *event, const struct response *response)
+{
+	struct key *key = truth_key(w, response->protocol, response->internal_port);
+
+	if (!updated_grant(w, response))
+		return;
+	TRACE(w, "an update of port %u", response->internal_port);
+	bool answered = key->answered; /* what was asked in the other dialect is not by that */
+	believe(w, event, response, key, w->now);
+	key->answered = answered;
+}
+
+static void hear_deleted(struct world *w, const struct event *event,
+			 const struct response *response, struct key *key)
+{
+	/* An answer that was made for an earlier request passes for one to the deletion. */
+	if (!key->asked_to_create && event->asked < key->asked_from)
+		key->leftover[event->link] |= dialect_bit(response->dialect);
+	key->answered |= !key->asked_to_create;
+	w->known.heard |= !key->asked_to_create;
+}
+
+/* It is to be deleted, and lives: the second time, that is PCP's answer (RFC 6887 section 15). */
+static void hear_alive(struct world *w, const struct event *event, const struct response *response,
+		       struct key *key)
+{
+	const struct grant *grant =
+		registry_find(&w->client.registry, response->protocol, response->internal_port);
+
+	if (response->dialect != DIALECT_PCP || !grant || !grant->question.zero_grants)
+		return;
+	key->answered = true;
+	key->leftover[event->link] |= ONLY_PCP;
+}
+
+static void hear_grant(struct world *w, const struct event *event, const struct response *response)
+{
+	struct key *key = named_key(w, response);
+
+	/* What an earlier hold asked for is not what was asked now. */
+	if (!key ||
+	    (key->asked_to_create && key->wanted && key->sent_serial < key->wanted->serial)) {
+		hear_update(w, event, response);
+		return;
+	}
+	if (!response->lifetime) {
+		hear_deleted(w, event, response, key);
+		return;
+	}
+	if (!key->asked_to_create)
+		hear_alive(w, event, response, key);
+	if (!key->asked_to_create || !response->external_port || !key->wanted)
+		return;
+	/* A send that is older than a whole series is not answered any more. */
+	uint64_t oldest = w->now > SERIES ? w->now - SERIES : 0;
+
+	if (event->asked < key->wanted->opened)
+		key->misled = key->wanted->serial;
+	believe(w, event, response, key, latest(key->asked_from, oldest));
+}
+
 /* The gateway's port is closed: nothing will come of the request that met that. */
 void truth_refused(struct world *w, const struct message *asked)
 {
@@ -384,25 +568,41 @@ void truth_refused(struct world *w, const struct message *asked)
 		truth_key(w, asked->protocol, asked->internal_port)->answered = true;
 }
 
+/* PCP's errors say how long they last (RFC 6887 section 7.4), and what is short meanwhile. */
+static void hear_error(struct world *w, const struct event *event, const struct response *response,
+		       struct key *key, const struct grant *grant)
+{
+	uint64_t lifetime = packet_get32(event->bytes + PCP_AT_LIFETIME) * SECOND;
+	uint64_t until = w->now + (lifetime < DAY ? lifetime : DAY);
+	bool is_short =
+		response->status == NATPMP_E_NO_RESOURCES || response->status == NATPMP_E_QUOTA;
+	bool passes = is_short || response->status == NATPMP_E_NETWORK_FAILURE ||
+		      response->status == NATPMP_E_OTHER_PORT;
+	/* Without that option it may be asked again, and without that cause. */
+	bool is_excused =
+		response->status == NATPMP_E_OPTION || response->status == NATPMP_E_NETWORK_FAILURE;
+
+	if (response->status == NATPMP_E_OPTION)
+		key->renewed_at = 0;
+	if (key->asked_to_create)
+		key->error_until = latest(until, w->now + (passes ? SHORT_GAP : LONG_GAP));
+	if (key->asked_to_create && !is_excused)
+		key->not_before = latest(key->not_before, until);
+	if (key->asked_to_create && is_short)
+		w->known.short_since = w->now;
+	if (key->asked_to_create && is_short)
+		w->known.no_new_until = latest(w->known.no_new_until, until);
+	/* Some say that of what they do not have. */
+	if (!key->asked_to_create && response->status == NATPMP_E_NO_RESOURCES &&
+	    key->asked_from == key->sent_at && grant->made_in == DIALECT_PCP &&
+	    grant->external_port)
+		w->known.nothing_until = latest(w->known.nothing_until, until);
+}
+
 /* Not at once again what was answered with no: ten times in 40 s at most; what was granted for a
  * short time is asked for after 1, 2, 4 s. */
-static void hear_refusal(struct world *w, const struct event *event,
-			 const struct response *response)
+static void check_refusals(struct world *w, struct key *key, unsigned port)
 {
-	struct key *key = named_key(w, response);
-	const struct grant *grant = registry_find(&w->client.registry, response->protocol,
-						  w->program.vpn ? 0 : response->internal_port);
-
-	if (event->forged || !key || !grant)
-		return;
-	/* The late no to an earlier send of what was granted meanwhile says nothing. */
-	if (grant->question.state == QUESTION_IDLE && grant->is_granted)
-		return;
-	key->answered = w->known.heard = true;
-	if (!key->asked_to_create) {
-		key->leftover[event->link] = true; /* it will not let go of it */
-		return;
-	}
 	if (!key->wanted || key->refused_at < key->wanted->opened ||
 	    (key->wanted->retried && key->refused_at < key->wanted->retried))
 		key->allowance = 10 * RETRY_GAP;
@@ -412,8 +612,37 @@ static void hear_refusal(struct world *w, const struct event *event,
 	if (key->allowance > 10 * RETRY_GAP)
 		key->allowance = 10 * RETRY_GAP;
 	CHECK(w, key->allowance >= RETRY_GAP, "port %u is asked for over and over, and refused",
-	      response->internal_port);
+	      port);
 	key->allowance -= RETRY_GAP;
+}
+
+static void hear_refusal(struct world *w, const struct event *event,
+			 const struct response *response)
+{
+	struct key *key = named_key(w, response);
+	const struct grant *grant = registry_find(&w->client.registry, response->protocol,
+						  w->program.vpn ? 0 : response->internal_port);
+
+	if (event->forged || !grant)
+		return;
+	if (!key && updated_grant(w, response))
+		hear_error(w, event, response,
+			   truth_key(w, response->protocol, response->internal_port), grant);
+	if (!key)
+		return;
+	/* The late no to an earlier send of what was granted meanwhile says nothing. */
+	if (grant->question.state == QUESTION_IDLE && grant->is_granted)
+		return;
+	key->answered = w->known.heard = true;
+	/* What an earlier hold was refused is not what is asked now. */
+	bool is_earlier =
+		key->asked_to_create && (!key->wanted || key->sent_serial < key->wanted->serial);
+	if (response->dialect == DIALECT_PCP && !is_earlier)
+		hear_error(w, event, response, key, grant);
+	if (!key->asked_to_create) /* it will not let go of it */
+		key->leftover[event->link] |= dialect_bit(response->dialect);
+	else
+		check_refusals(w, key, response->internal_port);
 }
 
 static void hear_address(struct world *w, const struct event *event,
@@ -434,6 +663,42 @@ static void hear_address(struct world *w, const struct event *event,
 		known->addresses_seen |= 1u << (known->address_last & 31);
 }
 
+/* In PCP the question for the address is answered without one. */
+static void hear_announce(struct world *w, const struct event *event)
+{
+	const struct question *asked = w->client.gateway.in_flight;
+	bool is_probe = asked && asked->message.kind == ASK_ANNOUNCE;
+
+	if (event->kind == TO_CLIENT && w->known.announce_open && !is_probe)
+		w->known.announce_open = w->known.address_open = false;
+}
+
+/* The version of what is in flight is rejected: in that dialect it has no answer any more. */
+static void hear_rejection(struct world *w, const struct response *response)
+{
+	const struct question *asked = w->client.gateway.in_flight;
+	bool is_map =
+		asked && (asked->message.kind == ASK_CREATE || asked->message.kind == ASK_DELETE);
+
+	w->known.address_last = 0; /* it may be the answer to that question */
+	if (w->dialects == ONLY_NATPMP || !asked) {
+		hear_unnamed(w, response);
+		return;
+	}
+	dialect_set rejected =
+		watch_rejected(&w->client, asked->sent_in & asked->dialects, response->version);
+	if (!is_map) {
+		w->known.address_open &= !(rejected & ONLY_NATPMP);
+		w->known.announce_open &= !(rejected & ONLY_PCP);
+		return;
+	}
+	struct key *key = truth_key(w, asked->message.protocol, asked->message.internal_port);
+	key->sent_in &= (dialect_set)~rejected;
+	key->answered |= !key->sent_in;
+	if (!key->sent_in)
+		key->error_until = w->now + latest(response->retry_after, SHORT_GAP);
+}
+
 void truth_received(struct world *w, const struct event *event, uint64_t at_earliest)
 {
 	uint8_t bytes[RESPONSE_MAX] = {0};
@@ -445,22 +710,24 @@ void truth_received(struct world *w, const struct event *event, uint64_t at_earl
 	response = gateway_read(&w->client.gateway, bytes, event->len + event->pad);
 	if (event->kind == ANNOUNCED && response.kind != RESPONSE_ADDRESS)
 		return;
+	if (event->kind == ANNOUNCED && response.dialect == DIALECT_PCP && response.status)
+		return; /* that is never announced */
 	if (response.kind != RESPONSE_JUNK && !w->troubles.heard_at)
 		w->troubles.heard_at = w->now;
-	if (response.has_clock && response.dialect == DIALECT_NATPMP)
-		hear_clock(w, response.clock, at_earliest);
+	if (response.has_clock && w->dialects & dialect_bit(response.dialect))
+		hear_clock(w, &response, at_earliest);
 	if (response.kind == RESPONSE_ADDRESS && response.dialect == DIALECT_NATPMP)
 		hear_address(w, event, &response);
+	else if (response.kind == RESPONSE_ADDRESS)
+		hear_announce(w, event);
 	else if (response.kind == RESPONSE_MAPPING && response.status)
 		hear_refusal(w, event, &response);
 	else if (response.kind == RESPONSE_MAPPING)
 		hear_grant(w, event, &response);
 	else if (response.kind == RESPONSE_UNNAMED)
 		hear_unnamed(w, &response);
-	else if (response.kind == RESPONSE_BAD_VERSION) {
-		hear_unnamed(w, &response);
-		w->known.address_last = 0; /* it may be the answer to that question */
-	}
+	else if (response.kind == RESPONSE_BAD_VERSION)
+		hear_rejection(w, &response);
 }
 
 /* --- links and troubles --- */
@@ -485,22 +752,50 @@ void truth_disturbed(struct world *w)
 			w->known.keys[i][k].calm_closing = false;
 }
 
-void truth_restarted(struct world *w, bool lost)
+void truth_restarted(struct world *w, dialect_set lost)
 {
-	w->troubles.clock_upset = w->now;
+	dialect_set shown = 0;
+
 	/* A clock that was near 0 shows nothing. */
-	w->gateways.restarted_at =
-		lost && w->known.epoch.known && w->known.epoch.seconds > 60 ? w->now : 0;
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (w->known.epoch[id].known && w->known.epoch[id].seconds > 60)
+			shown |= dialect_bit(id);
+	w->troubles.clock_upset = w->now;
+	w->gateways.restarted = lost & shown;
+	w->gateways.restarted_at = lost & shown ? w->now : 0;
 }
 
-void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes)
+void truth_farewell(struct world *w, unsigned link, const struct packet *packet)
 {
-	struct key *key = truth_key(w, bytes[1], port_in(bytes));
+	struct key *key = truth_key(w, packet->protocol, packet->internal_port);
 
-	CHECK(w, port_in(bytes) && !(bytes[6] | bytes[7]) && !lifetime_in(bytes) && key->asked,
-	      "a strange farewell to port %u", port_in(bytes));
-	key->leftover[link] = true;
+	CHECK(w, packet->internal_port && !packet->suggested_port && key->asked,
+	      "a strange farewell to port %u", packet->internal_port);
+	key->leftover[link] |= dialect_bit(packet->dialect);
 	key->answered = true; /* what was sent there has no answer any more */
+}
+
+static bool is_ours(const struct world *w, unsigned link, const struct model_mapping *mapping)
+{
+	const struct model_host own = world_host(w, link);
+
+	return !mapping->manual && model_host_equal(&mapping->client, &own);
+}
+
+/* That it is still there is nobody's fault. */
+static bool is_excused(struct world *w, unsigned link, const struct model_mapping *mapping)
+{
+	const struct key *key = truth_key(w, mapping->opcode, mapping->internal_port);
+
+	return packet_makers(key->leftover[link]) & mapping->maker || w->now < key->dies_at;
+}
+
+/* It was made in another dialect than the one in which it is kept now. */
+static bool is_of_before(struct world *w, const struct model_mapping *mapping)
+{
+	const struct key *key = truth_key(w, mapping->opcode, mapping->internal_port);
+
+	return !(packet_makers(dialect_bit(key->made_in)) & mapping->maker);
 }
 
 void truth_relinked(struct world *w, unsigned before, bool farewell)
@@ -511,7 +806,9 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	struct known *known = &w->known;
 
 	w->network.relinked_at = w->now;
-	known->heard = known->epoch.known = false;
+	known->heard = false;
+	memset(known->epoch, 0, sizeof(known->epoch));
+	known->no_new_until = known->nothing_until = 0;
 	known->may_suspect = false;
 	known->must_suspect_at = 0;
 	known->addresses_seen = 0;
@@ -521,29 +818,49 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	w->gateways.restarted_at = 0;
 	show_loss(w, NEVER);
 	for (unsigned i = 0; i < 2; i++)
-		for (size_t k = 0; k < known->key_count; k++)
+		for (size_t k = 0; k < known->key_count; k++) {
 			known->keys[i][k].calm_closing = false;
+			known->keys[i][k].not_before = 0;
+		}
 	if (!farewell)
 		return;
 	while (calm && !w->program.vpn &&
 	       (mapping = model_next(world_gateway(w, before), w->now, &cursor)))
 		CHECK(w,
-		      model_host_number(&mapping->client) != w->network.links[before].own ||
-			      mapping->manual ||
-			      truth_key(w, mapping->opcode, mapping->internal_port)
-				      ->leftover[before],
+		      !is_ours(w, before, mapping) || is_excused(w, before, mapping) ||
+			      is_of_before(w, mapping),
 		      "no farewell to port %u", mapping->internal_port);
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < known->key_count; k++)
-			known->keys[i][k].leftover[before] = true;
+			known->keys[i][k].leftover[before] = ALL_DIALECTS;
 }
 
 /* --- events --- */
 
+/* NAT-PMP's answer to our own question told it, or PCP's to the mapping itself. */
+static void check_address(struct world *w, const struct hold *hold)
+{
+	const struct ip_address *told = &hold->core.told.external_address;
+	const struct key *key = key_of(w, hold, 0);
+	uint32_t address = ip_to_v4(told);
+
+	if (ip_is_none(told))
+		return;
+	if (key->made_in == DIALECT_PCP)
+		CHECK(w, ip_is_equal(told, &key->address),
+		      "port %u has another address than it was granted", hold->core.internal_port);
+	else
+		CHECK(w,
+		      w->known.addresses_seen & 1u << (address & 31) &&
+			      address >> 8 ==
+				      (0x0b1600u | w->network.links[w->network.link].gateway),
+		      "external address %08x, which the gateway did not tell when it was asked",
+		      address);
+}
+
 static void came_up(struct world *w, const struct hold *hold)
 {
 	const struct lease_view *view = &hold->core.told;
-	uint32_t address = ip_to_v4(&view->external_address);
 
 	CHECK(w, w->network.link != NO_LINK, "up without a gateway");
 	for (unsigned i = 0; i < hold->core.count; i++) {
@@ -557,12 +874,9 @@ static void came_up(struct world *w, const struct hold *hold)
 	CHECK(w, !hold->core.is_exact || view->external_port == hold->core.suggested_port,
 	      "port %u is up on %u, and only %u is wanted", hold->core.internal_port,
 	      view->external_port, hold->core.suggested_port);
-	CHECK(w, ip_to_v4(&view->internal_address) == w->network.links[w->network.link].own,
-	      "an own address that is not ours");
-	CHECK(w,
-	      !address || (w->known.addresses_seen & 1u << (address & 31) &&
-			   address >> 8 == (0x0b1600u | w->network.links[w->network.link].gateway)),
-	      "external address %08x, which the gateway did not tell when it was asked", address);
+	const struct ip_address own = world_own(w, w->network.link);
+	CHECK(w, ip_is_equal(&view->internal_address, &own), "an own address that is not ours");
+	check_address(w, hold);
 }
 
 /* Are the refusals the only trouble that a mapping of this key has had, and did they end in time?
@@ -572,6 +886,8 @@ static bool should_survive_refusals(const struct world *w, const struct key *key
 	const struct troubles *troubles = &w->troubles;
 	uint64_t slack = LAST_TRY + truth_turns(w) + FIVE_SENDS;
 
+	if (key->error_until > troubles->refusal_ended)
+		return false; /* the refusal lasted as long as that */
 	return !troubles->disturbances && troubles->refusal_ended == troubles->calm_since &&
 	       troubles->refusal_began > key->granted && !troubles->ignored && !is_slow(w) &&
 	       troubles->refusal_ended + slack < key->over;
@@ -585,6 +901,8 @@ static void check_kept(struct world *w, const struct hold *hold, const struct ke
 	/* Each one ignored may cost the others that much, and no more. */
 	uint64_t lost_time = MINUTE + troubles->ignored * FIVE_SENDS +
 			     (is_slow(w) ? SLOW_MAX + truth_turns(w) : 0);
+	if (world_has_pcp(w) && w->program.grants > CROWD)
+		lost_time += truth_turns(w);
 	bool kept = calm && key->lifetime * SECOND / 2 >= lost_time;
 
 	CHECK(w, key->shown || w->now < key->over || !kept,
@@ -626,6 +944,8 @@ static void went_down(struct world *w, const struct hold *hold)
 		over |= key->shown || w->now >= key->over;
 		check_kept(w, hold, key);
 	}
+	/* It slept while there was no link, and hears of that now. */
+	over |= status_class(status) == STATUS_MACHINE && w->program.asleep_until == w->now;
 	CHECK(w, over, "port %u is said to be down (%d), and is not", hold->core.internal_port,
 	      status);
 }
@@ -664,6 +984,7 @@ static void see_reboot(struct world *w)
 		CHECK(w, known->may_suspect, "a restart that nothing showed");
 		/* Of a packet that came just now hear_clock() knows more. */
 		show_loss(w, known->must_suspect_at == w->now ? w->now : reboot->forgot_at);
+		forget_errors(w); /* it may not know of them any more */
 		w->counters.delays++;
 		if (reboot->recovery_at != NEVER)
 			w->counters.delayed += reboot->recovery_at + 1 - reboot->forgot_at;
@@ -691,23 +1012,40 @@ static void see_given_up(struct world *w)
 		}
 }
 
+/* The first mapping of the key that is there and should not be. NULL: none. */
+static const struct model_mapping *left_over(struct world *w, unsigned protocol, uint16_t port)
+{
+	unsigned link = w->network.link;
+	const struct model *model = world_gateway(w, link);
+	const struct model_host own = world_host(w, link);
+	const struct model_mapping *mapping = NULL;
+
+	while ((mapping = model_find(model, w->now, &own, protocol, port, MODEL_BY_ANY, mapping)))
+		if (!is_excused(w, link, mapping))
+			return mapping;
+	return NULL;
+}
+
 /* What was let go is deleted, or it is said that it is not. */
 static void check_closed(struct world *w, struct key *key, unsigned protocol, uint16_t port)
 {
 	unsigned link = w->network.link;
-	uint16_t external;
 
 	w->program.closing--;
 	key->closing = false;
-	if (link == NO_LINK || key->unmaps || key->leftover[link] ||
-	    !model_lookup(world_gateway(w, link), w->now, w->network.links[link].own, protocol,
-			  port, &external, 1))
+	if (link == NO_LINK || key->unmaps)
 		return;
-	CHECK(w, !key->calm_closing || key->ignored || w->now >= key->over,
-	      "port %u was let go, and external port %u is left over", port, external);
-	CHECK(w, client_leftover(&w->client, w->now) || w->now >= key->over,
-	      "port %u: external port %u is left over, and nothing says so", port, external);
-	key->leftover[link] = true;
+	const struct model_mapping *left = left_over(w, protocol, port);
+	if (!left)
+		return;
+	/* What was made in one dialect and is kept in the other one since may be forgotten. */
+	bool is_spoken = packet_makers(truth_spoken(w) & dialect_bit(key->made_in)) & left->maker;
+	CHECK(w, !key->calm_closing || key->ignored || w->now >= key->over || !is_spoken,
+	      "port %u was let go, and external port %u is left over", port, left->external_port);
+	CHECK(w, client_leftover(&w->client, w->now) || w->now >= key->over || !is_spoken,
+	      "port %u: external port %u is left over, and nothing says so", port,
+	      left->external_port);
+	key->leftover[link] |= ALL_DIALECTS;
 }
 
 static void look_at_closing(struct world *w)
@@ -731,7 +1069,7 @@ void truth_let_go(struct world *w, struct hold *hold, bool is_owed)
 		struct key *key = key_of(w, hold, i);
 		key->wanted = NULL;
 		if (!is_owed || w->program.vpn) {
-			key->leftover[w->network.socket] = true;
+			key->leftover[w->network.socket] = ALL_DIALECTS;
 			continue;
 		}
 		w->program.closing += !key->closing;
@@ -754,9 +1092,11 @@ void truth_settled(struct world *w)
 		waits |= gateway->lanes[lane].count &&
 			 (lane == LANE_AT_ONCE || lane == LANE_AFTER_BACKOFF ||
 			  gateway->reboot.recovery_at == NEVER);
+	bool is_short = gateway->shortage.of_all_until > w->now ||
+			gateway->shortage.of_mappings_until > w->now;
 	CHECK(w,
 	      !w->known.heard || w->network.link == NO_LINK || !waits || gateway->in_flight ||
-		      gateway->backoff.until > w->now,
+		      gateway->backoff.until > w->now || is_short,
 	      "a question waits, and the gateway has just been heard");
 	if (w->program.closing)
 		look_at_closing(w);
@@ -772,9 +1112,7 @@ static bool gateway_has(struct world *w, const struct hold *hold, unsigned i)
 
 	if (w->network.link == NO_LINK)
 		return false;
-	size_t count =
-		model_lookup(world_gateway(w, w->network.link), w->now,
-			     w->network.links[w->network.link].own, protocol, internal, ports, 4);
+	size_t count = world_lookup(w, w->network.link, protocol, internal, ports, 4);
 	for (size_t at = 0; at < count && at < 4; at++)
 		if (ports[at] == external)
 			return true;
@@ -799,10 +1137,14 @@ static void check_silence(struct world *w, const struct hold *hold, uint64_t sin
 static void check_noticed(struct world *w, const struct hold *hold, const struct key *key)
 {
 	uint64_t restarted = w->gateways.restarted_at;
-	uint64_t bound = LOOK + DELAY + FIVE_SENDS + truth_turns(w);
+	/* One clock after the other, and one of them perhaps in vain. */
+	unsigned looks = w->dialects == ALL_DIALECTS ? 3 : 1;
+	uint64_t bound = looks * LOOK + DELAY + FIVE_SENDS + truth_turns(w);
 
 	if (!restarted || key->shown || key->granted >= restarted || w->troubles.disturbances ||
-	    w->troubles.calm_since > restarted || w->troubles.ignored)
+	    !(w->gateways.restarted & truth_spoken(w) & dialect_bit(key->made_in)) ||
+	    w->troubles.calm_since > restarted || w->troubles.ignored ||
+	    key->granted < w->gateways.changed_at)
 		return;
 	CHECK(w, w->now <= restarted + bound,
 	      "port %u: a restart is not noticed for %" PRIu64 " ms", hold->core.internal_port,
@@ -814,6 +1156,8 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 	const struct key *key = key_of(w, hold, i);
 	const struct troubles *troubles = &w->troubles;
 	uint64_t since = key->shown > troubles->calm_since ? key->shown : troubles->calm_since;
+	if (world_has_pcp(w)) /* the more sends, the longer a slow gateway needs for them */
+		since = latest(latest(since, w->gateways.slow_until), w->known.nothing_until);
 	uint64_t allowed = since + GAP + FIVE_SENDS + DELAY + WINDOW + truth_turns(w);
 	unsigned port = hold->core.internal_port;
 
@@ -863,13 +1207,27 @@ static uint64_t policy(struct world *w, const struct hold *hold)
 	return status == NATPMP_E_NETWORK_FAILURE ? 30 * SECOND : 30 * MINUTE;
 }
 
+/* The dialects in which the client can have a mapping from the gateway as it is now. */
+dialect_set truth_spoken(struct world *w)
+{
+	const struct model_profile *profile = &world_gateway(w, w->network.socket)->profile;
+	dialect_set spoken = 0;
+
+	if (profile->pcp != MODEL_PCP_ONLY && !w->is_v6)
+		spoken |= ONLY_NATPMP;
+	if (profile->pcp != MODEL_PCP_NONE && profile->pcp_version == 2 && !profile->announce_only)
+		spoken |= ONLY_PCP;
+	return spoken & w->dialects;
+}
+
 static bool can_be_up(struct world *w, const struct hold *hold)
 {
 	const struct model_profile *profile = &world_gateway(w, w->network.link)->profile;
 
-	if (profile->pcp == MODEL_PCP_ONLY || hold->core.is_exact)
+	if (!truth_spoken(w) || hold->core.is_exact)
 		return false;
-	if (is_slow(w) && profile->max_lifetime) /* over before the answer comes */
+	if (is_slow(w) &&
+	    (profile->max_lifetime || world_has_pcp(w))) /* over before the answer comes */
 		return false;
 	if (hold->core.count == 2 && !w->program.vpn &&
 	    (gives_other_ports(w) || profile->forced_port > 0))
@@ -894,9 +1252,14 @@ static void check_down(struct world *w, const struct hold *hold)
 			return;
 		if (key->heeded > since)
 			since = key->heeded;
+		since = latest(since, key->error_until);
 		if (key->over > since && key->over < w->now) /* too short to be kept: flaps */
 			since = key->over;
 	}
+	since = latest(since, latest(w->known.no_new_until, w->known.nothing_until));
+	since = latest(since, w->client.gateway.shortage.of_mappings_until);
+	if (world_has_pcp(w))
+		since = latest(since, w->gateways.slow_until);
 	bool failed_alone = false;
 	for (unsigned i = 0; i < hold->core.count; i++)
 		failed_alone |= key_of(w, hold, i)->failed_alone;
@@ -932,11 +1295,10 @@ static void check_exact(struct world *w, const struct hold *hold)
 			since = w->troubles.calm_since;
 		if (w->troubles.disturbances || w->network.link == NO_LINK || key->ignored ||
 		    key->leftover[w->network.link] || key->heeded > since ||
-		    w->now <= since + bound)
+		    w->now <= latest(since + bound, key->dies_at) ||
+		    w->now <= latest(w->known.no_new_until, w->known.nothing_until) + bound)
 			continue;
-		model_lookup(world_gateway(w, w->network.link), w->now,
-			     w->network.links[w->network.link].own,
-			     hold->core.grants[i]->question.message.protocol,
+		world_lookup(w, w->network.link, hold->core.grants[i]->question.message.protocol,
 			     hold->core.internal_port, &external, 1);
 		/* What it was not told of it cannot give back. */
 		CHECK(w,
@@ -965,6 +1327,8 @@ void truth_check(struct world *w, struct hold *hold)
 		check_up(w, hold, i);
 		shown |= key_of(w, hold, i)->shown;
 	}
+	if (key_of(w, hold, 0)->made_in == DIALECT_PCP)
+		return;
 	if (w->known.address_last && w->client.external.is_settled && w->network.link != NO_LINK &&
 	    lease_is_granted(&hold->core))
 		CHECK(w,
@@ -993,8 +1357,12 @@ static uint64_t idle_packets(struct world *w)
 			uint64_t lifetime = key_of(w, hold, i)->lifetime;
 			bool up = hold->core.status == NATPMP_OK;
 			unsigned tries = lifetime && lifetime < SHORT ? 130 : 60;
+			if (w->dialects == ALL_DIALECTS)
+				tries *= 2;
 			idle += up ? 2 * 3600 / (lifetime ? lifetime : 1) + 2 : tries;
 		}
+	if (!truth_spoken(w)) /* a whole series of PCP in every 5 min */
+		idle = 3 * idle + 72;
 	return idle + (idle < 60 ? idle : 60); /* the external address, once in a minute */
 }
 
@@ -1032,6 +1400,7 @@ void truth_hour(struct world *w)
 		CHECK(w, sent <= silent,
 		      "%" PRIu64 " packets in an hour of silence, bound %" PRIu64, sent, silent);
 	if (troubles->disturbances || troubles->ignored || is_slow(w) ||
+	    w->known.nothing_until + HOUR > w->now ||
 	    troubles->calm_since + HOUR + 35 * MINUTE > w->now ||
 	    troubles->changed_at + HOUR + 5 * MINUTE > w->now)
 		return;
@@ -1079,10 +1448,8 @@ void truth_nothing_left(struct world *w)
 	while (!w->program.vpn &&
 	       (mapping = model_next(world_gateway(w, w->network.link), w->now, &cursor)))
 		CHECK(w,
-		      model_host_number(&mapping->client) !=
-				      w->network.links[w->network.link].own ||
-			      mapping->manual ||
-			      truth_key(w, mapping->opcode, mapping->internal_port)
-				      ->leftover[w->network.link],
+		      !is_ours(w, w->network.link, mapping) ||
+			      is_excused(w, w->network.link, mapping) ||
+			      client_leftover(&w->client, w->now),
 		      "port %u is left over", mapping->internal_port);
 }

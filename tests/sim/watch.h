@@ -1,27 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * watch - looks at what the core sends, tells and plans, and knows only the rules: one request at
- * a time, the retransmission series (RFC 6886 section 3.1), events that are changes, no haste, one
- * recovery in 30 s. Shared by the simulation and the fuzzer.
+ * watch - looks at what the core sends, tells and plans, and knows only the rules: one question at
+ * a time, each packet of it at a time of its dialect's series (RFC 6886 section 3.1, RFC 6887
+ * section 8.1.1), the other dialect when the first one was rejected or not answered at once, events
+ * that are changes, no haste, one recovery in 30 s. Shared by the simulation and the fuzzer.
  */
 #ifndef SIM_WATCH_H
 #define SIM_WATCH_H
 
 #include "core/client.h"
+#include "packet.h"
+
+/* What was sent of a question in one dialect. */
+struct watch_sends {
+	uint8_t bytes[REQUEST_MAX];
+	size_t len;     /* 0: nothing so far */
+	bool open;      /* neither answered nor rejected */
+	uint64_t first; /* ms */
+	unsigned step;  /* of the series, from 0 */
+	/* of PCP, ms: between these the last send was planned, and so long was the gap before it */
+	uint64_t low, high, gap_low, gap_high;
+};
 
 struct watch {
 	/* Called with what went wrong; does not return. */
 	void (*fail)(void *arg, const char *format, ...) __attribute__((format(printf, 2, 3)));
 	void *arg;
 
-	bool pcp_asked; /* on this link */
-
-	/* the request that waits for its answer */
-	bool open;
-	uint8_t bytes[REQUEST_MAX];
+	/* the question that waits for its answer */
+	struct watch_sends in[DIALECTS];
+	struct packet packet;       /* as it was sent first */
+	uint8_t kind;               /* enum message_kind */
+	bool is_single;             /* it has one send, and a shorter turn */
+	bool may_be_answered;       /* what came may have been an answer */
+	bool is_rejected;           /* in one dialect, so the other may follow at once */
+	dialect_set dialects;       /* in which the core means to ask */
+	uint64_t first;             /* ms, its first send */
+	uint64_t last;              /* ms, its last send */
+	uint8_t bytes[REQUEST_MAX]; /* its last send */
 	size_t len;
-	uint64_t first;     /* ms, first send of its series */
-	unsigned step;      /* of the series, from 0 */
 	uint64_t called_at; /* ms, a caller began to wait for the address, if only for a moment */
 
 	uint64_t forgot_at; /* ms, as last seen */
@@ -39,9 +56,15 @@ struct watch {
 void watch_sent(struct watch *watch, const struct client *client, uint64_t now, uint64_t late,
 		const uint8_t *bytes, size_t len);
 /* This is about to be given to client_on_packet(). */
-void watch_answer(struct watch *watch, const uint8_t *bytes, size_t len);
+void watch_answer(struct watch *watch, const struct client *client, uint64_t now,
+		  const uint8_t *bytes, size_t len);
+/* In which of these dialects is the question in flight rejected by a gateway that says it speaks
+ * that version? It may even reject the version which it says it speaks, but that only if no request
+ * of the other dialect can have been meant. */
+dialect_set watch_rejected(const struct client *client, dialect_set sent, uint8_t version);
 /* The request bounced: its series is over. */
-void watch_refused(struct watch *watch, const uint8_t *bytes, size_t len);
+void watch_refused(struct watch *watch, const struct client *client, const uint8_t *bytes,
+		   size_t len);
 /* What was asked on the old link is void. */
 void watch_relinked(struct watch *watch);
 /* The program, or the grant of a lease's other protocol, took something back: is the request still

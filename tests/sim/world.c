@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "world.h"
-#include "../unit/link_v4.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -37,11 +36,11 @@ void world_trace(const struct world *w, const char *format, ...)
 
 static void trace_bytes(const struct world *w, const char *what, const uint8_t *bytes, size_t len)
 {
-	char hex[3 * 24 + 1] = "";
+	char hex[3 * PACKET_MAX + 1] = "";
 
 	if (!w->verbose)
 		return;
-	for (size_t i = 0; i < len && i < 24; i++)
+	for (size_t i = 0; i < len && i < PACKET_MAX; i++)
 		snprintf(hex + 3 * i, 4, " %02x", bytes[i]);
 	world_trace(w, "%s%s", what, hex);
 }
@@ -49,6 +48,47 @@ static void trace_bytes(const struct world *w, const char *what, const uint8_t *
 struct model *world_gateway(struct world *w, unsigned link)
 {
 	return &w->gateways.model[w->network.links[link].gateway];
+}
+
+struct ip_address world_own(const struct world *w, unsigned link)
+{
+	uint32_t own = w->network.links[link].own;
+	struct ip_address address = ip_from_v4(own);
+
+	if (w->is_v6)
+		memcpy(address.bytes, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0", 12);
+	return address;
+}
+
+struct model_host world_host(const struct world *w, unsigned link)
+{
+	struct ip_address own = world_own(w, link);
+	struct model_host host;
+
+	memcpy(host.bytes, own.bytes, sizeof(host.bytes));
+	return host;
+}
+
+bool world_has_pcp(const struct world *w)
+{
+	return w->dialects & ONLY_PCP;
+}
+
+size_t world_lookup(struct world *w, unsigned link, unsigned protocol, uint16_t internal_port,
+		    uint16_t *external_ports, size_t max)
+{
+	const struct model *model = world_gateway(w, link);
+	const struct model_host host = world_host(w, link);
+	const struct model_mapping *mapping = NULL;
+	size_t found = 0;
+
+	while ((mapping = model_find(model, w->now, &host, protocol, internal_port, MODEL_BY_ANY,
+				     mapping))) {
+		if (found < max)
+			external_ports[found] = mapping->external_port;
+		found++;
+	}
+	return found;
 }
 
 /* --- the network --- */
@@ -73,7 +113,11 @@ static void carry(struct world *w, const struct event *packet, bool late)
 		if (dice_chance(&w->dice, weather->truncate))
 			copy.len = (size_t)dice_roll(&w->dice, copy.len);
 		else if (dice_chance(&w->dice, weather->pad))
-			copy.pad = (size_t)dice_roll(&w->dice, RESPONSE_MAX - sizeof(copy.bytes));
+			copy.pad = (size_t)dice_roll(&w->dice, PADDING_MAX);
+		if (copy.pad && copy.bytes[0]) /* PCP's packets are read by fours */
+			copy.pad = copy.pad / 4 * 4;
+		if (copy.len + copy.pad > RESPONSE_MAX)
+			copy.pad = RESPONSE_MAX - copy.len;
 		queue_push(&w->queue, &copy);
 	}
 }
@@ -107,6 +151,8 @@ static void at_gateway(struct world *w, const struct event *request)
 {
 	struct model *model = world_gateway(w, request->link);
 	bool current = request->link == w->network.link;
+	struct packet packet = packet_read(request->bytes, request->len);
+	struct model_host host = world_host(w, request->link);
 	uint8_t bytes[MODEL_PACKET_MAX];
 
 	if (current && w->gateways.silent)
@@ -121,12 +167,10 @@ static void at_gateway(struct world *w, const struct event *request)
 	if (is_handled_later(w, request))
 		return;
 	truth_at_gateway(w, request);
-	if (request->len == 12 &&
-	    truth_key(w, request->bytes[1], (uint16_t)(request->bytes[4] << 8 | request->bytes[5]))
-		    ->ignored)
+	if (packet.kind == PACKET_MAP &&
+	    truth_key(w, packet.protocol, packet.internal_port)->ignored)
 		return;
-	size_t len = model_input(model, w->now, w->network.links[request->link].own, request->bytes,
-				 request->len, bytes);
+	size_t len = model_input_from(model, w->now, &host, request->bytes, request->len, bytes);
 	truth_answered(w, request, bytes, len);
 	if (!len || (current && w->gateways.mute))
 		return;
@@ -142,7 +186,7 @@ static void at_gateway(struct world *w, const struct event *request)
 	if (current && dice_chance(&w->dice, w->gateways.trips)) {
 		TRACE(w, "reboot, at once");
 		model_restart(model, w->now, false, false);
-		truth_restarted(w, true);
+		truth_restarted(w, ALL_DIALECTS);
 		world_announce(w, false);
 		truth_disturbed(w);
 	}
@@ -163,6 +207,19 @@ void world_announce(struct world *w, bool pcp)
 		queue_push(&w->queue, &packet);
 }
 
+void world_update(struct world *w, const struct model_mapping *mapping)
+{
+	struct event packet = {.kind = TO_CLIENT, .link = w->network.link, .made = w->now};
+	uint8_t bytes[MODEL_PACKET_MAX];
+
+	if (w->network.link == NO_LINK || w->gateways.silent)
+		return;
+	packet.asked = w->now;
+	packet.len = model_pcp_update(world_gateway(w, w->network.link), w->now, mapping, bytes);
+	memcpy(packet.bytes, bytes, packet.len);
+	carry(w, &packet, false);
+}
+
 /* --- the client: as an event loop has it --- */
 
 static void unlist(struct world *w, struct hold *hold)
@@ -181,7 +238,9 @@ static void pump(struct world *w, uint64_t late)
 	size_t len;
 
 	while ((len = client_output(&w->client, w->now, bytes)) > 0) {
-		CHECK(w, sent++ == 0, "two packets at once");
+		/* The second dialect's first send may fall on the other one's second. */
+		CHECK(w, sent++ == 0 || (sent == 2 && bytes[0] != w->watch.bytes[0]),
+		      "two packets at once");
 		CHECK(w, w->network.link != NO_LINK, "sent without a gateway");
 		trace_bytes(w, "sent ", bytes, len);
 		digest_packet(&w->digest, w->now - w->began, bytes, len);
@@ -251,10 +310,10 @@ static void receive(struct world *w, struct event *event)
 	switch (event->kind) {
 	case TO_CLIENT:
 		truth_received(w, event, at_earliest(w));
-		watch_answer(&w->watch, exact, len);
+		watch_answer(&w->watch, &w->client, w->now, exact, len);
 		client_on_packet(&w->client, at_earliest(w), w->now, exact, len);
 		/* A lease whose ports differ moves both: the other request is taken back. */
-		if (!event->forged && event->bytes[1] & 3)
+		if (!event->forged && event->bytes[1] & (event->bytes[0] ? 1 : 3))
 			watch_taken_back(&w->watch, &w->client);
 		w->counters.answered++;
 		break;
@@ -263,7 +322,7 @@ static void receive(struct world *w, struct event *event)
 		client_on_announcement(&w->client, at_earliest(w), w->now, exact, len, true);
 		break;
 	case ICMP_REFUSED:
-		watch_refused(&w->watch, exact, event->len);
+		watch_refused(&w->watch, &w->client, exact, event->len);
 		w->known.heard = false;
 		refuse(w, exact, event->len);
 		w->counters.refused++;
@@ -414,6 +473,7 @@ static struct hold *hold_slot(struct world *w, unsigned slot, struct wanted want
 					    hold->core.internal_port);
 		key->wanted = hold;
 		key->asked = true;
+		key->error_until = key->not_before = 0; /* he wants to know for himself */
 		w->program.closing -= key->closing;
 		key->closing = false;
 	}
@@ -442,6 +502,10 @@ void world_retry(struct world *w, struct hold *hold)
 {
 	TRACE(w, "retry port %u", hold->core.internal_port);
 	hold->retried = w->now;
+	for (unsigned i = 0; i < hold->core.count; i++)
+		truth_key(w, hold->core.grants[i]->question.message.protocol,
+			  hold->core.internal_port)
+			->not_before = 0;
 	client_retry(&w->client, &hold->core, w->now);
 	acted(w);
 }
@@ -499,11 +563,18 @@ void world_unmap(struct world *w, unsigned slot, bool all, uint64_t deadline)
 void world_probe(struct world *w, bool end)
 {
 	TRACE(w, "probe%s", end ? ", end" : "");
+	/* As natpmp_get_probe() and natpmp_get_external_address() do. */
+	bool is_natpmp = w->dialects == ONLY_NATPMP ||
+			 (w->dialects == ALL_DIALECTS && !end && dice_chance(&w->dice, 500));
 	if (end) {
 		client_stop_asking_address(&w->client);
+		if (world_has_pcp(w))
+			client_stop_asking_pcp(&w->client);
 		w->program.probes--;
 	} else {
-		client_ask_address(&w->client, ONLY_NATPMP, w->now);
+		client_ask_address(&w->client, is_natpmp ? ONLY_NATPMP : w->dialects, w->now);
+		if (world_has_pcp(w))
+			client_ask_pcp(&w->client, w->now);
 		w->program.probes++;
 	}
 	acted(w);
@@ -512,21 +583,35 @@ void world_probe(struct world *w, bool end)
 static void send_farewell(void *arg, const uint8_t *bytes, size_t len)
 {
 	struct world *w = arg;
+	struct packet packet = packet_read(bytes, len);
 
 	trace_bytes(w, "farewell ", bytes, len);
 	digest_packet(&w->digest, w->now - w->began, bytes, len);
-	CHECK(w, len == 12, "a strange farewell");
-	truth_farewell(w, w->network.socket, bytes);
+	CHECK(w, packet_is_deletion(&packet), "a strange farewell");
+	truth_farewell(w, w->network.socket, &packet);
 	if (w->network.old_reachable)
 		send_request(w, w->network.socket, bytes, len);
+}
+
+/* Tell the client of a link; NO_LINK: of none. */
+static void link_client(struct world *w, unsigned link, int status)
+{
+	struct ip_address own = {{0}}, gateway = {{0}};
+
+	if (link != NO_LINK) {
+		own = world_own(w, link);
+		gateway = ip_from_v4(w->network.links[link].gateway + 1);
+	}
+	if (link != NO_LINK && w->is_v6)
+		memcpy(gateway.bytes, "\xfe\x80\0\0\0\0\0\0\0\0\0\0", 12);
+	client_on_link(&w->client, w->now, status, &gateway, &own);
+	watch_relinked(&w->watch);
 }
 
 void world_relink(struct world *w, unsigned link, int status, bool old_reachable)
 {
 	unsigned before = w->network.socket;
 	bool farewell = link != NO_LINK && link != before;
-	uint32_t own = link == NO_LINK ? 0 : w->network.links[link].own;
-	uint32_t id = link == NO_LINK ? 0 : w->network.links[link].gateway + 1;
 
 	TRACE(w, "link %u, status %d", link, status);
 	w->network.old_reachable = old_reachable;
@@ -538,8 +623,7 @@ void world_relink(struct world *w, unsigned link, int status, bool old_reachable
 	if (link != NO_LINK)
 		w->network.socket = link;
 	truth_relinked(w, before, farewell);
-	client_on_link_v4(&w->client, w->now, status, id, own);
-	watch_relinked(&w->watch);
+	link_client(w, link, status);
 	w->program.wake_at = w->now;
 }
 
@@ -626,12 +710,13 @@ void world_init(struct world *w, uint64_t seed, size_t keys, bool vpn)
 	w->network.links[0] = (struct link){0, 0xc0a8010a};
 	w->network.links[1] = (struct link){0, 0xc0a8010b};
 	w->network.links[2] = (struct link){1, 0x0a000002};
-	struct client_options options = {.dialects = ONLY_NATPMP, .is_vpn = vpn};
+	struct client_options options = {.dialects = w->dialects, .is_vpn = vpn};
 	options.seed = dice_bits(&w->dice);
+	for (unsigned i = 0; i < SECRET_LEN; i++)
+		options.secret[i] = (uint8_t)(seed >> i % 8 * 8 ^ i);
 	if (!client_init(&w->client, &options))
 		abort();
-	client_on_link_v4(&w->client, w->now, NATPMP_OK, 1, w->network.links[0].own);
-	watch_relinked(&w->watch);
+	link_client(w, 0, NATPMP_OK);
 	w->program.wake_at = NEVER;
 	w->known.forgot_at = w->client.gateway.reboot.forgot_at;
 	truth_disturbed(w);

@@ -39,6 +39,7 @@ enum {
 struct key {
 	/* the request about it, as it was sent */
 	bool asked_to_create, answered;
+	dialect_set sent_in;  /* of what may still be answered */
 	uint64_t asked_from;  /* ms, its first send that may still be answered */
 	uint64_t sent_at;     /* ms, its last send; 0 = none */
 	bool failed_alone;    /* its last send was in vain before the gateway was given up */
@@ -52,19 +53,25 @@ struct key {
 	uint64_t shown;         /* ms, since when it can know that this is void; 0 = it cannot */
 	uint32_t lifetime;      /* s */
 	unsigned link;
+	enum dialect_id made_in;
+	struct ip_address address; /* of PCP, external */
 	uint64_t misled; /* the serial of a hold that an earlier one's answer was taken for */
 	uint64_t refused_at, allowance; /* ms; of errors answered */
+	uint64_t error_until;           /* ms, an error of PCP lasts until then, ... */
+	uint64_t not_before;            /* ... and forbids to ask before, unless 0 */
+	uint64_t renewed_at;            /* ms, the last try of PCP to renew it */
 
 	/* who wants it */
 	bool asked; /* did the program ever want it? */
 	struct hold *wanted;
-	unsigned unmaps;      /* calls that wait for its deletion */
-	bool closing;         /* released, and the core has not done with it ... */
-	uint64_t closed;      /* ... since then, ms */
-	bool calm_closing;    /* nothing but time has passed since */
-	bool ignored;         /* the gateway answers no request for it ... */
-	uint64_t heeded;      /* ... until this, ms */
-	bool leftover[LINKS]; /* a mapping that stays there is nobody's fault */
+	unsigned unmaps;             /* calls that wait for its deletion */
+	bool closing;                /* released, and the core has not done with it ... */
+	uint64_t closed;             /* ... since then, ms */
+	bool calm_closing;           /* nothing but time has passed since */
+	bool ignored;                /* the gateway answers no request for it ... */
+	uint64_t heeded;             /* ... until this, ms */
+	dialect_set leftover[LINKS]; /* a mapping made in these that stays is nobody's fault */
+	uint64_t dies_at;            /* ms, PCP deleted it, and lets it live until then */
 };
 
 /* A lease as the program sees it. */
@@ -143,6 +150,7 @@ struct network {
 
 struct gateways {
 	struct model model[GATEWAYS];
+	struct model_profile base; /* what they are when nothing is changed */
 	struct model_slot *table[GATEWAYS];
 	unsigned silent, refuses,
 		mute;          /* how many disturbances say so; mute: hears, and does all */
@@ -151,6 +159,8 @@ struct gateways {
 	unsigned squatters;    /* ports that others have for good */
 	unsigned trips;        /* permille of requests over which it restarts, table lost */
 	uint64_t restarted_at; /* ms, the last restart that lost the table and the clock ... */
+	dialect_set restarted; /* ... of these dialects */
+	uint64_t changed_at;   /* ms, it was upgraded or downgraded */
 	uint64_t slow_until;   /* ms, what was asked of a slow one has been answered */
 };
 
@@ -161,21 +171,27 @@ struct known {
 	struct epoch_seen {
 		bool known;
 		int64_t seconds, at;
-	} epoch;
+		int64_t at_earliest; /* it came between these two */
+	} epoch[DIALECTS];
 	bool may_suspect;         /* a clock gave reason to, since the last reboot */
 	uint64_t must_suspect_at; /* ms, a clock showed a restart without a doubt; 0 = none did */
 	uint64_t forgot_at;       /* ms, of the core, as last seen */
 	unsigned addresses_seen;  /* bits */
 	uint32_t address_last;    /* 0 = none */
-	bool address_open;        /* asked for, and not answered ... */
+	bool address_open;        /* asked for in NAT-PMP, and not answered ... */
+	bool announce_open;       /* asked in PCP as well */
 	uint64_t address_sent;    /* ... since it was sent last, ms */
 	uint64_t address_asked, address_allowance;
 	bool heard; /* since it sent something */
+	/* ms, PCP said that it is short of resources: no new mapping, or nothing at all before */
+	uint64_t no_new_until, nothing_until;
+	uint64_t short_since; /* ms, the first of them */
 };
 
 /* How disturbed it all is. */
 struct troubles {
 	unsigned disturbances;
+	unsigned changes; /* how many more that are none go on, and are to end */
 	uint64_t calm_since;
 	uint64_t heard_at; /* ms, first packet heard since then; 0 = none */
 	bool was_given_up; /* the core took the gateway for silent when calm came */
@@ -201,6 +217,9 @@ struct counters {
 struct world {
 	uint64_t seed;
 	bool verbose;
+	bool with_pcp;        /* whatever the seed says */
+	dialect_set dialects; /* of the client */
+	bool is_v6;
 	jmp_buf *failed;
 	char message[256];
 
@@ -242,6 +261,14 @@ void world_free(struct world *w);
 /* Run until then. */
 void world_run(struct world *w, uint64_t until);
 struct model *world_gateway(struct world *w, unsigned link);
+/* The client's address on that link. */
+struct ip_address world_own(const struct world *w, unsigned link);
+struct model_host world_host(const struct world *w, unsigned link);
+/* May it use PCP? */
+bool world_has_pcp(const struct world *w);
+/* What the gateway has of this internal port. Returns how many there are; writes up to max. */
+size_t world_lookup(struct world *w, unsigned link, unsigned protocol, uint16_t internal_port,
+		    uint16_t *external_ports, size_t max);
 
 /* What the program does. NULL: the core said no. */
 struct hold *world_hold(struct world *w, unsigned slot, const struct wanted *wanted);
@@ -258,6 +285,8 @@ void world_relink(struct world *w, unsigned link, int status, bool old_reachable
 void world_process(struct world *w);
 /* A datagram to 224.0.0.1 from the gateway of this link. */
 void world_announce(struct world *w, bool pcp);
+/* An answer to MAP that nobody asked for. */
+void world_update(struct world *w, const struct model_mapping *mapping);
 
 /* --- plan.c --- */
 
@@ -273,6 +302,8 @@ void plan_forge(struct world *w, struct event *event);
 /* --- truth.c --- */
 
 struct key *truth_key(struct world *w, unsigned protocol, uint16_t internal_port);
+/* The dialects in which the client can have a mapping from the gateway as it is now. */
+dialect_set truth_spoken(struct world *w);
 /* May a request about it still be answered? */
 bool truth_is_open(const struct world *w, const struct key *key);
 /* These bytes were sent by the client. */
@@ -284,13 +315,13 @@ void truth_answered(struct world *w, const struct event *request, const uint8_t 
 /* About to be given to the core. */
 void truth_received(struct world *w, const struct event *event, uint64_t at_earliest);
 void truth_relinked(struct world *w, unsigned before, bool farewell);
-/* A gateway restarted; lost: its table and its clock. */
-void truth_restarted(struct world *w, bool lost);
+/* A gateway restarted; lost: the table and the clock of these dialects. */
+void truth_restarted(struct world *w, dialect_set lost);
 /* The client is told that a request met a closed port. */
 void truth_refused(struct world *w, const struct message *asked);
 /* A disturbance begins or ends. */
 void truth_disturbed(struct world *w);
-void truth_farewell(struct world *w, unsigned link, const uint8_t *bytes);
+void truth_farewell(struct world *w, unsigned link, const struct packet *packet);
 void truth_event(struct world *w, struct hold *hold, const struct lease_view *before);
 /* The program wants it no more; is_owed: it is to be deleted. */
 void truth_let_go(struct world *w, struct hold *hold, bool is_owed);
