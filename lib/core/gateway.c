@@ -753,8 +753,11 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 	gateway->silences = 0;
 	gateway->link_status = status;
 	gateway->reach = NATPMP_PENDING;
-	gateway->ends.gateway = *address;
-	gateway->ends.own = *own_address;
+	/* If there is no link, the old gateway may still have to be told farewell. */
+	if (status == NATPMP_OK) {
+		gateway->ends.gateway = *address;
+		gateway->ends.own = *own_address;
+	}
 	gateway->answered_at = now;
 	open_window(gateway, now);
 	gateway->reboot.window_until = 0;
