@@ -672,13 +672,20 @@ struct question *gateway_on_rejected(struct gateway *gateway, instant at_earlies
 	dialect_set sent_in = is_sent ? question->sent_in & question->dialects : 0;
 
 	*rejected = speech_on_rejected(&gateway->speech, sent_in, response->version);
-	if (!*rejected)
+	if (!question || !*rejected)
 		return NULL;
 	gateway->answered_at = now;
+	for (enum dialect_id id = 0; id < DIALECTS; id++) /* what it says it speaks */
+		if (dialect_of(id)->version == response->version)
+			speech_on_hint(&gateway->speech, id);
 	speech_on_refused(&gateway->speech, *rejected, now + delay);
 	question_note_rejected(question, *rejected);
+	/* Never twice in the same dialect at once, or whoever forges such packets would get one of
+	 * ours for each of his. */
+	series->rejected |= *rejected;
 	if (!question->dialects && may_turn(question))
-		question->dialects = speech_not_refused(&gateway->speech, now);
+		question->dialects =
+			speech_not_refused(&gateway->speech, now) & (dialect_set)~series->rejected;
 	bool is_over = !question->dialects;
 	if (is_over)
 		question_land(gateway);

@@ -80,9 +80,10 @@ struct series {
 	struct sends in[DIALECTS];
 	bool is_begun; /* false: the first send is due */
 	instant first_sent_at;
-	bool is_heard;    /* the gateway was heard since the first send */
-	bool was_in_vain; /* its first sends went to a gateway that was away */
-	bool has_gaps;    /* sends were skipped, because we were called too late */
+	bool is_heard;        /* the gateway was heard since the first send */
+	bool was_in_vain;     /* its first sends went to a gateway that was away */
+	bool has_gaps;        /* sends were skipped, because we were called too late */
+	dialect_set rejected; /* the gateway said that it does not speak these */
 };
 
 /* The time in which a silent or closed gateway is not asked. */
