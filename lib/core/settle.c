@@ -228,7 +228,8 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 			break;
 		case GRANT_HURRY:
 			grant->question.is_brief = grant_is_urgent(grant, gateway);
-			if (gateway->reboot.recovery_at == NEVER)
+			/* A single send is not repeated: RFC 6887 section 11.2.1. */
+			if (gateway->reboot.recovery_at == NEVER && !grant->question.is_single)
 				gateway_restart_series(&client->gateway, &grant->question, now);
 			grant_on_asked(grant, gateway, now);
 			return true;
