@@ -224,6 +224,7 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 	grant->suggested_port = suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
+	grant->error_until = 0;
 	grant->retries = (struct retries){0};
 }
 
@@ -337,6 +338,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 		return false;
 	}
 	grant->is_granted = true;
+	grant->error_until = 0;
 	grant->external_port = response->external_port;
 	grant->granted_at = gateway_note_grant(gateway, now);
 	grant->expiry.at = began_at + lifetime;
@@ -390,6 +392,7 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 		grant->act_at = later(next_renewal(grant, gateway, now), now + retry_after);
 	else
 		grant->act_at = is_unheard && !is_short_lived(grant) ? now : now + delay;
+	grant->error_until = retry_after ? now + retry_after : 0;
 	grant->retries.status = (int16_t)status;
 	note_failure(&grant->retries);
 }
@@ -458,7 +461,7 @@ void grant_on_expired(struct grant *grant, int status, instant now)
 	struct retries *retries = &grant->retries;
 
 	grant->is_granted = false;
-	grant->act_at = now;
+	grant->act_at = later(now, grant->error_until);
 	retries->count = 0;
 	if (retries->status == NATPMP_OK)
 		retries->status = (int16_t)status;

@@ -60,7 +60,8 @@ struct grant {
 	uint32_t lifetime;       /* s, as last granted, even if we asked for less */
 	instant granted_at;      /* when the grant came */
 	struct expiry expiry;
-	instant act_at; /* when its next action is due; NEVER: it waits for an event */
+	instant act_at;      /* when its next action is due; NEVER: it waits for an event */
+	instant error_until; /* the gateway said how long its last error lasts; 0: it did not */
 };
 
 enum grant_action {
