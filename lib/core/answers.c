@@ -228,13 +228,20 @@ static void question_failed(struct client *client, struct question *question, in
 	}
 }
 
-void client_lose_doubted(struct client *client, instant now)
+/* What is doubted will not be asked for soon, and status says why. */
+static void lose_doubted(struct client *client, int status, instant now)
 {
-	while (gateway_is_away(&client->gateway) && client_has_doubted(client)) {
+	while (client_has_doubted(client)) {
 		struct grant *grant = granted_grant(client->granted.next);
-		grant_on_lost(grant, client->gateway.reach, now);
+		grant_on_lost(grant, status, now);
 		client_settle(client, grant, now);
 	}
+}
+
+void client_lose_doubted(struct client *client, instant now)
+{
+	if (gateway_is_away(&client->gateway))
+		lose_doubted(client, client->gateway.reach, now);
 }
 
 void client_put_away(struct client *client, bool is_yielding, instant now)
@@ -371,8 +378,10 @@ static void creation_answered(struct client *client, struct grant *grant,
 		return;
 	}
 	/* RFC 6887 section 11.4: no question for another new mapping in that time. */
-	if (is_short && response->retry_after)
+	if (is_short && response->retry_after) {
 		gateway_on_shortage(&client->gateway, ASK_CREATE, now + response->retry_after);
+		lose_doubted(client, response->status, now);
+	}
 	if (response->status == NATPMP_E_OPTION && grant->question.message.is_exact) {
 		/* We can do without: we look which port was given. */
 		speech->options_are_refused = true;

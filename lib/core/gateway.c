@@ -520,6 +520,7 @@ static void open_window(struct gateway *gateway, instant now)
 {
 	instant granted_at = gateway->reboot.granted_at;
 
+	gateway->shortage = (struct shortage){0}; /* it was of what is gone now */
 	gateway->reboot = (struct reboot){
 		.forgot_at = later(now, granted_at + 1),
 		.granted_at = granted_at,

@@ -184,9 +184,11 @@ bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway)
 	       !grant_is_in_force(grant, gateway);
 }
 
-enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking)
+enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking,
+		     instant now)
 {
 	bool is_kept = grant->external_port;
+	bool is_short = now < gateway->shortage.of_mappings_until;
 
 	if (is_blocking)
 		return LANE_AT_ONCE;
@@ -194,8 +196,10 @@ enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, b
 		return LANE_AFTER_BACKOFF;
 	if (!is_kept)
 		return LANE_NEW;
-	return grant_is_in_force(grant, gateway) || is_short_lived(grant) ? LANE_AFTER_RECOVERY
-									  : LANE_AFTER_BOTH;
+	/* One that was lost is a new one for a gateway that is short of resources. */
+	return grant_is_in_force(grant, gateway) || (is_short_lived(grant) && !is_short)
+		       ? LANE_AFTER_RECOVERY
+		       : LANE_AFTER_BOTH;
 }
 
 /* Failed questions rank later, so that they do not delay healthy ones. The rank is an instant, so a

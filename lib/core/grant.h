@@ -93,7 +93,8 @@ instant grant_next_deadline(const struct grant *grant, const struct gateway *gat
  * s apart; the last sends of a whole series are farther apart than that. */
 bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway);
 /* The lane and the rank of its question. is_blocking: a caller is blocked by that question. */
-enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking);
+enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking,
+		     instant now);
 instant grant_rank(const struct grant *grant, const struct gateway *gateway, instant now);
 
 /* --- events: what happens to a grant --- */

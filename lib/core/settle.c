@@ -107,7 +107,7 @@ static void submit_grant(struct client *client, struct grant *grant, dialect_set
 	question->is_single = is_single;
 	question->dialects = dialects;
 	gateway_submit(gateway, question,
-		       grant_lane(grant, gateway, client_is_blocked_by(client, grant)),
+		       grant_lane(grant, gateway, client_is_blocked_by(client, grant), now),
 		       grant_rank(grant, gateway, now));
 	grant_on_asked(grant, gateway, now);
 }
