@@ -441,6 +441,9 @@ int client_unmap(struct client *client, struct closing *closing, natpmp_protocol
 	*closing = (struct closing){.internal_port = internal_port};
 	if (client_is_held(client, protocol, internal_port))
 		return NATPMP_E_HELD;
+	/* PCP has no deletion of all (RFC 6887 section 15.1). */
+	if (!internal_port && !(client->gateway.speech.allowed & ONLY_NATPMP))
+		return NATPMP_E_VERSION;
 	list_append(&client->closings, &closing->list);
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
 		if (!(protocol & bit))
