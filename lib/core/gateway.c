@@ -423,6 +423,31 @@ static void note_silence(struct gateway *gateway, instant now)
 		gateway->reach = question->hint ? question->hint : NATPMP_E_TIMEOUT;
 }
 
+/* May it be asked in another dialect than was planned? A deletion is for what was made in that one.
+ */
+static bool may_turn(const struct question *question)
+{
+	return question->message.kind == ASK_CREATE || question->message.kind == ASK_ADDRESS;
+}
+
+/* A whole turn was not answered, and the question goes on: the gateway may speak another dialect by
+ * now. */
+static void try_other_dialects(struct gateway *gateway, instant now)
+{
+	struct question *question = gateway->in_flight;
+	struct series *series = &gateway->series;
+
+	if (!question || !series->is_begun || !may_turn(question) || turn_length(gateway) != TURN ||
+	    now < turn_over_at(gateway))
+		return;
+	dialect_set more = speech_not_refused(&gateway->speech, now) &
+			   (dialect_set) ~(question->dialects | series->rejected);
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (more & dialect_bit(id))
+			series->in[id].next_at = now;
+	question->dialects |= more;
+}
+
 /* A send is timed from the one before, as that was planned, so that late wake-ups do not stretch
  * the series. Sends whose time has passed are skipped. */
 static void advance_series(struct gateway *gateway, enum dialect_id id, instant now)
@@ -539,6 +564,7 @@ static void suspect_reboot(struct gateway *gateway, instant now)
 
 void gateway_on_time(struct gateway *gateway, instant now)
 {
+	try_other_dialects(gateway, now);
 	note_silence(gateway, now);
 	if (gateway->reboot.is_suspected_again && gateway->reboot.window_until <= now)
 		open_window(gateway, now);
@@ -612,6 +638,23 @@ static void read_clock(struct gateway *gateway, instant at_earliest, instant now
 		suspect_reboot(gateway, now);
 }
 
+/* After a longer silence, that a question was not answered in one dialect says nothing. */
+static bool was_heard_at_once(const struct gateway *gateway, instant now)
+{
+	return now < gateway->series.first_sent_at + SHORT_TURN;
+}
+
+/* The question was answered in that dialect, and not in the other one, for long. */
+static void note_unspoken(struct gateway *gateway, const struct question *question,
+			  enum dialect_id dialect)
+{
+	const struct sends *in = gateway->series.in;
+
+	for (enum dialect_id id = 0; id < DIALECTS && question == gateway->in_flight; id++)
+		if (id != dialect && in[id].count >= dialect_of(id)->tries)
+			gateway->speech.heard &= (dialect_set)~dialect_bit(id);
+}
+
 void gateway_on_response(struct gateway *gateway, instant at_earliest, instant now,
 			 const struct response *response, struct question *question)
 {
@@ -621,7 +664,9 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 		/* The answer cannot have come before its question was sent. */
 		at_earliest = later(at_earliest, question->asked_at);
 		gateway->answered_at = now;
-		speech_on_answer(&gateway->speech, response->dialect, question->sent_in, now);
+		note_unspoken(gateway, question, response->dialect);
+		speech_on_answer(&gateway->speech, response->dialect,
+				 was_heard_at_once(gateway, now) ? question->sent_in : 0, now);
 		question->is_answered = true;
 		question->hint = 0;
 		gateway_withdraw(gateway, question);
@@ -632,13 +677,6 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 		note_heard(gateway, now);
 	}
 	read_clock(gateway, at_earliest, now, response);
-}
-
-/* May it be asked in another dialect than was planned? A deletion is for what was made in that one.
- */
-static bool may_turn(const struct question *question)
-{
-	return question->message.kind == ASK_CREATE || question->message.kind == ASK_ADDRESS;
 }
 
 /* Go on in these dialects only, and at once in one that had no send so far. */
