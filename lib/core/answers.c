@@ -106,11 +106,12 @@ static void grant_failed(struct client *client, struct grant *grant, int status,
 static void deletion_ended_in(struct client *client, struct grant *grant, dialect_set dialects,
 			      int status, instant now)
 {
-	dialect_set left = grant->possible_in & (dialect_set)~dialects &
-			   speech_not_refused(&client->gateway.speech, now);
+	dialect_set left =
+		grant->possible_in & (dialect_set)~dialects &
+		(speech_not_refused(&client->gateway.speech, now) | grant_made_in(grant));
 	bool is_all = !grant->question.message.internal_port;
 
-	grant_note_deletion(grant, status);
+	grant_note_deletion(grant, dialects, status);
 	if (left && !is_all) {
 		grant_on_gone_in(grant, dialects);
 		grant->act_at = now;
@@ -432,8 +433,8 @@ static void version_rejected(struct client *client, const struct response *respo
 
 	if (!rejected)
 		gateway_on_response(&client->gateway, at_earliest, now, response, NULL);
-	else if (question_is_of_grant(asked) && !question_grant(asked)->external_port)
-		grant_on_gone_in(question_grant(asked), rejected); /* it never granted it */
+	else if (question_is_of_grant(asked))
+		grant_on_rejected(question_grant(asked), rejected);
 	if (!question)
 		return;
 	if (question->message.kind == ASK_CREATE) {
@@ -453,12 +454,19 @@ static void update_received(struct client *client, const struct response *respon
 	struct grant *grant = find_grant(client, response);
 	bool is_same;
 
-	if (!grant || response->dialect != DIALECT_PCP)
+	if (!grant)
 		return;
-	if (response->status == NATPMP_OK && response->lifetime)
-		grant->possible_in |= ONLY_PCP;
-	if (!grant->wanted_by || grant->question.message.kind != ASK_CREATE ||
-	    grant->made_in != DIALECT_PCP || !grant->external_port)
+	/* PCP's answer may have come first, and now there are two mappings. */
+	bool is_second = grant->is_granted && grant->made_in == DIALECT_PCP;
+	bool is_kept = grant->made_in == DIALECT_PCP && grant->external_port;
+	/* It refused, and then it granted. */
+	bool is_changed_mind =
+		!grant->is_granted && grant->retries.status && response->status == NATPMP_OK;
+	if (response->status == NATPMP_OK && response->lifetime &&
+	    (response->dialect == DIALECT_PCP || is_second))
+		grant_on_found(grant, response, now);
+	if (response->dialect != DIALECT_PCP || !grant->wanted_by ||
+	    grant->question.message.kind != ASK_CREATE || !(is_kept || is_changed_mind))
 		return;
 	is_same = response->external_port == grant->external_port &&
 		  ip_is_equal(&response->address, &grant->question.message.suggested_address);

@@ -116,6 +116,11 @@ instant grant_next_deadline(const struct grant *grant, const struct gateway *gat
 	return waits_for_event(grant, gateway) ? at : earlier(at, grant->act_at);
 }
 
+dialect_set grant_made_in(const struct grant *grant)
+{
+	return grant->external_port ? dialect_bit(grant->made_in) : 0;
+}
+
 struct ip_address grant_external_address(const struct grant *grant)
 {
 	const struct ip_address *address = &grant->question.message.suggested_address;
@@ -319,7 +324,9 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 		      instant now)
 {
 	instant began_at = question_answerable_at(&grant->question, now);
-	bool is_first = !grant->external_port;
+	/* A gateway that granted it in one dialect ignored the other one; unless it was silent for
+	 * longer, and may have heard what it did not answer. */
+	bool is_ignored_elsewhere = !grant->external_port && now < began_at + TURN;
 
 	grant->made_in = (uint8_t)response->dialect;
 	grant->lifetime = response->lifetime;
@@ -327,8 +334,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	grant->deletion_is_owed = false;
 	grant->suggested_port = response->external_port;
 	grant->question.message.suggested_address = response->address;
-	/* A gateway that granted it in one dialect ignored the other one. */
-	if (is_first)
+	if (is_ignored_elsewhere)
 		grant->possible_in = 0;
 	if (!grant->question.message.vpn)
 		grant->possible_in |= dialect_bit(response->dialect);
@@ -409,18 +415,39 @@ static void let_grant_go(struct grant *grant, instant now)
 	grant->act_at = now;
 }
 
+void grant_on_found(struct grant *grant, const struct response *response, instant now)
+{
+	grant->possible_in |= dialect_bit(response->dialect);
+	grant->expiry.gateway_at =
+		later(grant->expiry.gateway_at, now + (duration)response->lifetime * MS_PER_S);
+}
+
 void grant_on_gone_in(struct grant *grant, dialect_set dialects)
 {
 	grant->possible_in &= (dialect_set)~dialects;
 }
 
-void grant_note_deletion(struct grant *grant, int status)
+void grant_note_deletion(struct grant *grant, dialect_set dialects, int status)
 {
-	/* What the gateway does not speak made nothing, if it speaks anything else. */
-	if (grant->deletion_status == NATPMP_PENDING || grant->deletion_status == NATPMP_E_VERSION)
-		grant->deletion_status = (int16_t)status;
-	else if (grant->deletion_status == NATPMP_OK && status != NATPMP_E_VERSION)
-		grant->deletion_status = (int16_t)status;
+	int16_t *noted = &grant->deletion_status;
+
+	/* A dialect that the gateway does not speak made nothing, unless it did. */
+	if (status == NATPMP_E_VERSION && *noted != NATPMP_PENDING &&
+	    !(dialects & grant_made_in(grant)))
+		return;
+	if (*noted == NATPMP_PENDING || *noted == NATPMP_OK ||
+	    (*noted == NATPMP_E_VERSION && !(grant_made_in(grant) & ~dialects)))
+		*noted = (int16_t)status;
+}
+
+void grant_on_rejected(struct grant *grant, dialect_set dialects)
+{
+	bool is_deletion = !is_asked_to_create(grant);
+
+	if (is_deletion)
+		grant_note_deletion(grant, dialects, NATPMP_E_VERSION);
+	if (is_deletion || !grant->external_port) /* it never granted it, or never will delete it */
+		grant_on_gone_in(grant, dialects);
 }
 
 void grant_on_deleted(struct grant *grant, int status, instant now)

@@ -79,6 +79,8 @@ enum grant_state grant_state(const struct grant *grant, const struct gateway *ga
 bool grant_is_moving(const struct grant *grant);
 /* Its state is TRUSTED. It may be over by our clock until grant_on_expired() says so. */
 bool grant_is_in_force(const struct grant *grant, const struct gateway *gateway);
+/* The dialect in which it was last granted, as a set; 0: it never was. */
+dialect_set grant_made_in(const struct grant *grant);
 /* Its external address, if it was granted in a dialect that tells it. */
 struct ip_address grant_external_address(const struct grant *grant);
 /* What to do next, by its state and by whether a lease wants it. is_awaited: a caller is blocked
@@ -123,10 +125,14 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
  * gateway. retry_after: ms, as the gateway told it; 0: it did not. */
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
 		     duration retry_after, bool is_unheard, instant now);
+/* A response to none of our open questions shows that the gateway has it. */
+void grant_on_found(struct grant *grant, const struct response *response, instant now);
 /* The gateway has nothing of it in these dialects. */
 void grant_on_gone_in(struct grant *grant, dialect_set dialects);
-/* Its deletion ended in one dialect; NATPMP_E_VERSION: the gateway does not speak that. */
-void grant_note_deletion(struct grant *grant, int status);
+/* The gateway does not speak these dialects, in which its question was sent. */
+void grant_on_rejected(struct grant *grant, dialect_set dialects);
+/* Its deletion ended in these dialects; NATPMP_E_VERSION: the gateway does not speak them. */
+void grant_note_deletion(struct grant *grant, dialect_set dialects, int status);
 /* The deletion has ended. status: NATPMP_OK, or why the gateway may still have it. */
 void grant_on_deleted(struct grant *grant, int status, instant now);
 /* A deletion got no answer, and will be tried again. */
