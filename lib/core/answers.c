@@ -106,11 +106,12 @@ static void grant_failed(struct client *client, struct grant *grant, int status,
 static void deletion_ended_in(struct client *client, struct grant *grant, dialect_set dialects,
 			      int status, instant now)
 {
-	dialect_set left = grant->possible_in & (dialect_set)~dialects &
-			   speech_not_refused(&client->gateway.speech, now);
+	dialect_set left =
+		grant->possible_in & (dialect_set)~dialects &
+		(speech_not_refused(&client->gateway.speech, now) | grant_made_in(grant));
 	bool is_all = !grant->question.message.internal_port;
 
-	grant_note_deletion(grant, status);
+	grant_note_deletion(grant, dialects, status);
 	if (left && !is_all) {
 		grant_on_gone_in(grant, dialects);
 		grant->act_at = now;
@@ -228,13 +229,20 @@ static void question_failed(struct client *client, struct question *question, in
 	}
 }
 
-void client_lose_doubted(struct client *client, instant now)
+/* What is doubted will not be asked for soon, and status says why. */
+static void lose_doubted(struct client *client, int status, instant now)
 {
-	while (gateway_is_away(&client->gateway) && client_has_doubted(client)) {
+	while (client_has_doubted(client)) {
 		struct grant *grant = granted_grant(client->granted.next);
-		grant_on_lost(grant, client->gateway.reach, now);
+		grant_on_lost(grant, status, now);
 		client_settle(client, grant, now);
 	}
+}
+
+void client_lose_doubted(struct client *client, instant now)
+{
+	if (gateway_is_away(&client->gateway))
+		lose_doubted(client, client->gateway.reach, now);
 }
 
 void client_put_away(struct client *client, bool is_yielding, instant now)
@@ -371,8 +379,10 @@ static void creation_answered(struct client *client, struct grant *grant,
 		return;
 	}
 	/* RFC 6887 section 11.4: no question for another new mapping in that time. */
-	if (is_short && response->retry_after)
+	if (is_short && response->retry_after) {
 		gateway_on_shortage(&client->gateway, ASK_CREATE, now + response->retry_after);
+		lose_doubted(client, response->status, now);
+	}
 	if (response->status == NATPMP_E_OPTION && grant->question.message.is_exact) {
 		/* We can do without: we look which port was given. */
 		speech->options_are_refused = true;
@@ -423,8 +433,8 @@ static void version_rejected(struct client *client, const struct response *respo
 
 	if (!rejected)
 		gateway_on_response(&client->gateway, at_earliest, now, response, NULL);
-	else if (question_is_of_grant(asked) && !question_grant(asked)->external_port)
-		grant_on_gone_in(question_grant(asked), rejected); /* it never granted it */
+	else if (question_is_of_grant(asked))
+		grant_on_rejected(question_grant(asked), rejected);
 	if (!question)
 		return;
 	if (question->message.kind == ASK_CREATE) {
@@ -440,9 +450,10 @@ static void version_rejected(struct client *client, const struct response *respo
  * 6887 section 8.3). */
 static bool may_be_updated(const struct grant *grant, const struct response *response)
 {
-	if (grant->external_port)
-		return grant->made_in == DIALECT_PCP;
-	return response->status == NATPMP_OK && grant->question.sent_in & ONLY_PCP;
+	if (grant->external_port && grant->made_in == DIALECT_PCP)
+		return true;
+	return response->status == NATPMP_OK && !grant->is_granted &&
+	       grant->question.sent_in & ONLY_PCP;
 }
 
 /* PCP says something about a mapping, and we did not ask, or were answered before: another of

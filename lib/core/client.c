@@ -177,6 +177,25 @@ static void see_reach(struct client *client, instant now)
 	tell_silence(client, now);
 }
 
+/* Each dialect may be served by a program of its own, which restarts by itself: look at the clock
+ * that was not seen for longest. */
+static dialect_set dialect_to_look(const struct client *client)
+{
+	const struct gateway *gateway = &client->gateway;
+	dialect_set usable = gateway->speech.allowed & (dialect_set)~gateway->speech.unspoken;
+	dialect_set oldest = 0;
+	instant seen_at = NEVER;
+
+	for (enum dialect_id id = 0; id < DIALECTS; id++) {
+		const struct gateway_clock *clock = &gateway->clocks[id];
+		if (!(usable & dialect_bit(id)) || !clock->is_known || clock->at_latest >= seen_at)
+			continue;
+		oldest = dialect_bit(id);
+		seen_at = clock->at_latest;
+	}
+	return oldest;
+}
+
 /* When to ask how the gateway is: something is held, nothing is being asked, and SILENCE_MAX has
  * passed since the last answer. The gateway may have rebooted in that time. */
 static instant next_look_at(const struct client *client)
@@ -186,8 +205,15 @@ static instant next_look_at(const struct client *client)
 	if (!client_is_kept(client) || gateway->link_status != NATPMP_OK ||
 	    !gateway_is_idle(gateway))
 		return NEVER;
-	instant at = later(gateway->answered_at, client->external.asked_at) + SILENCE_MAX;
-
+	instant asked_at = client->external.asked_at;
+	instant at = later(gateway->answered_at, asked_at) + SILENCE_MAX;
+	dialect_set dialect = dialect_to_look(client);
+	if (gateway->speech.allowed != ALL_DIALECTS || !dialect)
+		return later(at, speech_open_at(&gateway->speech));
+	/* One clock does not tell what the other one would. */
+	instant seen_at =
+		gateway->clocks[dialect & ONLY_PCP ? DIALECT_PCP : DIALECT_NATPMP].at_latest;
+	at = earlier(at, later(seen_at + SILENCE_MAX, asked_at) + SILENCE_MAX);
 	return later(at, speech_open_at(&gateway->speech));
 }
 
@@ -195,8 +221,10 @@ static void on_external_time(struct client *client, instant now)
 {
 	if (external_on_time(&client->external, now))
 		client_address_changed(client, now);
-	if (client->external.retry_at <= now || next_look_at(client) <= now)
+	if (client->external.retry_at <= now)
 		external_ask(&client->external, &client->gateway, false, now);
+	else if (next_look_at(client) <= now)
+		external_look(&client->external, &client->gateway, dialect_to_look(client), now);
 }
 
 static void on_grant_timer(struct client *client, struct grant *grant, instant now)
@@ -444,6 +472,9 @@ int client_unmap(struct client *client, struct closing *closing, natpmp_protocol
 	*closing = (struct closing){.internal_port = internal_port};
 	if (client_is_held(client, protocol, internal_port))
 		return NATPMP_E_HELD;
+	/* PCP has no deletion of all (RFC 6887 section 15.1). */
+	if (!internal_port && !(client->gateway.speech.allowed & ONLY_NATPMP))
+		return NATPMP_E_VERSION;
 	list_append(&client->closings, &closing->list);
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
 		if (!(protocol & bit))

@@ -79,6 +79,16 @@ void external_ask(struct external *external, struct gateway *gateway, bool is_bl
 	ask_in(external, gateway, dialects_to_ask(speech, otherwise, now), is_blocking, now);
 }
 
+void external_look(struct external *external, struct gateway *gateway, dialect_set dialects,
+		   instant now)
+{
+	/* If nothing was heard at all, all of them are asked. */
+	if (dialects && gateway->speech.heard)
+		ask_in(external, gateway, dialects, false, now);
+	else
+		external_ask(external, gateway, false, now);
+}
+
 void external_wait(struct external *external, struct gateway *gateway, dialect_set dialects,
 		   instant now)
 {

@@ -35,6 +35,9 @@ void external_forget(struct external *external);
  * gateway that speaks PCP alone is asked for its clock instead. */
 void external_ask(struct external *external, struct gateway *gateway, bool is_blocking,
 		  instant now);
+/* Ask how the gateway is, in these dialects; none: in those that are due. */
+void external_look(struct external *external, struct gateway *gateway, dialect_set dialects,
+		   instant now);
 /* A caller is blocked by the question from now on, until external_stop_waiting(), and wants it
  * asked in these dialects only, unless it is being asked already. */
 void external_wait(struct external *external, struct gateway *gateway, dialect_set dialects,

@@ -440,6 +440,24 @@ static void note_silence(struct gateway *gateway, instant now)
 		gateway->reach = question->hint ? question->hint : NATPMP_E_TIMEOUT;
 }
 
+/* A whole turn was not answered, and the question goes on: the gateway may speak another dialect by
+ * now. */
+static void try_other_dialects(struct gateway *gateway, instant now)
+{
+	struct question *question = gateway->in_flight;
+	struct series *series = &gateway->series;
+
+	if (!question || !series->is_begun || !may_turn(question) || turn_length(gateway) != TURN ||
+	    now < turn_over_at(gateway))
+		return;
+	dialect_set more = speech_not_refused(&gateway->speech, now) &
+			   (dialect_set) ~(question->dialects | series->rejected);
+	for (enum dialect_id id = 0; id < DIALECTS; id++)
+		if (more & dialect_bit(id))
+			series->in[id].next_at = now;
+	question->dialects |= more;
+}
+
 /* A send is timed from the one before, as that was planned, so that late wake-ups do not stretch
  * the series. Sends whose time has passed are skipped. */
 static void advance_series(struct gateway *gateway, enum dialect_id id, instant now)
@@ -537,6 +555,7 @@ static void open_window(struct gateway *gateway, instant now)
 {
 	instant granted_at = gateway->reboot.granted_at;
 
+	gateway->shortage = (struct shortage){0}; /* it was of what is gone now */
 	gateway->reboot = (struct reboot){
 		.forgot_at = later(now, granted_at + 1),
 		.granted_at = granted_at,
@@ -555,6 +574,7 @@ static void suspect_reboot(struct gateway *gateway, instant now)
 
 void gateway_on_time(struct gateway *gateway, instant now)
 {
+	try_other_dialects(gateway, now);
 	note_silence(gateway, now);
 	if (gateway->reboot.is_suspected_again && gateway->reboot.window_until <= now)
 		open_window(gateway, now);
@@ -642,6 +662,23 @@ static void read_clock(struct gateway *gateway, instant at_earliest, instant now
 		*sure = *last;
 }
 
+/* After a longer silence, that a question was not answered in one dialect says nothing. */
+static bool was_heard_at_once(const struct gateway *gateway, instant now)
+{
+	return now < gateway->series.first_sent_at + SHORT_TURN;
+}
+
+/* The question was answered in that dialect, and not in the other one, for long. */
+static void note_unspoken(struct gateway *gateway, const struct question *question,
+			  enum dialect_id dialect)
+{
+	const struct sends *in = gateway->series.in;
+
+	for (enum dialect_id id = 0; id < DIALECTS && question == gateway->in_flight; id++)
+		if (id != dialect && in[id].count >= dialect_of(id)->tries)
+			gateway->speech.heard &= (dialect_set)~dialect_bit(id);
+}
+
 void gateway_on_response(struct gateway *gateway, instant at_earliest, instant now,
 			 const struct response *response, struct question *question)
 {
@@ -651,7 +688,9 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
 		/* The answer cannot have come before its question was sent. */
 		at_earliest = later(at_earliest, question->asked_at);
 		gateway->answered_at = now;
-		speech_on_answer(&gateway->speech, response->dialect, question->sent_in, now);
+		note_unspoken(gateway, question, response->dialect);
+		speech_on_answer(&gateway->speech, response->dialect,
+				 was_heard_at_once(gateway, now) ? question->sent_in : 0, now);
 		question->is_answered = true;
 		question->hint = 0;
 		gateway_withdraw(gateway, question);
@@ -706,15 +745,18 @@ struct question *gateway_on_rejected(struct gateway *gateway, instant at_earlies
 	dialect_set sent_in = is_sent ? question->sent_in & question->dialects : 0;
 
 	*rejected = speech_on_rejected(&gateway->speech, sent_in, response->version, now);
-	if (!*rejected)
+	if (!question || !*rejected)
 		return NULL;
 	gateway->answered_at = now;
 	series->rejected |= *rejected;
 	note_version(gateway, response->version);
 	speech_on_refused(&gateway->speech, *rejected, now + delay);
 	question_note_rejected(question, *rejected);
+	/* Never twice in the same dialect at once, or whoever forges such packets would get one of
+	 * ours for each of his. */
 	if (!question->dialects && may_turn(question))
-		question->dialects = speech_not_refused(&gateway->speech, now);
+		question->dialects =
+			speech_not_refused(&gateway->speech, now) & (dialect_set)~series->rejected;
 	bool is_over = !question->dialects;
 	if (is_over)
 		question_land(gateway);
@@ -802,8 +844,11 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 	gateway->silences = 0;
 	gateway->link_status = status;
 	gateway->reach = NATPMP_PENDING;
-	gateway->ends.gateway = *address;
-	gateway->ends.own = *own_address;
+	/* If there is no link, the old gateway may still have to be told farewell. */
+	if (status == NATPMP_OK) {
+		gateway->ends.gateway = *address;
+		gateway->ends.own = *own_address;
+	}
 	gateway->answered_at = now;
 	open_window(gateway, now);
 	gateway->reboot.window_until = 0;

@@ -124,7 +124,7 @@ struct gateway {
 	struct reboot reboot;
 	struct gateway_clock clocks[DIALECTS];
 	struct gateway_clock sure_clocks[DIALECTS]; /* as last seen without a doubt of a restart */
-	instant answered_at;   /* when a question was last answered */
+	instant answered_at;                        /* when a question was last answered */
 	instant hearing_until; /* unsolicited packets end no backoff before this */
 	int link_status;       /* NATPMP_OK: there is a gateway to ask */
 	int reach; /* NATPMP_PENDING: not known; NATPMP_OK: it answers; else why it does not */

@@ -116,6 +116,11 @@ instant grant_next_deadline(const struct grant *grant, const struct gateway *gat
 	return waits_for_event(grant, gateway) ? at : earlier(at, grant->act_at);
 }
 
+dialect_set grant_made_in(const struct grant *grant)
+{
+	return grant->external_port ? dialect_bit(grant->made_in) : 0;
+}
+
 struct ip_address grant_external_address(const struct grant *grant)
 {
 	const struct ip_address *address = &grant->question.message.suggested_address;
@@ -184,9 +189,11 @@ bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway)
 	       !grant_is_in_force(grant, gateway);
 }
 
-enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking)
+enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking,
+		     instant now)
 {
 	bool is_kept = grant->external_port;
+	bool is_short = now < gateway->shortage.of_mappings_until;
 
 	if (is_blocking)
 		return LANE_AT_ONCE;
@@ -194,8 +201,10 @@ enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, b
 		return LANE_AFTER_BACKOFF;
 	if (!is_kept)
 		return LANE_NEW;
-	return grant_is_in_force(grant, gateway) || is_short_lived(grant) ? LANE_AFTER_RECOVERY
-									  : LANE_AFTER_BOTH;
+	/* One that was lost is a new one for a gateway that is short of resources. */
+	return grant_is_in_force(grant, gateway) || (is_short_lived(grant) && !is_short)
+		       ? LANE_AFTER_RECOVERY
+		       : LANE_AFTER_BOTH;
 }
 
 /* Failed questions rank later, so that they do not delay healthy ones. The rank is an instant, so a
@@ -224,6 +233,7 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 	grant->suggested_port = suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
+	grant->error_until = 0;
 	grant->retries = (struct retries){0};
 }
 
@@ -328,7 +338,9 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 		      instant now)
 {
 	instant began_at = question_answerable_at(&grant->question, now);
-	bool is_first = !grant->external_port;
+	/* A gateway that granted it in one dialect ignored the other one; unless it was silent for
+	 * longer, and may have heard what it did not answer. */
+	bool is_ignored_elsewhere = !grant->external_port && now < began_at + TURN;
 
 	grant->made_in = (uint8_t)response->dialect;
 	grant->lifetime = response->lifetime;
@@ -336,8 +348,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	grant->deletion_is_owed = false;
 	grant->suggested_port = response->external_port;
 	grant->question.message.suggested_address = response->address;
-	/* A gateway that granted it in one dialect ignored the other one. */
-	if (is_first)
+	if (is_ignored_elsewhere)
 		grant->possible_in = 0;
 	if (!grant->question.message.vpn)
 		grant->possible_in |= dialect_bit(response->dialect);
@@ -351,6 +362,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 		return false;
 	}
 	grant->is_granted = true;
+	grant->error_until = 0;
 	grant->external_port = response->external_port;
 	grant->granted_at = gateway_note_grant(gateway, now);
 	grant->expiry.at = began_at + lifetime;
@@ -417,6 +429,7 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 		grant->act_at = later(next_renewal(grant, gateway, now), now + retry_after);
 	else
 		grant->act_at = is_unheard && !is_short_lived(grant) ? now : now + delay;
+	grant->error_until = retry_after ? now + retry_after : 0;
 	grant->retries.status = (int16_t)status;
 	note_failure(&grant->retries);
 }
@@ -434,13 +447,27 @@ void grant_on_gone_in(struct grant *grant, dialect_set dialects)
 	grant->possible_in &= (dialect_set)~dialects;
 }
 
-void grant_note_deletion(struct grant *grant, int status)
+void grant_note_deletion(struct grant *grant, dialect_set dialects, int status)
 {
-	/* What the gateway does not speak made nothing, if it speaks anything else. */
-	if (grant->deletion_status == NATPMP_PENDING || grant->deletion_status == NATPMP_E_VERSION)
-		grant->deletion_status = (int16_t)status;
-	else if (grant->deletion_status == NATPMP_OK && status != NATPMP_E_VERSION)
-		grant->deletion_status = (int16_t)status;
+	int16_t *noted = &grant->deletion_status;
+
+	/* A dialect that the gateway does not speak made nothing, unless it did. */
+	if (status == NATPMP_E_VERSION && *noted != NATPMP_PENDING &&
+	    !(dialects & grant_made_in(grant)))
+		return;
+	if (*noted == NATPMP_PENDING || *noted == NATPMP_OK ||
+	    (*noted == NATPMP_E_VERSION && !(grant_made_in(grant) & ~dialects)))
+		*noted = (int16_t)status;
+}
+
+void grant_on_rejected(struct grant *grant, dialect_set dialects)
+{
+	bool is_deletion = !is_asked_to_create(grant);
+
+	if (is_deletion)
+		grant_note_deletion(grant, dialects, NATPMP_E_VERSION);
+	if (is_deletion || !grant->external_port) /* it never granted it, or never will delete it */
+		grant_on_gone_in(grant, dialects);
 }
 
 void grant_on_deleted(struct grant *grant, int status, instant now)
@@ -485,8 +512,7 @@ void grant_on_expired(struct grant *grant, int status, instant now)
 	struct retries *retries = &grant->retries;
 
 	grant->is_granted = false;
-	/* The next try is later than the end only if the gateway told so (RFC 6887 section 8.3). */
-	grant->act_at = grant->act_at == NEVER ? now : later(grant->act_at, now);
+	grant->act_at = later(now, grant->error_until);
 	retries->count = 0;
 	if (retries->status == NATPMP_OK)
 		retries->status = (int16_t)status;

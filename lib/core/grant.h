@@ -60,7 +60,8 @@ struct grant {
 	uint32_t lifetime;       /* s, as last granted, even if we asked for less */
 	instant granted_at;      /* when the grant came */
 	struct expiry expiry;
-	instant act_at; /* when its next action is due; NEVER: it waits for an event */
+	instant act_at;      /* when its next action is due; NEVER: it waits for an event */
+	instant error_until; /* the gateway said how long its last error lasts; 0: it did not */
 };
 
 enum grant_action {
@@ -78,6 +79,8 @@ enum grant_state grant_state(const struct grant *grant, const struct gateway *ga
 bool grant_is_moving(const struct grant *grant);
 /* Its state is TRUSTED. It may be over by our clock until grant_on_expired() says so. */
 bool grant_is_in_force(const struct grant *grant, const struct gateway *gateway);
+/* The dialect in which it was last granted, as a set; 0: it never was. */
+dialect_set grant_made_in(const struct grant *grant);
 /* Its external address, if it was granted in a dialect that tells it. */
 struct ip_address grant_external_address(const struct grant *grant);
 /* What to do next, by its state and by whether a lease wants it. is_awaited: a caller is blocked
@@ -92,7 +95,8 @@ instant grant_next_deadline(const struct grant *grant, const struct gateway *gat
  * s apart; the last sends of a whole series are farther apart than that. */
 bool grant_is_urgent(const struct grant *grant, const struct gateway *gateway);
 /* The lane and the rank of its question. is_blocking: a caller is blocked by that question. */
-enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking);
+enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, bool is_blocking,
+		     instant now);
 instant grant_rank(const struct grant *grant, const struct gateway *gateway, instant now);
 
 /* --- events: what happens to a grant --- */
@@ -125,8 +129,10 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 		     duration retry_after, bool is_unheard, instant now);
 /* The gateway has nothing of it in these dialects. */
 void grant_on_gone_in(struct grant *grant, dialect_set dialects);
-/* Its deletion ended in one dialect; NATPMP_E_VERSION: the gateway does not speak that. */
-void grant_note_deletion(struct grant *grant, int status);
+/* The gateway does not speak these dialects, in which its question was sent. */
+void grant_on_rejected(struct grant *grant, dialect_set dialects);
+/* Its deletion ended in these dialects; NATPMP_E_VERSION: the gateway does not speak them. */
+void grant_note_deletion(struct grant *grant, dialect_set dialects, int status);
 /* The deletion has ended. status: NATPMP_OK, or why the gateway may still have it. */
 void grant_on_deleted(struct grant *grant, int status, instant now);
 /* A deletion got no answer, and will be tried again. */

@@ -107,7 +107,7 @@ static void submit_grant(struct client *client, struct grant *grant, dialect_set
 	question->is_single = is_single;
 	question->dialects = dialects;
 	gateway_submit(gateway, question,
-		       grant_lane(grant, gateway, client_is_blocked_by(client, grant)),
+		       grant_lane(grant, gateway, client_is_blocked_by(client, grant), now),
 		       grant_rank(grant, gateway, now));
 	grant_on_asked(grant, gateway, now);
 }
@@ -121,7 +121,8 @@ static dialect_set dialects_to_create(const struct client *client, const struct 
 	return grant->retries.count ? speech_usable(speech, now) : speech_to_use(speech, now);
 }
 
-/* Delete it in the dialects by which the gateway may have it. */
+/* Delete it in the dialects by which the gateway may have it. If it made it in one that it did not
+ * speak since, it may speak that again by now. */
 static dialect_set dialects_to_delete(const struct client *client, const struct grant *grant,
 				      instant now)
 {
@@ -129,7 +130,8 @@ static dialect_set dialects_to_delete(const struct client *client, const struct 
 
 	if (!grant->question.message.internal_port)
 		return ONLY_NATPMP; /* PCP has no deletion of all (RFC 6887 section 15.1) */
-	return usable & grant->possible_in ? usable & grant->possible_in : usable;
+	dialect_set left = (usable | grant_made_in(grant)) & grant->possible_in;
+	return left ? left : usable;
 }
 
 static void ask_to_create(struct client *client, struct grant *grant, instant now)
@@ -228,7 +230,8 @@ static bool act_on_grant(struct client *client, struct grant *grant, instant now
 			break;
 		case GRANT_HURRY:
 			grant->question.is_brief = grant_is_urgent(grant, gateway);
-			if (gateway->reboot.recovery_at == NEVER)
+			/* A single send is not repeated: RFC 6887 section 11.2.1. */
+			if (gateway->reboot.recovery_at == NEVER && !grant->question.is_single)
 				gateway_restart_series(&client->gateway, &grant->question, now);
 			grant_on_asked(grant, gateway, now);
 			return true;

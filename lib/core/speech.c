@@ -74,15 +74,20 @@ void speech_on_answer(struct speech *speech, enum dialect_id dialect, dialect_se
 	dialect_set silent = sent_in & (dialect_set) ~(speech->heard | dialect_bit(dialect));
 
 	speech->heard |= dialect_bit(dialect);
+	speech->unspoken &= (dialect_set)~dialect_bit(dialect);
 	speech->open_sends[dialect] = 0;
 	speech->refused_until[dialect] = 0;
+	/* That one was silent once is no reason not to look at its clock. */
+	dialect_set unspoken = speech->unspoken;
 	if (silent)
 		speech_on_refused(speech, silent, now + RECHECK_DELAY);
+	speech->unspoken = unspoken;
 }
 
 void speech_on_refused(struct speech *speech, dialect_set dialects, instant until)
 {
 	speech->heard &= (dialect_set)~dialects;
+	speech->unspoken |= dialects;
 	for (enum dialect_id id = 0; id < DIALECTS; id++)
 		if (dialects & dialect_bit(id))
 			speech->refused_until[id] = until;
@@ -123,4 +128,5 @@ dialect_set speech_on_rejected(struct speech *speech, dialect_set sent_in, uint8
 void speech_on_hint(struct speech *speech, enum dialect_id dialect)
 {
 	speech->refused_until[dialect] = 0;
+	speech->unspoken &= (dialect_set)~dialect_bit(dialect);
 }

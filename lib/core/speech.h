@@ -18,6 +18,7 @@ enum {
 struct speech {
 	dialect_set allowed;             /* we may use them: natpmp_options.dialect */
 	dialect_set heard;               /* it answered in them, and was not silent since */
+	dialect_set unspoken;            /* it did not speak them when it was asked last */
 	instant refused_until[DIALECTS]; /* before this, it is taken not to speak that one */
 	bool options_are_refused;        /* it knows no option PREFER_FAILURE */
 	uint8_t open_sends[DIALECTS];    /* neither answered nor rejected so far */
