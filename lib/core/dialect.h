@@ -65,7 +65,8 @@ enum response_kind {
 	RESPONSE_ADDRESS,    /* to ASK_ADDRESS or ASK_ANNOUNCE, or an announcement */
 	RESPONSE_MAPPING,    /* to ASK_CREATE or ASK_DELETE, and names the mapping */
 	RESPONSE_UNNAMED,    /* a refusal of a mapping that does not name its port */
-	RESPONSE_BAD_VERSION /* the gateway rejected the version of our request; it names its own */
+	RESPONSE_BAD_VERSION /* the gateway rejected the version of our request; it names its own,
+				and maybe the internal port */
 };
 
 /* What a packet from the gateway says. Members that the packet does not carry are 0. */

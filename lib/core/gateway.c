@@ -735,6 +735,14 @@ static void question_note_rejected(struct question *question, dialect_set reject
 		question->is_answered = question->is_starting = true;
 }
 
+/* The rejection names the mapping that we asked for, so it is about a request in its own dialect.
+ */
+static bool names_question(const struct question *question, const struct response *response)
+{
+	return question && response->internal_port &&
+	       response->internal_port == question->message.internal_port;
+}
+
 struct question *gateway_on_rejected(struct gateway *gateway, instant at_earliest, instant now,
 				     const struct response *response, dialect_set *rejected)
 {
@@ -745,6 +753,8 @@ struct question *gateway_on_rejected(struct gateway *gateway, instant at_earlies
 	dialect_set sent_in = is_sent ? question->sent_in & question->dialects : 0;
 
 	*rejected = speech_on_rejected(&gateway->speech, sent_in, response->version, now);
+	if (names_question(question, response))
+		*rejected = sent_in & dialect_bit(response->dialect);
 	if (!question || !*rejected)
 		return NULL;
 	gateway->answered_at = now;

@@ -147,6 +147,8 @@ static struct response decode(const uint8_t *bytes, size_t len, const struct mes
 	if (r.result == RESULT_VERSION) {
 		r.kind = RESPONSE_BAD_VERSION;
 		decode_clock(bytes, len, &r);
+		if (len >= LENGTH_PORT) /* it is about a request of ours, not one in PCP */
+			r.internal_port = get16(bytes + 8);
 		return r;
 	}
 	if (!(bytes[1] & RESPONSE_BIT) || opcode > OPCODE_TCP)

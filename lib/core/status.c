@@ -42,10 +42,10 @@ static const struct {
 	{NATPMP_E_NO_SERVICE, STATUS_CLOSED, 4000, 64000,
 	 "no answer from the gateway: it has no port mapping service"},
 	{NATPMP_E_REFUSED, STATUS_CLOSED, 0, 0,
-	 "the gateway runs no NAT-PMP service (port unreachable)"},
+	 "the gateway runs no port mapping service (port unreachable)"},
 
 	{NATPMP_E_VERSION, STATUS_NO, 30000, 1800000,
-	 "the gateway does not speak NAT-PMP (unsupported version)"},
+	 "the gateway speaks no version of ours (unsupported version)"},
 	{NATPMP_E_NOT_AUTHORIZED, STATUS_NO, 30000, 1800000, "the gateway refuses: not authorized"},
 	{NATPMP_E_NETWORK_FAILURE, STATUS_NO, 30000, 30000,
 	 "the gateway has no external address (network failure)"},

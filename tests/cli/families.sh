@@ -101,7 +101,7 @@ step "held: each is told once, and each is recorded"
 XDG_RUNTIME_DIR=$work/runtime
 export XDG_RUNTIME_DIR
 mkdir "$XDG_RUNTIME_DIR"
-start_both held -p 1520 --ttl 4 --hold --port-file "$work/port" \
+start_both held -p 1520 --ttl 8 --hold --port-file "$work/port" \
 	--on-change "echo \$NATPMP_FAMILY %H:%P >>'$work/hooks'"
 wait_for 5 test -s "$work/port"
 wait_for 5 sh -c "[ \$(wc -l <'$work/hooks') = 2 ]"
@@ -120,9 +120,9 @@ expect_json status '.family == "ipv6" and .dialect == "pcp" and .external_addres
 step "renewed both, and a change of one is told of that one"
 renewals() { grep -c 'request pcp map tcp internal 1520' "$work/$1"; }
 renewed() { [ "$(renewals log)" -ge 3 ] && [ "$(renewals log6)" -ge 3 ]; }
-wait_for 12 renewed
+wait_for 20 renewed
 tell port 1620
-wait_for 8 has_line held.out '11\.22\.33\.44:1620 -> .*'
+wait_for 12 has_line held.out '11\.22\.33\.44:1620 -> .*'
 wait_for 5 has_line hooks 'ipv4 11\.22\.33\.44:1620'
 expect test "$(cat "$work/port")" = 1620
 tell port off

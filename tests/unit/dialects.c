@@ -120,6 +120,22 @@ START_TEST(V5_ten_at_a_gateway_of_nat_pmp)
 }
 
 /* A refusal names no question; one too many is no reason to send anything. */
+/* The refusal of a mapping in NAT-PMP has the result of a refused version, and names the port: it
+ * is about that request, although one in PCP was refused before. */
+START_TEST(V5_refusal_that_names_the_mapping)
+{
+	struct meeting m;
+
+	meeting_begin(&m, "rfc");
+	m.here->model.profile.forced_result[MODEL_TCP] = 1;
+	struct lease *web = program_holds(&m, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&m, SECOND);
+	ck_assert_int_eq(web->told.status, NATPMP_E_VERSION);
+	ck_assert_uint_eq(sent_count(&m, V2_MAP), 1);
+	ck_assert_uint_eq(sent_count(&m, V0_MAP), 1);
+	meeting_end(&m);
+}
+
 START_TEST(V5_copies_of_a_refusal)
 {
 	const uint8_t refusal[] = {0, 128, 0, 1, 0, 1, 0x51, 0x80};
@@ -631,7 +647,8 @@ int main(void)
 	return RUN_TESTS(
 		"dialects", V1_pcp_comes_first, V1_one_exchange_makes_a_mapping,
 		V2_refusals_as_they_were_seen, V2_any_opcode_of_4_or_8_bytes,
-		V5_ten_at_a_gateway_of_nat_pmp, V5_copies_of_a_refusal, V5_all_answers_come_twice,
+		V5_ten_at_a_gateway_of_nat_pmp, V5_refusal_that_names_the_mapping,
+		V5_copies_of_a_refusal, V5_all_answers_come_twice,
 		V3_refusal_is_remembered_for_five_minutes, V3_upgraded_gateway_is_asked_in_pcp,
 		V3_downgraded_gateway_is_asked_in_nat_pmp, V3_the_port_is_kept_over_all_changes,
 		V6_version_3_is_asked_again_in_that_time, V6_contradictory_refusal,
