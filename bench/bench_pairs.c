@@ -3,7 +3,9 @@
  * The library next to libnatpmp and to a connected socket that does nothing but send the same
  * bytes, at one gateway and in turns.
  *
- *   bench_pairs GATEWAY-NAME ADDRESS [ROUNDS]    port 5351, for libnatpmp knows no other
+ *   bench_pairs GATEWAY-NAME ADDRESS ROUNDS natpmp|pcp    port 5351, for libnatpmp knows no other
+ *
+ * In PCP there is no libnatpmp beside it.
  *
  * A line for each: gateway, what, unit, who, median, lower and upper quartile, 99th percentile;
  * tabs between. GATEWAY-NAME is only repeated.
@@ -19,13 +21,21 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { GATEWAY_PORT = 5351, OPEN_PORT = 40000, FRESH_PORT = 40001, LIFETIME = 7200 };
+enum {
+	GATEWAY_PORT = 5351,
+	OPEN_PORT = 40000,
+	FRESH_PORT,
+	BARE_PCP_PORT, /* its nonce is another */
+	LIFETIME = 7200
+};
 
 static const char *gateway;
+static natpmp_dialect dialect = NATPMP_DIALECT_NATPMP;
 
 static double now_us(void)
 {
@@ -80,6 +90,26 @@ static void bare_map(int fd, unsigned port, unsigned lifetime)
 	       "a bare mapping");
 }
 
+/* MAP of RFC 6887 section 11.1, with a nonce of zeros. */
+static double bare_pcp_exchange(int fd)
+{
+	uint8_t request[60] = {2, 1, [6] = LIFETIME >> 8, [7] = LIFETIME & 0xff, [36] = 6};
+	struct sockaddr_in own;
+	socklen_t len = sizeof(own);
+	uint8_t bytes[64];
+	double began = now_us();
+
+	request[18] = request[19] = request[54] = request[55] = 0xff;
+	expect(getsockname(fd, (struct sockaddr *)&own, &len) == 0, "the own address");
+	memcpy(request + 20, &own.sin_addr, 4);
+	request[40] = request[42] = BARE_PCP_PORT >> 8;
+	request[41] = request[43] = BARE_PCP_PORT & 0xff;
+	expect(send(fd, request, sizeof(request), 0) == sizeof(request) &&
+		       recv(fd, bytes, sizeof(bytes), 0) == 60 && bytes[3] == 0,
+	       "a bare mapping in PCP");
+	return now_us() - began;
+}
+
 static void bare_address(int fd)
 {
 	static const uint8_t request[2] = {0, 0};
@@ -119,6 +149,7 @@ static natpmp_ctx *context_open(void)
 	natpmp_ctx *ctx;
 
 	options.gateway = gateway;
+	options.dialect = dialect;
 	expect_ok(natpmp_new(&ctx, &options), "natpmp_new");
 	return ctx;
 }
@@ -225,18 +256,27 @@ static void print_row(const char *where, const char *what, const char *who, doub
 
 enum series { OURS, BARE, THEIRS, OURS_NEW, BARE_NEW, THEIRS_NEW, SERIES };
 
-int main(int argc, char **argv)
+static void measure_pcp(const char *name, double *times[SERIES], size_t rounds)
 {
-	size_t rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : 3000;
-	double *times[SERIES];
+	static const char again[] = "mapping by PCP, all open";
+	natpmp_ctx *ctx = context_open();
+	int fd = socket_open();
 
-	if (argc < 3 || !rounds) {
-		fprintf(stderr, "usage: bench_pairs GATEWAY-NAME ADDRESS [ROUNDS]\n");
-		return 2;
+	for (size_t i = 0; i < rounds; i++) {
+		times[BARE][i] = bare_pcp_exchange(fd);
+		times[OURS][i] = map_again(ctx);
+		times[OURS_NEW][i] = map_from_nothing();
 	}
-	gateway = argv[2];
-	for (int i = 0; i < SERIES; i++)
-		expect((times[i] = calloc(rounds, sizeof(double))) != NULL, "memory");
+	print_row(name, again, "natpmp_map()", times[OURS], rounds);
+	print_row(name, again, "bare socket", times[BARE], rounds);
+	print_row(name, "by PCP from nothing: open, map, unmap, close", "libnatpmpc",
+		  times[OURS_NEW], rounds);
+	natpmp_free(ctx);
+	close(fd);
+}
+
+static void measure_natpmp(const char *name, double *times[SERIES], size_t rounds)
+{
 	natpmp_ctx *ctx = context_open();
 	int fd = socket_open();
 #ifdef HAVE_LIBNATPMP
@@ -255,19 +295,40 @@ int main(int argc, char **argv)
 	}
 	static const char again[] = "mapping and address, all open";
 	static const char fresh[] = "from nothing: open, map, unmap, close";
-	print_row(argv[1], again, "natpmp_map()", times[OURS], rounds);
-	print_row(argv[1], again, "bare socket", times[BARE], rounds);
+	print_row(name, again, "natpmp_map()", times[OURS], rounds);
+	print_row(name, again, "bare socket", times[BARE], rounds);
 #ifdef HAVE_LIBNATPMP
-	print_row(argv[1], again, "libnatpmp", times[THEIRS], rounds);
+	print_row(name, again, "libnatpmp", times[THEIRS], rounds);
 	closenatpmp(&theirs);
 #endif
-	print_row(argv[1], fresh, "libnatpmpc", times[OURS_NEW], rounds);
-	print_row(argv[1], fresh, "bare socket", times[BARE_NEW], rounds);
+	print_row(name, fresh, "libnatpmpc", times[OURS_NEW], rounds);
+	print_row(name, fresh, "bare socket", times[BARE_NEW], rounds);
 #ifdef HAVE_LIBNATPMP
-	print_row(argv[1], fresh, "libnatpmp", times[THEIRS_NEW], rounds);
+	print_row(name, fresh, "libnatpmp", times[THEIRS_NEW], rounds);
 #endif
+	natpmp_free(ctx);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	size_t rounds = argc == 5 ? strtoul(argv[3], NULL, 10) : 0;
+	double *times[SERIES];
+
+	if (!rounds) {
+		fprintf(stderr, "usage: bench_pairs GATEWAY-NAME ADDRESS ROUNDS natpmp|pcp\n");
+		return 2;
+	}
+	gateway = argv[2];
+	for (int i = 0; i < SERIES; i++)
+		expect((times[i] = calloc(rounds, sizeof(double))) != NULL, "memory");
+	if (strcmp(argv[4], "pcp") == 0) {
+		dialect = NATPMP_DIALECT_PCP;
+		measure_pcp(argv[1], times, rounds);
+	} else {
+		measure_natpmp(argv[1], times, rounds);
+	}
 	for (int i = 0; i < SERIES; i++)
 		free(times[i]);
-	natpmp_free(ctx);
 	return 0;
 }

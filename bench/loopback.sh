@@ -18,9 +18,13 @@ start_gateway loopback
 gateway_ns() { cut -d ' ' -f 1 "/proc/$gateway/schedstat"; }
 asked() { tell requests | grep -o '[0-9]*' | head -n 1; }
 ns=$(gateway_ns) requests=$(asked)
-"$PAIRS" loopback 127.0.0.1 "$rounds"
+"$PAIRS" loopback 127.0.0.1 "$rounds" natpmp
 row loopback "the gateway's own processor time, an exchange" us gatewayd \
 	"$(awk -v ns="$(($(gateway_ns) - ns))" -v n="$(($(asked) - requests))" 'BEGIN { printf "%.1f", ns / n / 1000 }')"
+
+tell set pcp too >/dev/null
+"$PAIRS" loopback 127.0.0.1 "$rounds" pcp
+tell set pcp none >/dev/null
 
 # --- what an open mapping costs from nothing: counted ---
 

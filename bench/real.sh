@@ -7,7 +7,10 @@
 
 world
 daemon gateway
-on client "$PAIRS" miniupnpd 192.168.77.1 "$ROUNDS" >"$RESULT"
+{
+	on client "$PAIRS" miniupnpd 192.168.77.1 "$ROUNDS" natpmp
+	on client "$PAIRS" miniupnpd 192.168.77.1 "$ROUNDS" pcp
+} >"$RESULT"
 [ -z "${NATPMPC-}" ] ||
 	on client "$PROCESSES" miniupnpd "open one port, the whole process" "$ROUNDS" \
 		"$NATPMP" -p 40002 -- "$NATPMPC" -a 40002 40002 tcp 7200 >>"$RESULT"
