@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 # SPDX-License-Identifier: MIT
-# NAT-PMP client. The library knows Linux only so far, and so does this recipe.
+# NAT-PMP and PCP client. The library knows Linux only so far, and so does this recipe.
 class Natpmpc < Formula
-  desc "Open a port of the home router to this host (NAT-PMP)"
+  desc "Open a port of the home router to this host (NAT-PMP, PCP)"
   homepage "https://example.org/natpmpc"
   url "https://example.org/natpmpc/natpmpc-0.1.0.tar.gz"
   sha256 "0000000000000000000000000000000000000000000000000000000000000000"
