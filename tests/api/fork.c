@@ -289,16 +289,28 @@ static int first(uint16_t port)
 /* Containers are made like that: parent and child are both process 1, each in its namespace. */
 START_TEST(child_with_the_same_pid)
 {
-	struct responder *r = responder_start();
+	uint16_t port = closed_port();
+	int ready[2];
+	char byte = 0;
 
+	ck_assert_int_eq(pipe(ready), 0);
 	fflush(NULL);
-	pid_t child = fork(); /* one with a single thread, for unshare() */
+	/* One with a single thread, for unshare(). There is no other thread at the fork() either: a
+	 * sanitizer's allocator may be locked by it. */
+	pid_t child = fork();
 	if (child == 0) {
+		if (read(ready[0], &byte, 1) != 1)
+			_exit(75);
 		int status = geteuid() == 0 || unshare(CLONE_NEWUSER) == 0
-				     ? run_as_first(first, responder_port(r))
+				     ? run_as_first(first, port)
 				     : 73;
 		_exit(status < 0 ? 74 : status);
 	}
+	struct responder *r = responder_start_at(port);
+	ck_assert_ptr_nonnull(r);
+	ck_assert_int_eq(write(ready[1], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
 	wait_for(child);
 	ck_assert_uint_eq(responder_asked(r, NATPMP_TCP, 80), 1);
 	ck_assert_uint_eq(responder_deleted(r, NATPMP_TCP, 80), 0);
