@@ -197,7 +197,7 @@ static struct model_mapping *create(struct model *model, const struct request *r
 	struct model_mapping mapping = {.expires = expires,
 					.client = request->client,
 					.opcode = request->opcode,
-					.maker = request->maker,
+					.maker = (uint8_t)request->maker,
 					.internal_port = request->internal_port};
 
 	memcpy(mapping.nonce, request->nonce, sizeof(mapping.nonce));
@@ -226,7 +226,7 @@ static struct model_mapping *renew(struct model *model, const struct request *re
 		return create(model, request, expires);
 	}
 	table_renew(&model->table, mapping, expires);
-	mapping->maker = request->maker;
+	mapping->maker = (uint8_t)request->maker;
 	memcpy(mapping->nonce, request->nonce, sizeof(mapping->nonce));
 	return mapping;
 }
