@@ -348,7 +348,7 @@ static bool measure(size_t holds, size_t rounds, size_t holds_a_round)
 	}
 	fflush(stdout);
 	return values[ALLOCATIONS][rounds - 1] <= 0 &&
-	       (holds < MANY || values[BYTES][rounds - 1] <= BYTES_MAX);
+	       (holds < MANY || values[BYTES][rounds - 1] <= (double)BYTES_MAX);
 }
 
 int main(int argc, char **argv)
