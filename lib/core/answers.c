@@ -446,13 +446,14 @@ static void version_rejected(struct client *client, const struct response *respo
 	}
 }
 
-/* The mapping was made in PCP; or it was refused in PCP, and now there is a success after all (RFC
- * 6887 section 8.3). */
+/* The mapping was made in PCP; or it was refused, and now there is a success after all (RFC 6887
+ * section 8.3). Without a refusal, it may be the late answer to what an earlier lease asked for, and
+ * is deleted since. */
 static bool may_be_updated(const struct grant *grant, const struct response *response)
 {
 	if (grant->external_port && grant->made_in == DIALECT_PCP)
 		return true;
-	return response->status == NATPMP_OK && !grant->is_granted &&
+	return response->status == NATPMP_OK && !grant->is_granted && grant->retries.status &&
 	       grant->question.sent_in & ONLY_PCP;
 }
 

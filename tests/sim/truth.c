@@ -686,7 +686,8 @@ static void hear_rejection(struct world *w, const struct response *response)
 		return;
 	}
 	dialect_set rejected =
-		watch_rejected(&w->client, asked->sent_in & asked->dialects, response->version);
+		watch_rejected(&w->client, w->now, asked->sent_in & asked->dialects,
+			       response->version);
 	if (!is_map) {
 		w->known.address_open &= !(rejected & ONLY_NATPMP);
 		w->known.announce_open &= !(rejected & ONLY_PCP);
