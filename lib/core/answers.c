@@ -121,9 +121,10 @@ static void deletion_ended_in(struct client *client, struct grant *grant, dialec
 	client_settle_with_lease(client, grant, now);
 }
 
-/* A server may say NO_RESOURCES to a deletion of what it does not have; so says miniupnpd. It is
- * meant as the RFC has it only if we know that there was something to delete. */
-static bool is_real_shortage(const struct grant *grant)
+/* A server may say NO_RESOURCES to a deletion of what it does not have; so says miniupnpd. It is a
+ * refusal only if we know that there was something to delete; but not even then does it silence us,
+ * as RFC 6887 section 11.4 has it, because the gateway may have lost that unnoticed. */
+static bool had_something(const struct grant *grant)
 {
 	bool was_sent_once = grant->question.asked_at == grant->question.last_sent;
 
@@ -135,13 +136,9 @@ static void deletion_answered(struct client *client, struct grant *grant,
 {
 	int status = response->status;
 
-	if (response->dialect == DIALECT_PCP && status == NATPMP_E_NO_RESOURCES) {
-		if (is_real_shortage(grant))
-			gateway_on_shortage(&client->gateway, ASK_DELETE,
-					    now + response->retry_after);
-		else
-			status = NATPMP_OK;
-	}
+	if (response->dialect == DIALECT_PCP && status == NATPMP_E_NO_RESOURCES &&
+	    !had_something(grant))
+		status = NATPMP_OK;
 	deletion_ended_in(client, grant, dialect_bit(response->dialect), status, now);
 }
 
@@ -380,7 +377,7 @@ static void creation_answered(struct client *client, struct grant *grant,
 	}
 	/* RFC 6887 section 11.4: no question for another new mapping in that time. */
 	if (is_short && response->retry_after) {
-		gateway_on_shortage(&client->gateway, ASK_CREATE, now + response->retry_after);
+		gateway_on_shortage(&client->gateway, now + response->retry_after);
 		lose_doubted(client, response->status, now);
 	}
 	if (response->status == NATPMP_E_OPTION && grant->question.message.is_exact) {
@@ -453,7 +450,7 @@ static bool may_be_updated(const struct grant *grant, const struct response *res
 {
 	if (grant->external_port && grant->made_in == DIALECT_PCP)
 		return true;
-	return response->status == NATPMP_OK && !grant->is_granted && grant->retries.status &&
+	return response->status == NATPMP_OK && !grant->is_granted && grant->retries.result &&
 	       grant->question.sent_in & ONLY_PCP;
 }
 

@@ -95,12 +95,7 @@ static instant recovery_over_at(const struct gateway *gateway, enum lane lane)
 
 static instant shortage_over_at(const struct gateway *gateway, enum lane lane)
 {
-	const struct shortage *shortage = &gateway->shortage;
-
-	if (lane == LANE_AT_ONCE)
-		return 0;
-	return lane_asks_for_new(lane) ? later(shortage->of_mappings_until, shortage->of_all_until)
-				       : shortage->of_all_until;
+	return lane_asks_for_new(lane) ? gateway->short_until : 0;
 }
 
 /* When the first question of a lane may start. */
@@ -555,7 +550,7 @@ static void open_window(struct gateway *gateway, instant now)
 {
 	instant granted_at = gateway->reboot.granted_at;
 
-	gateway->shortage = (struct shortage){0}; /* it was of what is gone now */
+	gateway->short_until = 0; /* it was of what is gone now */
 	gateway->reboot = (struct reboot){
 		.forgot_at = later(now, granted_at + 1),
 		.granted_at = granted_at,
@@ -767,19 +762,14 @@ struct question *gateway_on_rejected(struct gateway *gateway, instant at_earlies
 	return is_over ? question : NULL;
 }
 
-void gateway_on_shortage(struct gateway *gateway, enum message_kind kind, instant until)
+void gateway_on_shortage(struct gateway *gateway, instant until)
 {
-	struct shortage *shortage = &gateway->shortage;
-
-	if (kind == ASK_CREATE)
-		shortage->of_mappings_until = later(shortage->of_mappings_until, until);
-	else
-		shortage->of_all_until = later(shortage->of_all_until, until);
+	gateway->short_until = later(gateway->short_until, until);
 }
 
 void gateway_forget_shortage(struct gateway *gateway)
 {
-	gateway->shortage = (struct shortage){0};
+	gateway->short_until = 0;
 }
 
 instant gateway_shortage_until(const struct gateway *gateway, const struct question *question)
@@ -838,7 +828,7 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 	memset(gateway->clocks, 0, sizeof(gateway->clocks));
 	memset(gateway->sure_clocks, 0, sizeof(gateway->sure_clocks));
 	speech_forget(&gateway->speech);
-	gateway->shortage = (struct shortage){0};
+	gateway->short_until = 0;
 	gateway->backoff = (struct backoff){0};
 	gateway->hearing_until = 0;
 	gateway->silences = 0;

@@ -106,22 +106,16 @@ struct reboot {
 	bool is_suspected_again;
 };
 
-/* The gateway is short of resources (RFC 6887 section 11.4). It stops no question by which a caller
- * is blocked: somebody asked for that one, and wants to know. */
-struct shortage {
-	instant of_mappings_until; /* no question for a new mapping before this */
-	instant of_all_until;      /* no question at all */
-};
-
 struct gateway {
 	struct speech speech;
 	struct ends ends;
-	struct shortage shortage;
 	struct heap lanes[LANES];
 	struct question *in_flight;
 	struct series series;
 	struct backoff backoff;
 	struct reboot reboot;
+	instant short_until; /* of mappings (RFC 6887 section 11.4): it is asked for no new one,
+			      * unless a caller is blocked by that and wants to know */
 	struct gateway_clock clocks[DIALECTS];
 	struct gateway_clock sure_clocks[DIALECTS]; /* as last seen without a doubt of a restart */
 	instant answered_at;                        /* when a question was last answered */
@@ -196,8 +190,8 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
  * dialects that the gateway does not speak. */
 struct question *gateway_on_rejected(struct gateway *gateway, instant at_earliest, instant now,
 				     const struct response *response, dialect_set *rejected);
-/* The gateway said that it is short of resources, in answer to a message of that kind. */
-void gateway_on_shortage(struct gateway *gateway, enum message_kind kind, instant until);
+/* The gateway said that it is short of mappings. */
+void gateway_on_shortage(struct gateway *gateway, instant until);
 /* A person asks in spite of that. */
 void gateway_forget_shortage(struct gateway *gateway);
 /* An error came back for a request; bytes: as much of that request as is known. NATPMP_E_REFUSED

@@ -193,7 +193,7 @@ enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, b
 		     instant now)
 {
 	bool is_kept = grant->external_port;
-	bool is_short = now < gateway->shortage.of_mappings_until;
+	bool is_short = now < gateway->short_until;
 
 	if (is_blocking)
 		return LANE_AT_ONCE;

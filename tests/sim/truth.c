@@ -268,7 +268,7 @@ static void forget_errors(struct world *w)
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < w->known.key_count; k++)
 			w->known.keys[i][k].not_before = 0;
-	w->known.no_new_until = w->known.nothing_until = 0;
+	w->known.no_new_until = 0;
 }
 
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
@@ -276,7 +276,6 @@ void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 	const struct reboot *reboot = &w->client.gateway.reboot;
 	const struct packet packet = packet_read(bytes, len);
 	bool is_first = w->watch.first == w->now;
-	bool is_urgent = w->client.gateway.in_flight->lane == LANE_AT_ONCE;
 
 	if (reboot->forgot_at != w->known.forgot_at)
 		forget_errors(w); /* a restarted gateway has forgotten them as well */
@@ -285,8 +284,6 @@ void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 	CHECK(w, !is_first || reboot->recovery_at == NEVER || !must_be_delayed(w, &packet),
 	      "something is sent anew %" PRIu64 " ms before the recovery",
 	      reboot->recovery_at - w->now);
-	CHECK(w, !is_first || is_urgent || w->now >= w->known.nothing_until,
-	      "something is sent, and the gateway wants to be left in peace");
 	if (packet.kind != PACKET_MAP) {
 		note_address_question(w, &packet, is_first);
 		return;
@@ -466,7 +463,9 @@ static const struct grant *updated_grant(struct world *w, const struct response 
 		return NULL;
 	bool is_kept = grant->made_in == DIALECT_PCP && grant->external_port;
 	bool is_changed_mind =
-		!grant->is_granted && grant->retries.status && response->status == NATPMP_OK;
+		!grant->is_granted && grant->retries.result &&
+			       grant->question.sent_in & ONLY_PCP &&
+			       response->status == NATPMP_OK;
 	if (!is_kept && !is_changed_mind)
 		return NULL;
 	bool is_same = response->external_port == grant->external_port &&
@@ -570,7 +569,7 @@ void truth_refused(struct world *w, const struct message *asked)
 
 /* PCP's errors say how long they last (RFC 6887 section 7.4), and what is short meanwhile. */
 static void hear_error(struct world *w, const struct event *event, const struct response *response,
-		       struct key *key, const struct grant *grant)
+		       struct key *key)
 {
 	uint64_t lifetime = packet_get32(event->bytes + PCP_AT_LIFETIME) * SECOND;
 	uint64_t until = w->now + (lifetime < DAY ? lifetime : DAY);
@@ -592,11 +591,6 @@ static void hear_error(struct world *w, const struct event *event, const struct 
 		w->known.short_since = w->now;
 	if (key->asked_to_create && is_short)
 		w->known.no_new_until = latest(w->known.no_new_until, until);
-	/* Some say that of what they do not have. */
-	if (!key->asked_to_create && response->status == NATPMP_E_NO_RESOURCES &&
-	    key->asked_from == key->sent_at && grant->made_in == DIALECT_PCP &&
-	    grant->external_port)
-		w->known.nothing_until = latest(w->known.nothing_until, until);
 }
 
 /* Not at once again what was answered with no: ten times in 40 s at most; what was granted for a
@@ -627,7 +621,7 @@ static void hear_refusal(struct world *w, const struct event *event,
 		return;
 	if (!key && updated_grant(w, response))
 		hear_error(w, event, response,
-			   truth_key(w, response->protocol, response->internal_port), grant);
+			   truth_key(w, response->protocol, response->internal_port));
 	if (!key)
 		return;
 	/* The late no to an earlier send of what was granted meanwhile says nothing. */
@@ -638,7 +632,7 @@ static void hear_refusal(struct world *w, const struct event *event,
 	bool is_earlier =
 		key->asked_to_create && (!key->wanted || key->sent_serial < key->wanted->serial);
 	if (response->dialect == DIALECT_PCP && !is_earlier)
-		hear_error(w, event, response, key, grant);
+		hear_error(w, event, response, key);
 	if (!key->asked_to_create) /* it will not let go of it */
 		key->leftover[event->link] |= dialect_bit(response->dialect);
 	else
@@ -656,7 +650,7 @@ static void hear_address(struct world *w, const struct event *event,
 	    w->now > known->address_sent + SERIES)
 		return;
 	CHECK(w, !event->forged, "(the simulation forged an answer)");
-	known->address_open = false;
+	known->address_open = known->announce_open = false; /* it was one question */
 	known->heard = true;
 	known->address_last = ip_to_v4(&response->address);
 	if (known->address_last)
@@ -809,7 +803,7 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	w->network.relinked_at = w->now;
 	known->heard = false;
 	memset(known->epoch, 0, sizeof(known->epoch));
-	known->no_new_until = known->nothing_until = 0;
+	known->no_new_until = 0;
 	known->may_suspect = false;
 	known->must_suspect_at = 0;
 	known->addresses_seen = 0;
@@ -882,13 +876,15 @@ static void came_up(struct world *w, const struct hold *hold)
 
 /* Are the refusals the only trouble that a mapping of this key has had, and did they end in time?
  * A lease of 60 s is never lost to a refusal that ends before it does. */
-static bool should_survive_refusals(const struct world *w, const struct key *key)
+static bool should_survive_refusals(struct world *w, const struct key *key)
 {
 	const struct troubles *troubles = &w->troubles;
 	uint64_t slack = LAST_TRY + truth_turns(w) + FIVE_SENDS;
 
 	if (key->error_until > troubles->refusal_ended)
 		return false; /* the refusal lasted as long as that */
+	if (!(truth_spoken(w) & dialect_bit(key->made_in)))
+		return false; /* it may not answer in that dialect any more */
 	return !troubles->disturbances && troubles->refusal_ended == troubles->calm_since &&
 	       troubles->refusal_began > key->granted && !troubles->ignored && !is_slow(w) &&
 	       troubles->refusal_ended + slack < key->over;
@@ -1093,8 +1089,7 @@ void truth_settled(struct world *w)
 		waits |= gateway->lanes[lane].count &&
 			 (lane == LANE_AT_ONCE || lane == LANE_AFTER_BACKOFF ||
 			  gateway->reboot.recovery_at == NEVER);
-	bool is_short = gateway->shortage.of_all_until > w->now ||
-			gateway->shortage.of_mappings_until > w->now;
+	bool is_short = gateway->short_until > w->now;
 	CHECK(w,
 	      !w->known.heard || w->network.link == NO_LINK || !waits || gateway->in_flight ||
 		      gateway->backoff.until > w->now || is_short,
@@ -1158,7 +1153,7 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 	const struct troubles *troubles = &w->troubles;
 	uint64_t since = key->shown > troubles->calm_since ? key->shown : troubles->calm_since;
 	if (world_has_pcp(w)) /* the more sends, the longer a slow gateway needs for them */
-		since = latest(latest(since, w->gateways.slow_until), w->known.nothing_until);
+		since = latest(since, w->gateways.slow_until);
 	uint64_t allowed = since + GAP + FIVE_SENDS + DELAY + WINDOW + truth_turns(w);
 	unsigned port = hold->core.internal_port;
 
@@ -1254,11 +1249,14 @@ static void check_down(struct world *w, const struct hold *hold)
 		if (key->heeded > since)
 			since = key->heeded;
 		since = latest(since, key->error_until);
+		/* A deletion that leaves a lifetime lets nothing move before its end. */
+		if (status == NATPMP_E_PORTS_DIFFER)
+			since = latest(since, key->dies_at);
 		if (key->over > since && key->over < w->now) /* too short to be kept: flaps */
 			since = key->over;
 	}
-	since = latest(since, latest(w->known.no_new_until, w->known.nothing_until));
-	since = latest(since, w->client.gateway.shortage.of_mappings_until);
+	since = latest(since, w->known.no_new_until);
+	since = latest(since, w->client.gateway.short_until);
 	if (world_has_pcp(w))
 		since = latest(since, w->gateways.slow_until);
 	bool failed_alone = false;
@@ -1297,7 +1295,7 @@ static void check_exact(struct world *w, const struct hold *hold)
 		if (w->troubles.disturbances || w->network.link == NO_LINK || key->ignored ||
 		    key->leftover[w->network.link] || key->heeded > since ||
 		    w->now <= latest(since + bound, key->dies_at) ||
-		    w->now <= latest(w->known.no_new_until, w->known.nothing_until) + bound)
+		    w->now <= w->known.no_new_until + bound)
 			continue;
 		world_lookup(w, w->network.link, hold->core.grants[i]->question.message.protocol,
 			     hold->core.internal_port, &external, 1);
@@ -1358,6 +1356,9 @@ static uint64_t idle_packets(struct world *w)
 			uint64_t lifetime = key_of(w, hold, i)->lifetime;
 			bool up = hold->core.status == NATPMP_OK;
 			unsigned tries = lifetime && lifetime < SHORT ? 130 : 60;
+			/* PCP's errors may say that they last 30 s, and not more. */
+			if (world_has_pcp(w) && tries < HOUR / SHORT_GAP)
+				tries = 130;
 			if (w->dialects == ALL_DIALECTS)
 				tries *= 2;
 			idle += up ? 2 * 3600 / (lifetime ? lifetime : 1) + 2 : tries;
@@ -1401,7 +1402,6 @@ void truth_hour(struct world *w)
 		CHECK(w, sent <= silent,
 		      "%" PRIu64 " packets in an hour of silence, bound %" PRIu64, sent, silent);
 	if (troubles->disturbances || troubles->ignored || is_slow(w) ||
-	    w->known.nothing_until + HOUR > w->now ||
 	    troubles->calm_since + HOUR + 35 * MINUTE > w->now ||
 	    troubles->changed_at + HOUR + 5 * MINUTE > w->now)
 		return;

@@ -183,8 +183,7 @@ struct known {
 	uint64_t address_sent;    /* ... since it was sent last, ms */
 	uint64_t address_asked, address_allowance;
 	bool heard; /* since it sent something */
-	/* ms, PCP said that it is short of resources: no new mapping, or nothing at all before */
-	uint64_t no_new_until, nothing_until;
+	uint64_t no_new_until; /* ms, PCP said that it is short of resources */
 	uint64_t short_since; /* ms, the first of them */
 };
 
