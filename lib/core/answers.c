@@ -272,11 +272,22 @@ static bool is_zero_grant(const struct response *response)
 	return response->status == NATPMP_OK && !(response->lifetime && response->external_port);
 }
 
+/* It was deleted and is asked for again: the first NO_RESOURCES may be miniupnpd's answer to a copy
+ * of the deletion, for nothing was left to delete. What is asked gets another answer. */
+static bool is_late_refusal(const struct grant *grant, const struct response *response)
+{
+	return grant->was_deleted && response->dialect == DIALECT_PCP &&
+	       response->status == NATPMP_E_NO_RESOURCES &&
+	       grant->question.message.kind == ASK_CREATE;
+}
+
 /* Does the response answer the question about this grant, which is outstanding? */
 static bool grant_matches(const struct grant *grant, const struct response *response)
 {
 	const struct question *question = &grant->question;
 
+	if (is_late_refusal(grant, response))
+		return false;
 	if (response->status != NATPMP_OK)
 		return question->state != QUESTION_IDLE || !grant->is_granted;
 	if (question->message.kind != ASK_DELETE)
@@ -464,6 +475,10 @@ static void update_received(struct client *client, const struct response *respon
 
 	if (!grant)
 		return;
+	if (is_late_refusal(grant, response)) {
+		grant->was_deleted = false;
+		return;
+	}
 	if (response->status == NATPMP_OK && response->lifetime)
 		grant_on_granted_too(grant, response, now);
 	if (response->dialect != DIALECT_PCP)

@@ -303,6 +303,8 @@ void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant 
 
 	if (is_asked_to_create(grant))
 		grant->is_moving = false;
+	if (is_renewal)
+		grant->was_deleted = false; /* that was long ago */
 	grant->expiry.gateway_at = grant_gone_at(grant);
 	grant->act_at =
 		is_renewal && grant->expiry.at > now ? next_renewal(grant, gateway, now) : NEVER;
@@ -320,6 +322,8 @@ void grant_on_turned(struct grant *grant, enum message_kind kind)
 	if (question->message.kind == kind)
 		return;
 	grant->expiry.gateway_at = grant_gone_at(grant);
+	grant->was_deleted =
+		kind == ASK_CREATE && question->last_sent && question->sent_in & ONLY_PCP;
 	question->message.kind = (uint8_t)kind;
 	grant->deletion_status = NATPMP_PENDING;
 	question->last_sent = 0; /* nothing was sent of the new kind, and nothing heard */

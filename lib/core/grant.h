@@ -49,6 +49,7 @@ struct grant {
 	bool is_granted : 1;       /* the state is TRUSTED or DOUBTED: see grant_state() */
 	bool deletion_is_owed : 1; /* a lease was released; its deletion is not confirmed */
 	bool is_moving : 1;        /* see grant_is_moving() */
+	bool was_deleted : 1;      /* in PCP, and a copy of that may still be refused */
 	dialect_set possible_in;   /* the gateway may have it, by these dialects; if there are any,
 				    * the state is POSSIBLE unless is_granted */
 	uint8_t made_in;           /* enum dialect_id in which it was last granted */

@@ -619,10 +619,10 @@ static void hear_refusal(struct world *w, const struct event *event,
 
 	if (event->forged || !grant)
 		return;
-	if (!key && updated_grant(w, response))
+	if (!key && updated_grant(w, response) && !watch_is_late_refusal(grant, response))
 		hear_error(w, event, response,
 			   truth_key(w, response->protocol, response->internal_port));
-	if (!key)
+	if (!key || watch_is_late_refusal(grant, response))
 		return;
 	/* The late no to an earlier send of what was granted meanwhile says nothing. */
 	if (grant->question.state == QUESTION_IDLE && grant->is_granted)

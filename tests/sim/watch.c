@@ -321,6 +321,13 @@ static void see_rejected(struct watch *watch, const struct client *client, uint6
 		watch->may_be_answered = watch->is_rejected = true;
 }
 
+bool watch_is_late_refusal(const struct grant *grant, const struct response *response)
+{
+	return grant->was_deleted && response->dialect == DIALECT_PCP &&
+	       response->status == NATPMP_E_NO_RESOURCES &&
+	       grant->question.message.kind == ASK_CREATE;
+}
+
 static bool is_rejection(const uint8_t *bytes)
 {
 	if (bytes[0] == 0)
@@ -348,6 +355,18 @@ static bool may_end_question(const struct client *client, enum dialect_id id)
 	       (id == DIALECT_PCP && question->message.kind == ASK_CREATE);
 }
 
+/* The late refusal of what was deleted before it was asked for again. */
+static bool is_refused_deletion(const struct client *client, const uint8_t *bytes, size_t len)
+{
+	const struct response response = gateway_read(&client->gateway, bytes, len);
+	const struct grant *grant =
+		response.kind != RESPONSE_MAPPING ? NULL
+						  : registry_find(&client->registry, response.protocol,
+								  response.internal_port);
+
+	return grant && watch_is_late_refusal(grant, &response);
+}
+
 void watch_answer(struct watch *watch, const struct client *client, uint64_t now,
 		  const uint8_t *bytes, size_t len)
 {
@@ -359,7 +378,7 @@ void watch_answer(struct watch *watch, const struct client *client, uint64_t now
 		see_rejected(watch, client, now, bytes[0]);
 		return;
 	}
-	if (now > watch->last + ANSWERED_WITHIN)
+	if (now > watch->last + ANSWERED_WITHIN || is_refused_deletion(client, bytes, len))
 		return;
 	for (enum dialect_id id = 0; id < DIALECTS; id++)
 		if (watch->in[id].open && is_answer(watch, id, watch->in[id].bytes, bytes, len)) {

@@ -63,6 +63,9 @@ void watch_answer(struct watch *watch, const struct client *client, uint64_t now
  * of the other dialect can have been meant. */
 dialect_set watch_rejected(const struct client *client, uint64_t now, dialect_set sent,
 			   uint8_t version);
+/* It was deleted, and is asked for again: the first NO_RESOURCES then may be a late answer to that.
+ */
+bool watch_is_late_refusal(const struct grant *grant, const struct response *response);
 /* The request bounced: its series is over. */
 void watch_refused(struct watch *watch, const struct client *client, const uint8_t *bytes,
 		   size_t len);
