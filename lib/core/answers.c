@@ -294,8 +294,21 @@ static bool grant_matches(const struct grant *grant, const struct response *resp
 		return !is_zero_grant(response);
 	/* In PCP a deletion may leave a lifetime (RFC 6887 section 15). The first such answer may
 	 * be a late one to an earlier question. */
-	return response->lifetime == 0 ||
-	       (response->dialect == DIALECT_PCP && question->zero_grants);
+	return response->lifetime == 0 || (response->dialect == DIALECT_PCP &&
+					   question->zero_grants && !question->is_noted);
+}
+
+/* Copies of one packet count once, so there is at most one for each send. */
+static void note_zero_grant(struct question *question)
+{
+	bool is_first = !question->zero_grants;
+
+	if (question->is_noted || question->zero_grants == UINT8_MAX)
+		return;
+	question->is_noted = true;
+	question->zero_grants++;
+	if (!is_first && question->message.kind != ASK_DELETE)
+		question->hint = NATPMP_E_BAD_ANSWER;
 }
 
 /* The question about this grant is outstanding. A zero grant may be the late answer to a deletion;
@@ -306,9 +319,8 @@ static struct question *match_mapping(struct grant *grant, const struct response
 	bool is_deletion = question->message.kind == ASK_DELETE;
 	bool is_match = grant_matches(grant, response);
 
-	if (response->status == NATPMP_OK && is_zero_grant(response) != is_deletion &&
-	    question->zero_grants < UINT8_MAX && question->zero_grants++ && !is_deletion)
-		question->hint = NATPMP_E_BAD_ANSWER;
+	if (response->status == NATPMP_OK && is_zero_grant(response) != is_deletion)
+		note_zero_grant(question);
 	return is_match ? question : NULL;
 }
 

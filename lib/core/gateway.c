@@ -205,6 +205,7 @@ void gateway_submit(struct gateway *gateway, struct question *question, enum lan
 	question->lane = (uint8_t)lane;
 	question->is_superseded = false;
 	question->is_starting = true;
+	question->is_noted = false;
 	question->zero_grants = 0;
 	lane_enter(gateway, question, rank);
 }
@@ -248,7 +249,7 @@ static void question_note_sent(struct question *question, enum dialect_id dialec
 		question->asked_at = now;
 		question->sent_in = 0;
 	}
-	question->is_starting = question->is_answered = false;
+	question->is_starting = question->is_answered = question->is_noted = false;
 	question->sent_in |= dialect_bit(dialect);
 	question->last_sent = now;
 }

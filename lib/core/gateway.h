@@ -59,7 +59,8 @@ struct question {
 	bool is_superseded;   /* its owner wants to ask something else, so no answer is needed */
 	bool is_starting;     /* it was submitted and not sent since */
 	bool is_brief;        /* its turn ends after TURN, even if no other question waits */
-	bool is_single;       /* a single send, then its turn ends */
+	bool is_single : 1;   /* a single send, then its turn ends */
+	bool is_noted : 1;    /* zero_grants counts what came since the last send */
 	dialect_set dialects; /* in which it is asked */
 	dialect_set sent_in;  /* in which it was sent, and may still be answered */
 	uint8_t zero_grants;  /* successes with port or lifetime 0 since it was submitted */

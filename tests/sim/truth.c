@@ -528,7 +528,8 @@ static void hear_alive(struct world *w, const struct event *event, const struct 
 	const struct grant *grant =
 		registry_find(&w->client.registry, response->protocol, response->internal_port);
 
-	if (response->dialect != DIALECT_PCP || !grant || !grant->question.zero_grants)
+	if (response->dialect != DIALECT_PCP || !grant || !grant->question.zero_grants ||
+	    grant->question.is_noted)
 		return;
 	key->answered = true;
 	key->leftover[event->link] |= ONLY_PCP;
