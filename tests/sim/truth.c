@@ -263,12 +263,19 @@ static void note_address_question(struct world *w, const struct packet *packet, 
 	w->known.address_sent = w->now;
 }
 
+/* From now on it may be asked again. */
+void truth_forgets_shortage(struct world *w)
+{
+	if (w->known.no_new_until > w->now)
+		w->known.no_new_until = w->now;
+}
+
 static void forget_errors(struct world *w)
 {
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < w->known.key_count; k++)
 			w->known.keys[i][k].not_before = 0;
-	w->known.no_new_until = 0;
+	truth_forgets_shortage(w);
 }
 
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
@@ -404,11 +411,30 @@ static bool was_true(const struct world *w, const struct epoch_seen *epoch)
 	       (int64_t)(troubles->clock_upset + MINUTE) < epoch->at;
 }
 
+/* Of what waited to be read, as an announcement may have, it is not known when it came: so the next
+ * one is also compared with the last one before that. */
+static void hear_sure_clock(struct world *w, const struct response *response, uint64_t at_earliest)
+{
+	struct known *known = &w->known;
+	const struct epoch_seen *epoch = &known->epoch[response->dialect];
+	struct epoch_seen *sure = &known->sure[response->dialect];
+	bool shown = shows_restart(w, sure, response, at_earliest, true);
+
+	known->may_suspect |= shown && !was_true(w, sure);
+	if (shown || shows_restart(w, epoch, response, at_earliest, true) ||
+	    !shows_restart(w, sure, response, w->now, true))
+		*sure = (struct epoch_seen){.known = true,
+					    .seconds = response->clock,
+					    .at = (int64_t)w->now,
+					    .at_earliest = (int64_t)at_earliest};
+}
+
 static void hear_clock(struct world *w, const struct response *response, uint64_t at_earliest)
 {
 	struct known *known = &w->known;
 	struct epoch_seen *epoch = &known->epoch[response->dialect];
 
+	hear_sure_clock(w, response, at_earliest);
 	if (shows_restart(w, epoch, response, at_earliest, false) && !was_true(w, epoch))
 		known->may_suspect = true;
 	if (shows_restart(w, epoch, response, at_earliest, true)) {
@@ -804,7 +830,8 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	w->network.relinked_at = w->now;
 	known->heard = false;
 	memset(known->epoch, 0, sizeof(known->epoch));
-	known->no_new_until = 0;
+	memset(known->sure, 0, sizeof(known->sure));
+	truth_forgets_shortage(w);
 	known->may_suspect = false;
 	known->must_suspect_at = 0;
 	known->addresses_seen = 0;
@@ -1354,8 +1381,10 @@ static uint64_t idle_packets(struct world *w)
 
 	for (const struct hold *hold = w->program.holds; hold; hold = hold->next)
 		for (unsigned i = 0; i < hold->core.count; i++) {
-			uint64_t lifetime = key_of(w, hold, i)->lifetime;
-			bool up = hold->core.status == NATPMP_OK;
+			const struct key *key = key_of(w, hold, i);
+			uint64_t lifetime = key->lifetime;
+			bool was_refused = key->error_until + HOUR > w->now;
+			bool up = hold->core.status == NATPMP_OK && !was_refused;
 			unsigned tries = lifetime && lifetime < SHORT ? 130 : 60;
 			/* PCP's errors may say that they last 30 s, and not more. */
 			if (world_has_pcp(w) && tries < HOUR / SHORT_GAP)

@@ -506,7 +506,7 @@ void world_retry(struct world *w, struct hold *hold)
 		truth_key(w, hold->core.grants[i]->question.message.protocol,
 			  hold->core.internal_port)
 			->not_before = 0;
-	w->known.no_new_until = 0; /* a person asks in spite of that, and so all may */
+	truth_forgets_shortage(w); /* a person asks in spite of that, and so all may */
 	client_retry(&w->client, &hold->core, w->now);
 	acted(w);
 }

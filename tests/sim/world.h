@@ -172,7 +172,7 @@ struct known {
 		bool known;
 		int64_t seconds, at;
 		int64_t at_earliest; /* it came between these two */
-	} epoch[DIALECTS];
+	} epoch[DIALECTS], sure[DIALECTS]; /* the last one, and the last one that came just then */
 	bool may_suspect;         /* a clock gave reason to, since the last reboot */
 	uint64_t must_suspect_at; /* ms, a clock showed a restart without a doubt; 0 = none did */
 	uint64_t forgot_at;       /* ms, of the core, as last seen */
@@ -322,6 +322,8 @@ void truth_refused(struct world *w, const struct message *asked);
 void truth_disturbed(struct world *w);
 void truth_farewell(struct world *w, unsigned link, const struct packet *packet);
 void truth_event(struct world *w, struct hold *hold, const struct lease_view *before);
+/* A shortage ends before its time. */
+void truth_forgets_shortage(struct world *w);
 /* The program wants it no more; is_owed: it is to be deleted. */
 void truth_let_go(struct world *w, struct hold *hold, bool is_owed);
 /* The core has done what was due. */
