@@ -297,6 +297,16 @@ static instant first_renewal(const struct grant *grant, const struct gateway *ga
 	return earlier(at, now + RENEWAL_DELAY_MAX);
 }
 
+instant grant_may_renew_at(const struct grant *grant, instant now)
+{
+	const struct dialect *dialect = dialect_of(grant->made_in);
+	instant at = later(now, grant->error_until);
+
+	if (!dialect->renews_by_one_send)
+		return at;
+	return later(at, grant->question.last_sent + dialect->renewal_gap);
+}
+
 void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant now)
 {
 	bool is_renewal = is_asked_to_create(grant) && grant->is_granted;

@@ -90,6 +90,9 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 				    bool is_awaited, instant now);
 /* By then the gateway has ended it, even if it granted the question that is still unanswered. */
 instant grant_gone_at(const struct grant *grant);
+/* It should be renewed now; the next instant at which it may be: not before the end of an error that
+ * says how long it lasts, nor sooner after the last send than its dialect allows. */
+instant grant_may_renew_at(const struct grant *grant, instant now);
 /* When the answer of grant_next_action() may change by time alone, or NEVER. */
 instant grant_next_deadline(const struct grant *grant, const struct gateway *gateway);
 /* It had a short lifetime and is not in force. Its turns end after five sends and begin at most 30

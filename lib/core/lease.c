@@ -292,7 +292,7 @@ void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *
 	} else if (was_up && !lease->moves.count) {
 		lease->moves.count = 1;
 		other->suggested_port = grant->external_port;
-		other->act_at = later(now, other->error_until);
+		other->act_at = grant_may_renew_at(other, now);
 	} else {
 		plan_move(lease, gateway, now);
 	}

@@ -188,7 +188,8 @@ void client_end_deletion(struct client *client, struct grant *grant, int status,
 	client_end_closings(client, grant, status);
 	grant_on_deleted(grant, status, now);
 	if (is_moving && grant->wanted_by)
-		grant->act_at = lease_asks_again_at(grant->wanted_by, grant, now);
+		grant->act_at = later(lease_asks_again_at(grant->wanted_by, grant, now),
+				      grant->error_until);
 }
 
 static void ask_to_delete(struct client *client, struct grant *grant, instant now)
