@@ -471,6 +471,8 @@ static void version_rejected(struct client *client, const struct response *respo
  * is deleted since. */
 static bool may_be_updated(const struct grant *grant, const struct response *response)
 {
+	if (grant->was_deleted && !grant->is_granted)
+		return false; /* it is of before the deletion */
 	if (grant->external_port && grant->made_in == DIALECT_PCP)
 		return true;
 	return response->status == NATPMP_OK && !grant->is_granted && grant->retries.result &&
