@@ -417,10 +417,14 @@ static void creation_answered(struct client *client, struct grant *grant,
 static void mapping_updated(struct client *client, struct grant *grant,
 			    const struct response *response, instant now)
 {
-	gateway_withdraw(&client->gateway, &grant->question);
+	struct question *question = &grant->question;
+	instant asked_at = question->asked_at;
+
+	gateway_withdraw(&client->gateway, question);
 	if (response->status == NATPMP_OK)
-		grant->question.asked_at = now; /* its lifetime begins now */
+		question->asked_at = now; /* its lifetime begins now */
 	creation_answered(client, grant, response, now);
+	question->asked_at = asked_at; /* what was sent in NAT-PMP may still be answered */
 }
 
 static void question_answered(struct client *client, struct question *question,

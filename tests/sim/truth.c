@@ -474,7 +474,9 @@ static void hear_unnamed(struct world *w, const struct response *response)
 		return;
 	if (response->kind == RESPONSE_UNNAMED && asked->message.protocol != response->protocol)
 		return;
-	truth_key(w, asked->message.protocol, asked->message.internal_port)->answered = true;
+	if (response->kind != RESPONSE_UNNAMED || asked->sent_in & dialect_bit(response->dialect))
+		truth_key(w, asked->message.protocol, asked->message.internal_port)->answered =
+			true;
 }
 
 /* What PCP says of a mapping counts, even if it was not asked (RFC 6887 section 14.2): the record
@@ -492,7 +494,8 @@ static const struct grant *updated_grant(struct world *w, const struct response 
 		!grant->is_granted && grant->retries.result &&
 			       grant->question.sent_in & ONLY_PCP &&
 			       response->status == NATPMP_OK;
-	if (!is_kept && !is_changed_mind)
+	bool is_of_before = grant->was_deleted && !grant->is_granted;
+	if ((!is_kept && !is_changed_mind) || is_of_before)
 		return NULL;
 	bool is_same = response->external_port == grant->external_port &&
 		       ip_is_equal(&response->address, &grant->question.message.suggested_address);
@@ -612,8 +615,9 @@ static void hear_error(struct world *w, const struct event *event, const struct 
 		key->renewed_at = 0;
 	if (key->asked_to_create)
 		key->error_until = latest(until, w->now + (passes ? SHORT_GAP : LONG_GAP));
-	if (key->asked_to_create && !is_excused)
-		key->not_before = latest(key->not_before, until);
+	/* Of several answers the last one counts. */
+	if (key->asked_to_create)
+		key->not_before = is_excused ? w->now : until;
 	if (key->asked_to_create && is_short)
 		w->known.short_since = w->now;
 	if (key->asked_to_create && is_short)
@@ -812,12 +816,32 @@ static bool is_excused(struct world *w, unsigned link, const struct model_mappin
 	return packet_makers(key->leftover[link]) & mapping->maker || w->now < key->dies_at;
 }
 
-/* It was made in another dialect than the one in which it is kept now. */
+/* It was made in another dialect than the one in which it is kept now; or for what an earlier hold
+ * suggested, beside the one for the present suggestion, as miniupnpd does. */
 static bool is_of_before(struct world *w, const struct model_mapping *mapping)
 {
 	const struct key *key = truth_key(w, mapping->opcode, mapping->internal_port);
 
-	return !(packet_makers(dialect_bit(key->made_in)) & mapping->maker);
+	return mapping->external_port != key->external_port ||
+	       !(packet_makers(dialect_bit(key->made_in)) & mapping->maker);
+}
+
+/* The dialects in which the client can have a mapping from the gateway as it is now. */
+static dialect_set spoken_at(struct world *w, unsigned link)
+{
+	const struct model_profile *profile = &world_gateway(w, link)->profile;
+	dialect_set spoken = 0;
+
+	if (profile->pcp != MODEL_PCP_ONLY && !w->is_v6)
+		spoken |= ONLY_NATPMP;
+	if (profile->pcp != MODEL_PCP_NONE && profile->pcp_version == 2 && !profile->announce_only)
+		spoken |= ONLY_PCP;
+	return spoken & w->dialects;
+}
+
+dialect_set truth_spoken(struct world *w)
+{
+	return spoken_at(w, w->network.socket);
 }
 
 void truth_relinked(struct world *w, unsigned before, bool farewell)
@@ -851,7 +875,8 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	       (mapping = model_next(world_gateway(w, before), w->now, &cursor)))
 		CHECK(w,
 		      !is_ours(w, before, mapping) || is_excused(w, before, mapping) ||
-			      is_of_before(w, mapping),
+			      is_of_before(w, mapping) ||
+			      !(packet_makers(spoken_at(w, before)) & mapping->maker),
 		      "no farewell to port %u", mapping->internal_port);
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < known->key_count; k++)
@@ -975,26 +1000,6 @@ static void went_down(struct world *w, const struct hold *hold)
 	      status);
 }
 
-void truth_event(struct world *w, struct hold *hold, const struct lease_view *before)
-{
-	int status = hold->core.told.status;
-
-	hold->down_since = w->now;
-	CHECK(w,
-	      before->status != NATPMP_PENDING || w->now >= hold->open_by ||
-		      status_class(status) != STATUS_SILENT,
-	      "port %u: silence is told too soon", hold->core.internal_port);
-	if (status == NATPMP_OK) {
-		came_up(w, hold);
-		w->counters.ups++;
-	} else if (before->status == NATPMP_OK) {
-		went_down(w, hold);
-		w->counters.downs++;
-	}
-}
-
-/* --- at any time --- */
-
 static void see_reboot(struct world *w)
 {
 	const struct reboot *reboot = &w->client.gateway.reboot;
@@ -1021,6 +1026,27 @@ static void see_reboot(struct world *w)
 	known->may_suspect = reboot->is_suspected_again;
 	known->must_suspect_at = 0;
 }
+
+void truth_event(struct world *w, struct hold *hold, const struct lease_view *before)
+{
+	int status = hold->core.told.status;
+
+	see_reboot(w); /* the core tells at once of what it lost by that */
+	hold->down_since = w->now;
+	CHECK(w,
+	      before->status != NATPMP_PENDING || w->now >= hold->open_by ||
+		      status_class(status) != STATUS_SILENT,
+	      "port %u: silence is told too soon", hold->core.internal_port);
+	if (status == NATPMP_OK) {
+		came_up(w, hold);
+		w->counters.ups++;
+	} else if (before->status == NATPMP_OK) {
+		went_down(w, hold);
+		w->counters.downs++;
+	}
+}
+
+/* --- at any time --- */
 
 /* What was given up before the gateway was failed by itself: others had been answered. */
 static void see_given_up(struct world *w)
@@ -1229,19 +1255,6 @@ static uint64_t policy(struct world *w, const struct hold *hold)
 	if (status == NATPMP_PENDING || is_silence(status))
 		return GAP;
 	return status == NATPMP_E_NETWORK_FAILURE ? 30 * SECOND : 30 * MINUTE;
-}
-
-/* The dialects in which the client can have a mapping from the gateway as it is now. */
-dialect_set truth_spoken(struct world *w)
-{
-	const struct model_profile *profile = &world_gateway(w, w->network.socket)->profile;
-	dialect_set spoken = 0;
-
-	if (profile->pcp != MODEL_PCP_ONLY && !w->is_v6)
-		spoken |= ONLY_NATPMP;
-	if (profile->pcp != MODEL_PCP_NONE && profile->pcp_version == 2 && !profile->announce_only)
-		spoken |= ONLY_PCP;
-	return spoken & w->dialects;
 }
 
 static bool can_be_up(struct world *w, const struct hold *hold)
