@@ -60,7 +60,7 @@ static void refresh_address(struct client *client, struct lease *lease, instant 
 {
 	struct external *external = &client->external;
 
-	if (lease->grants[0]->made_in == DIALECT_PCP)
+	if (lease->grants[0]->at_gateway.made_in == DIALECT_PCP)
 		return; /* it told its address */
 	if (lease->is_awaited && !lease_is_in_force(lease, &client->gateway))
 		return;
@@ -107,7 +107,7 @@ static void deletion_ended_in(struct client *client, struct grant *grant, dialec
 			      int status, instant now)
 {
 	dialect_set left =
-		grant->possible_in & (dialect_set)~dialects &
+		grant->at_gateway.possible_in & (dialect_set)~dialects &
 		(speech_not_refused(&client->gateway.speech, now) | grant_made_in(grant));
 	bool is_all = !grant->question.message.internal_port;
 
@@ -116,7 +116,7 @@ static void deletion_ended_in(struct client *client, struct grant *grant, dialec
 		grant_on_gone_in(grant, dialects);
 		grant->act_at = now;
 	} else {
-		client_end_deletion(client, grant, grant->deletion_status, now);
+		client_end_deletion(client, grant, grant->at_gateway.deletion_status, now);
 	}
 	client_settle_with_lease(client, grant, now);
 }
@@ -128,7 +128,7 @@ static bool had_something(const struct grant *grant)
 {
 	bool was_sent_once = grant->question.asked_at == grant->question.last_sent;
 
-	return grant->external_port && grant->made_in == DIALECT_PCP && was_sent_once;
+	return grant->external_port && grant->at_gateway.made_in == DIALECT_PCP && was_sent_once;
 }
 
 static void deletion_answered(struct client *client, struct grant *grant,
@@ -148,7 +148,7 @@ static void deletion_failed(struct client *client, struct grant *grant, int stat
 	bool is_last = grant->retries.count + 1 >= DELETION_TRIES;
 
 	client_end_closings(client, grant, status);
-	if ((!grant->deletion_is_owed && !grant_is_moving(grant)) || is_last)
+	if ((!grant->at_gateway.deletion_is_owed && !grant_is_moving(grant)) || is_last)
 		client_end_deletion(client, grant, status, now);
 	else
 		grant_on_not_deleted(grant, status, is_unheard, now);
@@ -276,7 +276,7 @@ static bool is_zero_grant(const struct response *response)
  * of the deletion, for nothing was left to delete. What is asked gets another answer. */
 static bool is_late_refusal(const struct grant *grant, const struct response *response)
 {
-	return grant->was_deleted && response->dialect == DIALECT_PCP &&
+	return grant->at_gateway.was_deleted && response->dialect == DIALECT_PCP &&
 	       response->status == NATPMP_E_NO_RESOURCES &&
 	       grant->question.message.kind == ASK_CREATE;
 }
@@ -294,8 +294,8 @@ static bool grant_matches(const struct grant *grant, const struct response *resp
 		return !is_zero_grant(response);
 	/* In PCP a deletion may leave a lifetime (RFC 6887 section 15). The first such answer may
 	 * be a late one to an earlier question. */
-	return response->lifetime == 0 || (response->dialect == DIALECT_PCP &&
-					   question->zero_grants && !question->is_noted);
+	return response->lifetime == 0 ||
+	       (response->dialect == DIALECT_PCP && question->zero_grants && !question->is_noted);
 }
 
 /* Copies of one packet count once, so there is at most one for each send. */
@@ -471,13 +471,13 @@ static void version_rejected(struct client *client, const struct response *respo
 }
 
 /* The mapping was made in PCP; or it was refused, and now there is a success after all (RFC 6887
- * section 8.3). Without a refusal, it may be the late answer to what an earlier lease asked for, and
- * is deleted since. */
+ * section 8.3). Without a refusal, it may be the late answer to what an earlier lease asked for,
+ * and is deleted since. */
 static bool may_be_updated(const struct grant *grant, const struct response *response)
 {
-	if (grant->was_deleted && !grant->is_granted)
+	if (grant->at_gateway.was_deleted && !grant->is_granted)
 		return false; /* it is of before the deletion */
-	if (grant->external_port && grant->made_in == DIALECT_PCP)
+	if (grant->external_port && grant->at_gateway.made_in == DIALECT_PCP)
 		return true;
 	return response->status == NATPMP_OK && !grant->is_granted && grant->retries.result &&
 	       grant->question.sent_in & ONLY_PCP;
@@ -494,7 +494,7 @@ static void update_received(struct client *client, const struct response *respon
 	if (!grant)
 		return;
 	if (is_late_refusal(grant, response)) {
-		grant->was_deleted = false;
+		grant->at_gateway.was_deleted = false;
 		return;
 	}
 	if (response->status == NATPMP_OK && response->lifetime)

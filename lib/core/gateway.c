@@ -640,8 +640,8 @@ static void read_clock(struct gateway *gateway, instant at_earliest, instant now
 		       const struct response *response)
 {
 	enum dialect_id id = response->dialect;
-	struct gateway_clock *last = &gateway->clocks[id];
-	struct gateway_clock *sure = &gateway->sure_clocks[id];
+	struct gateway_clock *last = &gateway->clocks.last[id];
+	struct gateway_clock *sure = &gateway->clocks.sure[id];
 	struct gateway_clock since_sure = *sure;
 	struct gateway_clock if_just_now = *sure;
 
@@ -826,8 +826,7 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 		question_land(gateway);
 		lane_enter(gateway, question, question->turn.key);
 	}
-	memset(gateway->clocks, 0, sizeof(gateway->clocks));
-	memset(gateway->sure_clocks, 0, sizeof(gateway->sure_clocks));
+	gateway->clocks = (struct clocks){0};
 	speech_forget(&gateway->speech);
 	gateway->short_until = 0;
 	gateway->backoff = (struct backoff){0};

@@ -107,6 +107,11 @@ struct reboot {
 	bool is_suspected_again;
 };
 
+struct clocks {
+	struct gateway_clock last[DIALECTS];
+	struct gateway_clock sure[DIALECTS]; /* as last seen without a doubt of a restart */
+};
+
 struct gateway {
 	struct speech speech;
 	struct ends ends;
@@ -117,9 +122,8 @@ struct gateway {
 	struct reboot reboot;
 	instant short_until; /* of mappings (RFC 6887 section 11.4): it is asked for no new one,
 			      * unless a caller is blocked by that and wants to know */
-	struct gateway_clock clocks[DIALECTS];
-	struct gateway_clock sure_clocks[DIALECTS]; /* as last seen without a doubt of a restart */
-	instant answered_at;                        /* when a question was last answered */
+	struct clocks clocks;
+	instant answered_at;   /* when a question was last answered */
 	instant hearing_until; /* unsolicited packets end no backoff before this */
 	int link_status;       /* NATPMP_OK: there is a gateway to ask */
 	int reach; /* NATPMP_PENDING: not known; NATPMP_OK: it answers; else why it does not */

@@ -489,12 +489,10 @@ static const struct grant *updated_grant(struct world *w, const struct response 
 	if (response->dialect != DIALECT_PCP || !grant || !grant->wanted_by ||
 	    grant->question.message.kind != ASK_CREATE)
 		return NULL;
-	bool is_kept = grant->made_in == DIALECT_PCP && grant->external_port;
-	bool is_changed_mind =
-		!grant->is_granted && grant->retries.result &&
-			       grant->question.sent_in & ONLY_PCP &&
-			       response->status == NATPMP_OK;
-	bool is_of_before = grant->was_deleted && !grant->is_granted;
+	bool is_kept = grant->at_gateway.made_in == DIALECT_PCP && grant->external_port;
+	bool is_changed_mind = !grant->is_granted && grant->retries.result &&
+			       grant->question.sent_in & ONLY_PCP && response->status == NATPMP_OK;
+	bool is_of_before = grant->at_gateway.was_deleted && !grant->is_granted;
 	if ((!is_kept && !is_changed_mind) || is_of_before)
 		return NULL;
 	bool is_same = response->external_port == grant->external_port &&
@@ -710,9 +708,8 @@ static void hear_rejection(struct world *w, const struct response *response)
 		hear_unnamed(w, response);
 		return;
 	}
-	dialect_set rejected =
-		watch_rejected(&w->client, w->now, asked->sent_in & asked->dialects,
-			       response->version);
+	dialect_set rejected = watch_rejected(&w->client, w->now, asked->sent_in & asked->dialects,
+					      response->version);
 	if (!is_map) {
 		w->known.address_open &= !(rejected & ONLY_NATPMP);
 		w->known.announce_open &= !(rejected & ONLY_PCP);

@@ -323,7 +323,7 @@ static void see_rejected(struct watch *watch, const struct client *client, uint6
 
 bool watch_is_late_refusal(const struct grant *grant, const struct response *response)
 {
-	return grant->was_deleted && response->dialect == DIALECT_PCP &&
+	return grant->at_gateway.was_deleted && response->dialect == DIALECT_PCP &&
 	       response->status == NATPMP_E_NO_RESOURCES &&
 	       grant->question.message.kind == ASK_CREATE;
 }
@@ -359,10 +359,10 @@ static bool may_end_question(const struct client *client, enum dialect_id id)
 static bool is_refused_deletion(const struct client *client, const uint8_t *bytes, size_t len)
 {
 	const struct response response = gateway_read(&client->gateway, bytes, len);
-	const struct grant *grant =
-		response.kind != RESPONSE_MAPPING ? NULL
-						  : registry_find(&client->registry, response.protocol,
-								  response.internal_port);
+	const struct grant *grant = response.kind != RESPONSE_MAPPING
+					    ? NULL
+					    : registry_find(&client->registry, response.protocol,
+							    response.internal_port);
 
 	return grant && watch_is_late_refusal(grant, &response);
 }

@@ -171,9 +171,9 @@ struct known {
 	struct epoch_seen {
 		bool known;
 		int64_t seconds, at;
-		int64_t at_earliest; /* it came between these two */
+		int64_t at_earliest;       /* it came between these two */
 	} epoch[DIALECTS], sure[DIALECTS]; /* the last one, and the last one that came just then */
-	bool may_suspect;         /* a clock gave reason to, since the last reboot */
+	bool may_suspect;                  /* a clock gave reason to, since the last reboot */
 	uint64_t must_suspect_at; /* ms, a clock showed a restart without a doubt; 0 = none did */
 	uint64_t forgot_at;       /* ms, of the core, as last seen */
 	unsigned addresses_seen;  /* bits */
@@ -182,9 +182,9 @@ struct known {
 	bool announce_open;       /* asked in PCP as well */
 	uint64_t address_sent;    /* ... since it was sent last, ms */
 	uint64_t address_asked, address_allowance;
-	bool heard; /* since it sent something */
+	bool heard;            /* since it sent something */
 	uint64_t no_new_until; /* ms, PCP said that it is short of resources */
-	uint64_t short_since; /* ms, the first of them */
+	uint64_t short_since;  /* ms, the first of them */
 };
 
 /* How disturbed it all is. */
