@@ -272,11 +272,11 @@ static bool is_zero_grant(const struct response *response)
 	return response->status == NATPMP_OK && !(response->lifetime && response->external_port);
 }
 
-/* It was deleted and is asked for again: the first NO_RESOURCES may be miniupnpd's answer to a copy
- * of the deletion, for nothing was left to delete. What is asked gets another answer. */
+/* It was deleted and is asked for again: so many times NO_RESOURCES may be miniupnpd's answer to a
+ * copy of the deletion, for nothing was left to delete. What is asked gets another answer. */
 static bool is_late_refusal(const struct grant *grant, const struct response *response)
 {
-	return grant->at_gateway.was_deleted && response->dialect == DIALECT_PCP &&
+	return grant->at_gateway.deletions && response->dialect == DIALECT_PCP &&
 	       response->status == NATPMP_E_NO_RESOURCES &&
 	       grant->question.message.kind == ASK_CREATE;
 }
@@ -475,7 +475,7 @@ static void version_rejected(struct client *client, const struct response *respo
  * and is deleted since. */
 static bool may_be_updated(const struct grant *grant, const struct response *response)
 {
-	if (grant->at_gateway.was_deleted && !grant->is_granted)
+	if (grant->at_gateway.deletions && !grant->is_granted)
 		return false; /* it is of before the deletion */
 	if (grant->external_port && grant->at_gateway.made_in == DIALECT_PCP)
 		return true;
@@ -494,7 +494,7 @@ static void update_received(struct client *client, const struct response *respon
 	if (!grant)
 		return;
 	if (is_late_refusal(grant, response)) {
-		grant->at_gateway.was_deleted = false;
+		grant->at_gateway.deletions--;
 		return;
 	}
 	if (response->status == NATPMP_OK && response->lifetime)

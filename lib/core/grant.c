@@ -320,7 +320,7 @@ void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant 
 	if (is_asked_to_create(grant))
 		grant->is_moving = false;
 	if (is_renewal)
-		grant->at_gateway.was_deleted = false; /* that was long ago */
+		grant->at_gateway.deletions = 0; /* that was long ago */
 	grant->expiry.gateway_at = grant_gone_at(grant);
 	grant->act_at =
 		is_renewal && grant->expiry.at > now ? next_renewal(grant, gateway, now) : NEVER;
@@ -338,8 +338,8 @@ void grant_on_turned(struct grant *grant, enum message_kind kind)
 	if (question->message.kind == kind)
 		return;
 	grant->expiry.gateway_at = grant_gone_at(grant);
-	grant->at_gateway.was_deleted =
-		kind == ASK_CREATE && question->last_sent && question->sent_in & ONLY_PCP;
+	if (kind == ASK_DELETE)
+		grant->at_gateway.deletions = 0;
 	question->message.kind = (uint8_t)kind;
 	grant->at_gateway.deletion_status = NATPMP_PENDING;
 	question->last_sent = 0; /* nothing was sent of the new kind, and nothing heard */
@@ -348,10 +348,13 @@ void grant_on_turned(struct grant *grant, enum message_kind kind)
 
 void grant_on_sent(struct grant *grant)
 {
-	if (!is_asked_to_create(grant))
+	if (!is_asked_to_create(grant)) {
 		grant->is_granted = false;
-	else if (!grant->question.message.vpn)
+		if (grant->question.sent_in & ONLY_PCP && grant->at_gateway.deletions < 3)
+			grant->at_gateway.deletions++;
+	} else if (!grant->question.message.vpn) {
 		grant->at_gateway.possible_in |= grant->question.sent_in;
+	}
 }
 
 bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,

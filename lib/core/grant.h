@@ -45,8 +45,8 @@ struct at_gateway {
 	dialect_set possible_in;   /* by these dialects; if there are any, the state is POSSIBLE
 				    * unless is_granted */
 	bool deletion_is_owed : 1; /* a lease was released; its deletion is not confirmed */
-	bool was_deleted : 1;      /* in PCP, and a copy of that may still be refused */
-	unsigned made_in : 2;      /* enum dialect_id in which it was last granted */
+	unsigned deletions : 2; /* sends in PCP, of which copies may still be refused; 3: or more */
+	unsigned made_in : 2;   /* enum dialect_id in which it was last granted */
 	int16_t deletion_status; /* NATPMP_PENDING: not answered so far; else its first failure, or
 				  * NATPMP_OK */
 };

@@ -492,7 +492,7 @@ static const struct grant *updated_grant(struct world *w, const struct response 
 	bool is_kept = grant->at_gateway.made_in == DIALECT_PCP && grant->external_port;
 	bool is_changed_mind = !grant->is_granted && grant->retries.result &&
 			       grant->question.sent_in & ONLY_PCP && response->status == NATPMP_OK;
-	bool is_of_before = grant->at_gateway.was_deleted && !grant->is_granted;
+	bool is_of_before = grant->at_gateway.deletions && !grant->is_granted;
 	if ((!is_kept && !is_changed_mind) || is_of_before)
 		return NULL;
 	bool is_same = response->external_port == grant->external_port &&
@@ -648,13 +648,13 @@ static void hear_refusal(struct world *w, const struct event *event,
 
 	if (event->forged || !grant)
 		return;
-	if (!key && updated_grant(w, response) && !watch_is_late_refusal(grant, response))
+	/* The late no to an earlier send of what was granted meanwhile is one that was not asked
+	 * for. */
+	bool is_unasked = !key || (grant->question.state == QUESTION_IDLE && grant->is_granted);
+	if (is_unasked && updated_grant(w, response) && !watch_is_late_refusal(grant, response))
 		hear_error(w, event, response,
 			   truth_key(w, response->protocol, response->internal_port));
-	if (!key || watch_is_late_refusal(grant, response))
-		return;
-	/* The late no to an earlier send of what was granted meanwhile says nothing. */
-	if (grant->question.state == QUESTION_IDLE && grant->is_granted)
+	if (is_unasked || watch_is_late_refusal(grant, response))
 		return;
 	key->answered = w->known.heard = true;
 	/* What an earlier hold was refused is not what is asked now. */

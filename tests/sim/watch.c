@@ -323,7 +323,7 @@ static void see_rejected(struct watch *watch, const struct client *client, uint6
 
 bool watch_is_late_refusal(const struct grant *grant, const struct response *response)
 {
-	return grant->at_gateway.was_deleted && response->dialect == DIALECT_PCP &&
+	return grant->at_gateway.deletions && response->dialect == DIALECT_PCP &&
 	       response->status == NATPMP_E_NO_RESOURCES &&
 	       grant->question.message.kind == ASK_CREATE;
 }
