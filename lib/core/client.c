@@ -196,15 +196,10 @@ static dialect_set dialect_to_look(const struct client *client)
 	return oldest;
 }
 
-/* When to ask how the gateway is: something is held, nothing is being asked, and SILENCE_MAX has
- * passed since the last answer. The gateway may have rebooted in that time. */
-static instant next_look_at(const struct client *client)
+/* SILENCE_MAX after the last answer. */
+static instant silence_over_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
-
-	if (!client_is_kept(client) || gateway->link_status != NATPMP_OK ||
-	    !gateway_is_idle(gateway))
-		return NEVER;
 	instant asked_at = client->external.asked_at;
 	instant at = later(gateway->answered_at, asked_at) + SILENCE_MAX;
 	dialect_set dialect = dialect_to_look(client);
@@ -215,6 +210,18 @@ static instant next_look_at(const struct client *client)
 		gateway->clocks.last[dialect & ONLY_PCP ? DIALECT_PCP : DIALECT_NATPMP].at_latest;
 	at = earlier(at, later(seen_at + SILENCE_MAX, asked_at) + SILENCE_MAX);
 	return later(at, speech_open_at(&gateway->speech));
+}
+
+/* When to ask how the gateway is: something is held, nothing is being asked, and it was silent for
+ * long. It may have rebooted in that time. */
+static instant next_look_at(const struct client *client)
+{
+	const struct gateway *gateway = &client->gateway;
+	instant at = silence_over_at(client);
+	bool is_needed = client_is_kept(client) && gateway->link_status == NATPMP_OK &&
+			 gateway_is_idle_at(gateway, at);
+
+	return is_needed ? at : NEVER;
 }
 
 static void on_external_time(struct client *client, instant now)

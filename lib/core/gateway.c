@@ -853,6 +853,14 @@ bool gateway_is_idle(const struct gateway *gateway)
 	return !gateway->in_flight && lanes_are_empty(gateway);
 }
 
+bool gateway_is_idle_at(const struct gateway *gateway, instant at)
+{
+	for (enum lane lane = 0; lane < LANES; lane++)
+		if (gateway->lanes[lane].count && shortage_over_at(gateway, lane) <= at)
+			return false;
+	return !gateway->in_flight;
+}
+
 bool gateway_is_away(const struct gateway *gateway)
 {
 	return is_failure(gateway->reach);

@@ -217,6 +217,8 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 instant gateway_shortage_until(const struct gateway *gateway, const struct question *question);
 /* No question waits or is in flight. */
 bool gateway_is_idle(const struct gateway *gateway);
+/* ... but for what the shortage stops at that time. */
+bool gateway_is_idle_at(const struct gateway *gateway, instant at);
 /* It does not answer, or runs no such service. */
 bool gateway_is_away(const struct gateway *gateway);
 /* It is away, there is no link, or three sends got no sign of it. */
