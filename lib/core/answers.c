@@ -298,16 +298,17 @@ static bool grant_matches(const struct grant *grant, const struct response *resp
 	       (response->dialect == DIALECT_PCP && question->zero_grants && !question->is_noted);
 }
 
-/* Copies of one packet count once, so there is at most one for each send. */
+/* Copies of PCP's update are no answer to a deletion: at most one counts for each send. */
 static void note_zero_grant(struct question *question)
 {
+	bool is_deletion = question->message.kind == ASK_DELETE;
 	bool is_first = !question->zero_grants;
 
-	if (question->is_noted || question->zero_grants == UINT8_MAX)
+	if ((is_deletion && question->is_noted) || question->zero_grants == UINT8_MAX)
 		return;
 	question->is_noted = true;
 	question->zero_grants++;
-	if (!is_first && question->message.kind != ASK_DELETE)
+	if (!is_first && !is_deletion)
 		question->hint = NATPMP_E_BAD_ANSWER;
 }
 

@@ -146,10 +146,13 @@ static void check_patience(struct world *w, const struct packet *packet, bool is
 	      "port %u is asked for %" PRIu64 " ms before the end of an error", port,
 	      key->not_before - w->now);
 	bool is_renewal = is_in_force(w, key);
+	/* While a suspicion has to wait, the core believes in what it has. */
+	bool is_believed_in = w->client.gateway.reboot.is_suspected_again &&
+			      key->granted > hold->opened && w->now < key->over;
 	bool is_going_on = (truth_is_open(w, key) && key->asked_to_create) ||
 			   w->program.grants > CROWD || /* it was in the queue before */
 			   w->now == w->known.short_since;
-	CHECK(w, is_renewal || is_going_on || w->now >= w->known.no_new_until,
+	CHECK(w, is_renewal || is_believed_in || is_going_on || w->now >= w->known.no_new_until,
 	      "port %u is asked for, and the gateway is short of resources", port);
 	if (!is_renewal || key->made_in != DIALECT_PCP || hold->core.status != NATPMP_OK)
 		return;
@@ -950,7 +953,9 @@ static void check_kept(struct world *w, const struct hold *hold, const struct ke
 			     (is_slow(w) ? SLOW_MAX + truth_turns(w) : 0);
 	if (world_has_pcp(w) && w->program.grants > CROWD)
 		lost_time += truth_turns(w);
-	bool kept = calm && key->lifetime * SECOND / 2 >= lost_time;
+	/* It may not speak that dialect any more, or not for mappings. */
+	bool is_spoken = truth_spoken(w) & dialect_bit(key->made_in);
+	bool kept = calm && is_spoken && key->lifetime * SECOND / 2 >= lost_time;
 
 	CHECK(w, key->shown || w->now < key->over || !kept,
 	      "port %u got lost, while the gateway answered", hold->core.internal_port);
@@ -1330,8 +1335,10 @@ static void check_exact(struct world *w, const struct hold *hold)
 
 		if (since < w->troubles.calm_since)
 			since = w->troubles.calm_since;
-		if (w->troubles.disturbances || w->network.link == NO_LINK || key->ignored ||
-		    key->leftover[w->network.link] || key->heeded > since ||
+		/* In a dialect that the gateway does not speak any more nothing is given back. */
+		bool is_spoken = truth_spoken(w) & dialect_bit(key->made_in);
+		if (!is_spoken || w->troubles.disturbances || w->network.link == NO_LINK ||
+		    key->ignored || key->leftover[w->network.link] || key->heeded > since ||
 		    w->now <= latest(since + bound, key->dies_at) ||
 		    w->now <= w->known.no_new_until + bound)
 			continue;
