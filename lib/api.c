@@ -666,7 +666,7 @@ static void probe_natpmp(natpmp_ctx *ctx, natpmp_probe *probe)
 		probe->status = NATPMP_E_VERSION; /* it answered in PCP */
 	if (has_answered(probe->status)) {
 		probe->round_trip = (uint32_t)ctx->round_trip_us;
-		probe->uptime = client->gateway.clocks[DIALECT_NATPMP].seconds;
+		probe->uptime = client->gateway.clocks.last[DIALECT_NATPMP].seconds;
 	}
 	address_print(probe->status ? &no_address : &client->external.address,
 		      probe->external_address);
@@ -681,7 +681,7 @@ static void probe_pcp(natpmp_ctx *ctx, natpmp_probe *probe)
 	probe->pcp_status = ask_pcp(ctx, patience);
 	if (has_answered(probe->pcp_status)) {
 		probe->pcp_round_trip = (uint32_t)ctx->round_trip_us;
-		probe->pcp_uptime = ctx->client.gateway.clocks[DIALECT_PCP].seconds;
+		probe->pcp_uptime = ctx->client.gateway.clocks.last[DIALECT_PCP].seconds;
 	}
 }
 

@@ -224,7 +224,8 @@ void context_abandon_lease(natpmp_lease *lease)
 
 static natpmp_dialect public_dialect(const struct grant *grant)
 {
-	return grant->made_in == DIALECT_PCP ? NATPMP_DIALECT_PCP : NATPMP_DIALECT_NATPMP;
+	return grant->at_gateway.made_in == DIALECT_PCP ? NATPMP_DIALECT_PCP
+							: NATPMP_DIALECT_NATPMP;
 }
 
 int context_outcome(natpmp_lease *lease, natpmp_mapping *mapping)

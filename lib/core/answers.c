@@ -60,7 +60,7 @@ static void refresh_address(struct client *client, struct lease *lease, instant 
 {
 	struct external *external = &client->external;
 
-	if (lease->grants[0]->made_in == DIALECT_PCP)
+	if (lease->grants[0]->at_gateway.made_in == DIALECT_PCP)
 		return; /* it told its address */
 	if (lease->is_awaited && !lease_is_in_force(lease, &client->gateway))
 		return;
@@ -107,7 +107,7 @@ static void deletion_ended_in(struct client *client, struct grant *grant, dialec
 			      int status, instant now)
 {
 	dialect_set left =
-		grant->possible_in & (dialect_set)~dialects &
+		grant->at_gateway.possible_in & (dialect_set)~dialects &
 		(speech_not_refused(&client->gateway.speech, now) | grant_made_in(grant));
 	bool is_all = !grant->question.message.internal_port;
 
@@ -116,18 +116,19 @@ static void deletion_ended_in(struct client *client, struct grant *grant, dialec
 		grant_on_gone_in(grant, dialects);
 		grant->act_at = now;
 	} else {
-		client_end_deletion(client, grant, grant->deletion_status, now);
+		client_end_deletion(client, grant, grant->at_gateway.deletion_status, now);
 	}
 	client_settle_with_lease(client, grant, now);
 }
 
-/* A server may say NO_RESOURCES to a deletion of what it does not have; so says miniupnpd. It is
- * meant as the RFC has it only if we know that there was something to delete. */
-static bool is_real_shortage(const struct grant *grant)
+/* A server may say NO_RESOURCES to a deletion of what it does not have; so says miniupnpd. It is a
+ * refusal only if we know that there was something to delete; but not even then does it silence us,
+ * as RFC 6887 section 11.4 has it, because the gateway may have lost that unnoticed. */
+static bool had_something(const struct grant *grant)
 {
 	bool was_sent_once = grant->question.asked_at == grant->question.last_sent;
 
-	return grant->external_port && grant->made_in == DIALECT_PCP && was_sent_once;
+	return grant->external_port && grant->at_gateway.made_in == DIALECT_PCP && was_sent_once;
 }
 
 static void deletion_answered(struct client *client, struct grant *grant,
@@ -135,13 +136,9 @@ static void deletion_answered(struct client *client, struct grant *grant,
 {
 	int status = response->status;
 
-	if (response->dialect == DIALECT_PCP && status == NATPMP_E_NO_RESOURCES) {
-		if (is_real_shortage(grant))
-			gateway_on_shortage(&client->gateway, ASK_DELETE,
-					    now + response->retry_after);
-		else
-			status = NATPMP_OK;
-	}
+	if (response->dialect == DIALECT_PCP && status == NATPMP_E_NO_RESOURCES &&
+	    !had_something(grant))
+		status = NATPMP_OK;
 	deletion_ended_in(client, grant, dialect_bit(response->dialect), status, now);
 }
 
@@ -151,7 +148,7 @@ static void deletion_failed(struct client *client, struct grant *grant, int stat
 	bool is_last = grant->retries.count + 1 >= DELETION_TRIES;
 
 	client_end_closings(client, grant, status);
-	if ((!grant->deletion_is_owed && !grant_is_moving(grant)) || is_last)
+	if ((!grant->at_gateway.deletion_is_owed && !grant_is_moving(grant)) || is_last)
 		client_end_deletion(client, grant, status, now);
 	else
 		grant_on_not_deleted(grant, status, is_unheard, now);
@@ -275,11 +272,22 @@ static bool is_zero_grant(const struct response *response)
 	return response->status == NATPMP_OK && !(response->lifetime && response->external_port);
 }
 
+/* It was deleted and is asked for again: so many times NO_RESOURCES may be miniupnpd's answer to a
+ * copy of the deletion, for nothing was left to delete. What is asked gets another answer. */
+static bool is_late_refusal(const struct grant *grant, const struct response *response)
+{
+	return grant->at_gateway.deletions && response->dialect == DIALECT_PCP &&
+	       response->status == NATPMP_E_NO_RESOURCES &&
+	       grant->question.message.kind == ASK_CREATE;
+}
+
 /* Does the response answer the question about this grant, which is outstanding? */
 static bool grant_matches(const struct grant *grant, const struct response *response)
 {
 	const struct question *question = &grant->question;
 
+	if (is_late_refusal(grant, response))
+		return false;
 	if (response->status != NATPMP_OK)
 		return question->state != QUESTION_IDLE || !grant->is_granted;
 	if (question->message.kind != ASK_DELETE)
@@ -287,7 +295,21 @@ static bool grant_matches(const struct grant *grant, const struct response *resp
 	/* In PCP a deletion may leave a lifetime (RFC 6887 section 15). The first such answer may
 	 * be a late one to an earlier question. */
 	return response->lifetime == 0 ||
-	       (response->dialect == DIALECT_PCP && question->zero_grants);
+	       (response->dialect == DIALECT_PCP && question->zero_grants && !question->is_noted);
+}
+
+/* Copies of PCP's update are no answer to a deletion: at most one counts for each send. */
+static void note_zero_grant(struct question *question)
+{
+	bool is_deletion = question->message.kind == ASK_DELETE;
+	bool is_first = !question->zero_grants;
+
+	if ((is_deletion && question->is_noted) || question->zero_grants == UINT8_MAX)
+		return;
+	question->is_noted = true;
+	question->zero_grants++;
+	if (!is_first && !is_deletion)
+		question->hint = NATPMP_E_BAD_ANSWER;
 }
 
 /* The question about this grant is outstanding. A zero grant may be the late answer to a deletion;
@@ -298,9 +320,8 @@ static struct question *match_mapping(struct grant *grant, const struct response
 	bool is_deletion = question->message.kind == ASK_DELETE;
 	bool is_match = grant_matches(grant, response);
 
-	if (response->status == NATPMP_OK && is_zero_grant(response) != is_deletion &&
-	    question->zero_grants < UINT8_MAX && question->zero_grants++ && !is_deletion)
-		question->hint = NATPMP_E_BAD_ANSWER;
+	if (response->status == NATPMP_OK && is_zero_grant(response) != is_deletion)
+		note_zero_grant(question);
 	return is_match ? question : NULL;
 }
 
@@ -380,7 +401,7 @@ static void creation_answered(struct client *client, struct grant *grant,
 	}
 	/* RFC 6887 section 11.4: no question for another new mapping in that time. */
 	if (is_short && response->retry_after) {
-		gateway_on_shortage(&client->gateway, ASK_CREATE, now + response->retry_after);
+		gateway_on_shortage(&client->gateway, now + response->retry_after);
 		lose_doubted(client, response->status, now);
 	}
 	if (response->status == NATPMP_E_OPTION && grant->question.message.is_exact) {
@@ -397,10 +418,14 @@ static void creation_answered(struct client *client, struct grant *grant,
 static void mapping_updated(struct client *client, struct grant *grant,
 			    const struct response *response, instant now)
 {
-	gateway_withdraw(&client->gateway, &grant->question);
+	struct question *question = &grant->question;
+	instant asked_at = question->asked_at;
+
+	gateway_withdraw(&client->gateway, question);
 	if (response->status == NATPMP_OK)
-		grant->question.asked_at = now; /* its lifetime begins now */
+		question->asked_at = now; /* its lifetime begins now */
 	creation_answered(client, grant, response, now);
+	question->asked_at = asked_at; /* what was sent in NAT-PMP may still be answered */
 }
 
 static void question_answered(struct client *client, struct question *question,
@@ -446,13 +471,16 @@ static void version_rejected(struct client *client, const struct response *respo
 	}
 }
 
-/* The mapping was made in PCP; or it was refused in PCP, and now there is a success after all (RFC
- * 6887 section 8.3). */
+/* The mapping was made in PCP; or it was refused, and now there is a success after all (RFC 6887
+ * section 8.3). Without a refusal, it may be the late answer to what an earlier lease asked for,
+ * and is deleted since. */
 static bool may_be_updated(const struct grant *grant, const struct response *response)
 {
-	if (grant->external_port && grant->made_in == DIALECT_PCP)
+	if (grant->at_gateway.deletions && !grant->is_granted)
+		return false; /* it is of before the deletion */
+	if (grant->external_port && grant->at_gateway.made_in == DIALECT_PCP)
 		return true;
-	return response->status == NATPMP_OK && !grant->is_granted &&
+	return response->status == NATPMP_OK && !grant->is_granted && grant->retries.result &&
 	       grant->question.sent_in & ONLY_PCP;
 }
 
@@ -466,6 +494,10 @@ static void update_received(struct client *client, const struct response *respon
 
 	if (!grant)
 		return;
+	if (is_late_refusal(grant, response)) {
+		grant->at_gateway.deletions--;
+		return;
+	}
 	if (response->status == NATPMP_OK && response->lifetime)
 		grant_on_granted_too(grant, response, now);
 	if (response->dialect != DIALECT_PCP)

@@ -102,7 +102,7 @@ static bool may_be_left(const struct client *client, const struct grant *grant)
 	/* A deletion of all would delete mappings that are not ours. */
 	bool is_one = !client->is_vpn && grant->question.message.internal_port;
 
-	return is_one && grant->possible_in;
+	return is_one && grant->at_gateway.possible_in;
 }
 
 void client_farewell(struct client *client, instant now, client_send_fn *send, void *arg)
@@ -118,9 +118,9 @@ void client_farewell(struct client *client, instant now, client_send_fn *send, v
 			continue;
 		deletion.kind = ASK_DELETE;
 		for (enum dialect_id id = 0; id < DIALECTS; id++)
-			if (grant->possible_in & dialect_bit(id))
+			if (grant->at_gateway.possible_in & dialect_bit(id))
 				send(arg, bytes, gateway_encode(gateway, id, &deletion, bytes));
-		grant->deletion_is_owed = true;
+		grant->at_gateway.deletion_is_owed = true;
 		client_note_leftover(client, grant,
 				     gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT,
 				     now);
@@ -187,7 +187,7 @@ static dialect_set dialect_to_look(const struct client *client)
 	instant seen_at = NEVER;
 
 	for (enum dialect_id id = 0; id < DIALECTS; id++) {
-		const struct gateway_clock *clock = &gateway->clocks[id];
+		const struct gateway_clock *clock = &gateway->clocks.last[id];
 		if (!(usable & dialect_bit(id)) || !clock->is_known || clock->at_latest >= seen_at)
 			continue;
 		oldest = dialect_bit(id);
@@ -196,15 +196,10 @@ static dialect_set dialect_to_look(const struct client *client)
 	return oldest;
 }
 
-/* When to ask how the gateway is: something is held, nothing is being asked, and SILENCE_MAX has
- * passed since the last answer. The gateway may have rebooted in that time. */
-static instant next_look_at(const struct client *client)
+/* SILENCE_MAX after the last answer. */
+static instant silence_over_at(const struct client *client)
 {
 	const struct gateway *gateway = &client->gateway;
-
-	if (!client_is_kept(client) || gateway->link_status != NATPMP_OK ||
-	    !gateway_is_idle(gateway))
-		return NEVER;
 	instant asked_at = client->external.asked_at;
 	instant at = later(gateway->answered_at, asked_at) + SILENCE_MAX;
 	dialect_set dialect = dialect_to_look(client);
@@ -212,9 +207,21 @@ static instant next_look_at(const struct client *client)
 		return later(at, speech_open_at(&gateway->speech));
 	/* One clock does not tell what the other one would. */
 	instant seen_at =
-		gateway->clocks[dialect & ONLY_PCP ? DIALECT_PCP : DIALECT_NATPMP].at_latest;
+		gateway->clocks.last[dialect & ONLY_PCP ? DIALECT_PCP : DIALECT_NATPMP].at_latest;
 	at = earlier(at, later(seen_at + SILENCE_MAX, asked_at) + SILENCE_MAX);
 	return later(at, speech_open_at(&gateway->speech));
+}
+
+/* When to ask how the gateway is: something is held, nothing is being asked, and it was silent for
+ * long. It may have rebooted in that time. */
+static instant next_look_at(const struct client *client)
+{
+	const struct gateway *gateway = &client->gateway;
+	instant at = silence_over_at(client);
+	bool is_needed = client_is_kept(client) && gateway->link_status == NATPMP_OK &&
+			 gateway_is_idle_at(gateway, at);
+
+	return is_needed ? at : NEVER;
 }
 
 static void on_external_time(struct client *client, instant now)
@@ -486,8 +493,8 @@ int client_unmap(struct client *client, struct closing *closing, natpmp_protocol
 		}
 		closing->left |= (uint8_t)bit;
 		/* Some program may have made it. */
-		grant->possible_in |= speech_usable(&client->gateway.speech, now);
-		grant->deletion_status = NATPMP_PENDING;
+		grant->at_gateway.possible_in |= speech_usable(&client->gateway.speech, now);
+		grant->at_gateway.deletion_status = NATPMP_PENDING;
 		grant->retries = (struct retries){0};
 		if (grant->question.state == QUESTION_WAITING)
 			gateway_withdraw(&client->gateway, &grant->question);
@@ -503,7 +510,7 @@ void client_stop_unmapping(struct client *client, struct closing *closing, insta
 	for (unsigned bit = NATPMP_UDP; bit <= NATPMP_TCP; bit++) {
 		struct grant *grant =
 			find_grant_of(client, closing->left, bit, closing->internal_port);
-		if (!grant || grant->wanted_by || grant->deletion_is_owed ||
+		if (!grant || grant->wanted_by || grant->at_gateway.deletion_is_owed ||
 		    client_is_deletion_awaited(client, &grant->question.message))
 			continue;
 		grant_on_left(grant, now);

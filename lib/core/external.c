@@ -36,14 +36,15 @@ static void ask_in(struct external *external, struct gateway *gateway, dialect_s
 		   bool is_blocking, instant now)
 {
 	bool blocks = is_blocking || external->callers;
+	bool is_short = now < gateway->short_until;
 	/* New mappings wait for the address until it is settled, so it does not wait for a
-	 * recovery. */
-	enum lane lane = external->is_settled ? LANE_AFTER_BOTH : LANE_AFTER_BACKOFF;
+	 * recovery; nor does it for the end of a shortage, which is of mappings. */
+	enum lane lane = external->is_settled && !is_short ? LANE_AFTER_BOTH : LANE_AFTER_BACKOFF;
 
 	external->retry_at = NEVER;
 	if (external->settle_at == NEVER)
 		external->settle_at = now + ADDRESS_PATIENCE;
-	if (external->question.state == QUESTION_WAITING && blocks)
+	if (external->question.state == QUESTION_WAITING && (blocks || is_short))
 		gateway_withdraw(gateway, &external->question);
 	if (external->question.state == QUESTION_IDLE) {
 		external->question.dialects = dialects;

@@ -95,12 +95,7 @@ static instant recovery_over_at(const struct gateway *gateway, enum lane lane)
 
 static instant shortage_over_at(const struct gateway *gateway, enum lane lane)
 {
-	const struct shortage *shortage = &gateway->shortage;
-
-	if (lane == LANE_AT_ONCE)
-		return 0;
-	return lane_asks_for_new(lane) ? later(shortage->of_mappings_until, shortage->of_all_until)
-				       : shortage->of_all_until;
+	return lane_asks_for_new(lane) ? gateway->short_until : 0;
 }
 
 /* When the first question of a lane may start. */
@@ -210,6 +205,7 @@ void gateway_submit(struct gateway *gateway, struct question *question, enum lan
 	question->lane = (uint8_t)lane;
 	question->is_superseded = false;
 	question->is_starting = true;
+	question->is_noted = false;
 	question->zero_grants = 0;
 	lane_enter(gateway, question, rank);
 }
@@ -253,7 +249,7 @@ static void question_note_sent(struct question *question, enum dialect_id dialec
 		question->asked_at = now;
 		question->sent_in = 0;
 	}
-	question->is_starting = question->is_answered = false;
+	question->is_starting = question->is_answered = question->is_noted = false;
 	question->sent_in |= dialect_bit(dialect);
 	question->last_sent = now;
 }
@@ -555,7 +551,7 @@ static void open_window(struct gateway *gateway, instant now)
 {
 	instant granted_at = gateway->reboot.granted_at;
 
-	gateway->shortage = (struct shortage){0}; /* it was of what is gone now */
+	gateway->short_until = 0; /* it was of what is gone now */
 	gateway->reboot = (struct reboot){
 		.forgot_at = later(now, granted_at + 1),
 		.granted_at = granted_at,
@@ -644,8 +640,8 @@ static void read_clock(struct gateway *gateway, instant at_earliest, instant now
 		       const struct response *response)
 {
 	enum dialect_id id = response->dialect;
-	struct gateway_clock *last = &gateway->clocks[id];
-	struct gateway_clock *sure = &gateway->sure_clocks[id];
+	struct gateway_clock *last = &gateway->clocks.last[id];
+	struct gateway_clock *sure = &gateway->clocks.sure[id];
 	struct gateway_clock since_sure = *sure;
 	struct gateway_clock if_just_now = *sure;
 
@@ -777,19 +773,14 @@ struct question *gateway_on_rejected(struct gateway *gateway, instant at_earlies
 	return is_over ? question : NULL;
 }
 
-void gateway_on_shortage(struct gateway *gateway, enum message_kind kind, instant until)
+void gateway_on_shortage(struct gateway *gateway, instant until)
 {
-	struct shortage *shortage = &gateway->shortage;
-
-	if (kind == ASK_CREATE)
-		shortage->of_mappings_until = later(shortage->of_mappings_until, until);
-	else
-		shortage->of_all_until = later(shortage->of_all_until, until);
+	gateway->short_until = later(gateway->short_until, until);
 }
 
 void gateway_forget_shortage(struct gateway *gateway)
 {
-	gateway->shortage = (struct shortage){0};
+	gateway->short_until = 0;
 }
 
 instant gateway_shortage_until(const struct gateway *gateway, const struct question *question)
@@ -845,10 +836,9 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 		question_land(gateway);
 		lane_enter(gateway, question, question->turn.key);
 	}
-	memset(gateway->clocks, 0, sizeof(gateway->clocks));
-	memset(gateway->sure_clocks, 0, sizeof(gateway->sure_clocks));
+	gateway->clocks = (struct clocks){0};
 	speech_forget(&gateway->speech);
-	gateway->shortage = (struct shortage){0};
+	gateway->short_until = 0;
 	gateway->backoff = (struct backoff){0};
 	gateway->hearing_until = 0;
 	gateway->silences = 0;
@@ -871,6 +861,14 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 bool gateway_is_idle(const struct gateway *gateway)
 {
 	return !gateway->in_flight && lanes_are_empty(gateway);
+}
+
+bool gateway_is_idle_at(const struct gateway *gateway, instant at)
+{
+	for (enum lane lane = 0; lane < LANES; lane++)
+		if (gateway->lanes[lane].count && shortage_over_at(gateway, lane) <= at)
+			return false;
+	return !gateway->in_flight;
 }
 
 bool gateway_is_away(const struct gateway *gateway)

@@ -59,7 +59,8 @@ struct question {
 	bool is_superseded;   /* its owner wants to ask something else, so no answer is needed */
 	bool is_starting;     /* it was submitted and not sent since */
 	bool is_brief;        /* its turn ends after TURN, even if no other question waits */
-	bool is_single;       /* a single send, then its turn ends */
+	bool is_single : 1;   /* a single send, then its turn ends */
+	bool is_noted : 1;    /* zero_grants counts what came since the last send */
 	dialect_set dialects; /* in which it is asked */
 	dialect_set sent_in;  /* in which it was sent, and may still be answered */
 	uint8_t zero_grants;  /* successes with port or lifetime 0 since it was submitted */
@@ -106,25 +107,23 @@ struct reboot {
 	bool is_suspected_again;
 };
 
-/* The gateway is short of resources (RFC 6887 section 11.4). It stops no question by which a caller
- * is blocked: somebody asked for that one, and wants to know. */
-struct shortage {
-	instant of_mappings_until; /* no question for a new mapping before this */
-	instant of_all_until;      /* no question at all */
+struct clocks {
+	struct gateway_clock last[DIALECTS];
+	struct gateway_clock sure[DIALECTS]; /* as last seen without a doubt of a restart */
 };
 
 struct gateway {
 	struct speech speech;
 	struct ends ends;
-	struct shortage shortage;
 	struct heap lanes[LANES];
 	struct question *in_flight;
 	struct series series;
 	struct backoff backoff;
 	struct reboot reboot;
-	struct gateway_clock clocks[DIALECTS];
-	struct gateway_clock sure_clocks[DIALECTS]; /* as last seen without a doubt of a restart */
-	instant answered_at;                        /* when a question was last answered */
+	instant short_until; /* of mappings (RFC 6887 section 11.4): it is asked for no new one,
+			      * unless a caller is blocked by that and wants to know */
+	struct clocks clocks;
+	instant answered_at;   /* when a question was last answered */
 	instant hearing_until; /* unsolicited packets end no backoff before this */
 	int link_status;       /* NATPMP_OK: there is a gateway to ask */
 	int reach; /* NATPMP_PENDING: not known; NATPMP_OK: it answers; else why it does not */
@@ -196,8 +195,8 @@ void gateway_on_response(struct gateway *gateway, instant at_earliest, instant n
  * dialects that the gateway does not speak. */
 struct question *gateway_on_rejected(struct gateway *gateway, instant at_earliest, instant now,
 				     const struct response *response, dialect_set *rejected);
-/* The gateway said that it is short of resources, in answer to a message of that kind. */
-void gateway_on_shortage(struct gateway *gateway, enum message_kind kind, instant until);
+/* The gateway said that it is short of mappings. */
+void gateway_on_shortage(struct gateway *gateway, instant until);
 /* A person asks in spite of that. */
 void gateway_forget_shortage(struct gateway *gateway);
 /* An error came back for a request; bytes: as much of that request as is known. NATPMP_E_REFUSED
@@ -218,6 +217,8 @@ void gateway_relink(struct gateway *gateway, instant now, int status,
 instant gateway_shortage_until(const struct gateway *gateway, const struct question *question);
 /* No question waits or is in flight. */
 bool gateway_is_idle(const struct gateway *gateway);
+/* ... but for what the shortage stops at that time. */
+bool gateway_is_idle_at(const struct gateway *gateway, instant at);
 /* It does not answer, or runs no such service. */
 bool gateway_is_away(const struct gateway *gateway);
 /* It is away, there is no link, or three sends got no sign of it. */

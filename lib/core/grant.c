@@ -25,7 +25,7 @@ enum grant_state grant_state(const struct grant *grant, const struct gateway *ga
 	if (grant->is_granted)
 		return grant->granted_at < gateway->reboot.forgot_at ? GRANT_DOUBTED
 								     : GRANT_TRUSTED;
-	return grant->possible_in ? GRANT_POSSIBLE : GRANT_NONE;
+	return grant->at_gateway.possible_in ? GRANT_POSSIBLE : GRANT_NONE;
 }
 
 bool grant_is_in_force(const struct grant *grant, const struct gateway *gateway)
@@ -40,7 +40,7 @@ static bool is_asked_to_create(const struct grant *grant)
 
 bool grant_is_moving(const struct grant *grant)
 {
-	return grant->is_moving && (grant->is_granted || grant->possible_in);
+	return grant->is_moving && (grant->is_granted || grant->at_gateway.possible_in);
 }
 
 static bool is_wanted_there(const struct grant *grant)
@@ -63,7 +63,7 @@ static enum grant_action next_action_while_asking(const struct grant *grant, ins
 	/* The move begins when the question in flight has ended. */
 	if (is_asked_to_create(grant) && grant->wanted_by && !is_waiting)
 		return GRANT_WAIT;
-	if (is_asked_to_create(grant) || (!grant->is_granted && !grant->possible_in))
+	if (is_asked_to_create(grant) || (!grant->is_granted && !grant->at_gateway.possible_in))
 		return GRANT_TAKE_BACK;
 	if (!is_wanted)
 		return GRANT_WAIT;
@@ -118,7 +118,7 @@ instant grant_next_deadline(const struct grant *grant, const struct gateway *gat
 
 dialect_set grant_made_in(const struct grant *grant)
 {
-	return grant->external_port ? dialect_bit(grant->made_in) : 0;
+	return grant->external_port ? dialect_bit(grant->at_gateway.made_in) : 0;
 }
 
 struct ip_address grant_external_address(const struct grant *grant)
@@ -126,7 +126,8 @@ struct ip_address grant_external_address(const struct grant *grant)
 	const struct ip_address *address = &grant->question.message.suggested_address;
 	const struct ip_address none = {{0}};
 
-	return grant->made_in == DIALECT_PCP && address_is_usable(address) ? *address : none;
+	return grant->at_gateway.made_in == DIALECT_PCP && address_is_usable(address) ? *address
+										      : none;
 }
 
 /* A gateway SHOULD NOT grant more than we asked for in NAT-PMP (RFC 6886 section 3.3), so we do not
@@ -135,7 +136,7 @@ static uint32_t planned_lifetime(const struct grant *grant)
 {
 	uint32_t asked = grant->question.message.lifetime;
 
-	if (dialect_of(grant->made_in)->may_grant_longer)
+	if (dialect_of(grant->at_gateway.made_in)->may_grant_longer)
 		return grant->lifetime;
 	return grant->lifetime < asked ? grant->lifetime : asked;
 }
@@ -154,7 +155,7 @@ static duration renewal_delay(const struct grant *grant, const struct gateway *g
 {
 	duration lifetime = (duration)planned_lifetime(grant) * MS_PER_S;
 
-	return dialect_of(grant->made_in)
+	return dialect_of(grant->at_gateway.made_in)
 		->renewal_delay(lifetime, tries,
 				gateway_jitter(gateway, renewal_number(grant, tries)));
 }
@@ -193,7 +194,7 @@ enum lane grant_lane(const struct grant *grant, const struct gateway *gateway, b
 		     instant now)
 {
 	bool is_kept = grant->external_port;
-	bool is_short = now < gateway->shortage.of_mappings_until;
+	bool is_short = now < gateway->short_until;
 
 	if (is_blocking)
 		return LANE_AT_ONCE;
@@ -233,7 +234,7 @@ void grant_on_wanted(struct grant *grant, struct lease *lease, uint16_t suggeste
 	grant->suggested_port = suggested_port;
 	grant->act_at = act_at;
 	grant->is_moving = false;
-	grant->error_until = 0;
+	grant->error_until_s = 0;
 	grant->retries = (struct retries){0};
 }
 
@@ -241,7 +242,7 @@ void grant_on_released(struct grant *grant, instant now)
 {
 	grant->wanted_by = NULL;
 	grant->is_moving = false;
-	grant->deletion_is_owed = grant->possible_in;
+	grant->at_gateway.deletion_is_owed = grant->at_gateway.possible_in;
 	grant->act_at = now;
 	grant->retries = (struct retries){0};
 }
@@ -249,18 +250,18 @@ void grant_on_released(struct grant *grant, instant now)
 void grant_on_left(struct grant *grant, instant now)
 {
 	grant->wanted_by = NULL;
-	grant->deletion_is_owed |= grant->is_moving; /* its deletion was due */
+	grant->at_gateway.deletion_is_owed |= grant->is_moving; /* its deletion was due */
 	grant->is_moving = false;
 	grant->act_at = now;
-	if (!grant->deletion_is_owed) {
+	if (!grant->at_gateway.deletion_is_owed) {
 		grant->is_granted = false;
-		grant->possible_in = 0;
+		grant->at_gateway.possible_in = 0;
 	}
 }
 
 void grant_on_moving(struct grant *grant, uint16_t suggested_port, instant now)
 {
-	grant->is_moving = grant->is_granted || grant->possible_in;
+	grant->is_moving = grant->is_granted || grant->at_gateway.possible_in;
 	grant->suggested_port = suggested_port;
 	grant->act_at = now;
 }
@@ -277,7 +278,7 @@ static instant next_renewal(const struct grant *grant, const struct gateway *gat
 
 		if (delay == NEVER)
 			break;
-		if (began_at + delay >= now + dialect_of(grant->made_in)->renewal_gap)
+		if (began_at + delay >= now + dialect_of(grant->at_gateway.made_in)->renewal_gap)
 			return earlier(began_at + delay, now + RENEWAL_DELAY_MAX);
 	}
 	return later(grant->expiry.at, now);
@@ -288,7 +289,7 @@ static instant next_renewal(const struct grant *grant, const struct gateway *gat
 static instant first_renewal(const struct grant *grant, const struct gateway *gateway,
 			     instant began_at, instant now)
 {
-	const struct dialect *dialect = dialect_of(grant->made_in);
+	const struct dialect *dialect = dialect_of(grant->at_gateway.made_in);
 	instant at = began_at + renewal_delay(grant, gateway, 0);
 	bool is_soon = at < grant->question.last_sent + dialect->renewal_gap;
 
@@ -297,12 +298,29 @@ static instant first_renewal(const struct grant *grant, const struct gateway *ga
 	return earlier(at, now + RENEWAL_DELAY_MAX);
 }
 
+instant grant_error_until(const struct grant *grant)
+{
+	return (instant)grant->error_until_s * MS_PER_S;
+}
+
+instant grant_may_renew_at(const struct grant *grant, instant now)
+{
+	const struct dialect *dialect = dialect_of(grant->at_gateway.made_in);
+	instant at = later(now, grant_error_until(grant));
+
+	if (!dialect->renews_by_one_send)
+		return at;
+	return later(at, grant->question.last_sent + dialect->renewal_gap);
+}
+
 void grant_on_asked(struct grant *grant, const struct gateway *gateway, instant now)
 {
 	bool is_renewal = is_asked_to_create(grant) && grant->is_granted;
 
 	if (is_asked_to_create(grant))
 		grant->is_moving = false;
+	if (is_renewal)
+		grant->at_gateway.deletions = 0; /* that was long ago */
 	grant->expiry.gateway_at = grant_gone_at(grant);
 	grant->act_at =
 		is_renewal && grant->expiry.at > now ? next_renewal(grant, gateway, now) : NEVER;
@@ -320,18 +338,23 @@ void grant_on_turned(struct grant *grant, enum message_kind kind)
 	if (question->message.kind == kind)
 		return;
 	grant->expiry.gateway_at = grant_gone_at(grant);
+	if (kind == ASK_DELETE)
+		grant->at_gateway.deletions = 0;
 	question->message.kind = (uint8_t)kind;
-	grant->deletion_status = NATPMP_PENDING;
+	grant->at_gateway.deletion_status = NATPMP_PENDING;
 	question->last_sent = 0; /* nothing was sent of the new kind, and nothing heard */
 	question->hint = 0;
 }
 
 void grant_on_sent(struct grant *grant)
 {
-	if (!is_asked_to_create(grant))
+	if (!is_asked_to_create(grant)) {
 		grant->is_granted = false;
-	else if (!grant->question.message.vpn)
-		grant->possible_in |= grant->question.sent_in;
+		if (grant->question.sent_in & ONLY_PCP && grant->at_gateway.deletions < 3)
+			grant->at_gateway.deletions++;
+	} else if (!grant->question.message.vpn) {
+		grant->at_gateway.possible_in |= grant->question.sent_in;
+	}
 }
 
 bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct response *response,
@@ -342,16 +365,16 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 	 * longer, and may have heard what it did not answer. */
 	bool is_ignored_elsewhere = !grant->external_port && now < began_at + TURN;
 
-	grant->made_in = (uint8_t)response->dialect;
+	grant->at_gateway.made_in = (unsigned)response->dialect & 3;
 	grant->lifetime = response->lifetime;
 	duration lifetime = (duration)planned_lifetime(grant) * MS_PER_S;
-	grant->deletion_is_owed = false;
+	grant->at_gateway.deletion_is_owed = false;
 	grant->suggested_port = response->external_port;
 	grant->question.message.suggested_address = response->address;
 	if (is_ignored_elsewhere)
-		grant->possible_in = 0;
+		grant->at_gateway.possible_in = 0;
 	if (!grant->question.message.vpn)
-		grant->possible_in |= dialect_bit(response->dialect);
+		grant->at_gateway.possible_in |= dialect_bit(response->dialect);
 	grant->expiry.gateway_at = now + (duration)response->lifetime * MS_PER_S;
 	if (began_at + lifetime <= now) {
 		/* The state stays as it was. Ask again only after the answers to the other sends
@@ -362,7 +385,7 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 		return false;
 	}
 	grant->is_granted = true;
-	grant->error_until = 0;
+	grant->error_until_s = 0;
 	grant->external_port = response->external_port;
 	grant->granted_at = gateway_note_grant(gateway, now);
 	grant->expiry.at = began_at + lifetime;
@@ -376,11 +399,11 @@ bool grant_on_granted(struct grant *grant, struct gateway *gateway, const struct
 void grant_on_granted_too(struct grant *grant, const struct response *response, instant now)
 {
 	dialect_set dialect = dialect_bit(response->dialect);
-	bool is_other = grant->is_granted && grant->made_in != response->dialect;
+	bool is_other = grant->is_granted && grant->at_gateway.made_in != response->dialect;
 
 	if (!(dialect & ONLY_PCP) && !(is_other && grant->question.sent_in & dialect))
 		return;
-	grant->possible_in |= dialect;
+	grant->at_gateway.possible_in |= dialect;
 	grant->expiry.gateway_at =
 		later(grant->expiry.gateway_at, now + (duration)response->lifetime * MS_PER_S);
 }
@@ -407,7 +430,12 @@ static void note_failed_sends(struct grant *grant, int status, instant now)
 		grant->expiry.gateway_at =
 			later(grant->expiry.gateway_at, sends_over_at(&grant->question));
 	else if (grant->expiry.gateway_at <= now)
-		grant->possible_in = 0;
+		grant->at_gateway.possible_in = 0;
+}
+
+static void note_error(struct grant *grant, instant until)
+{
+	grant->error_until_s = (uint32_t)((until + MS_PER_S - 1) / MS_PER_S);
 }
 
 void grant_on_failed(struct grant *grant, const struct gateway *gateway, int status,
@@ -429,27 +457,27 @@ void grant_on_failed(struct grant *grant, const struct gateway *gateway, int sta
 		grant->act_at = later(next_renewal(grant, gateway, now), now + retry_after);
 	else
 		grant->act_at = is_unheard && !is_short_lived(grant) ? now : now + delay;
-	grant->error_until = retry_after ? now + retry_after : 0;
+	note_error(grant, retry_after ? now + retry_after : 0);
 	grant->retries.status = (int16_t)status;
 	note_failure(&grant->retries);
 }
 
 static void let_grant_go(struct grant *grant, instant now)
 {
-	grant->is_granted = grant->deletion_is_owed = grant->is_moving = false;
-	grant->possible_in = 0;
-	grant->deletion_status = NATPMP_PENDING;
+	grant->is_granted = grant->at_gateway.deletion_is_owed = grant->is_moving = false;
+	grant->at_gateway.possible_in = 0;
+	grant->at_gateway.deletion_status = NATPMP_PENDING;
 	grant->act_at = now;
 }
 
 void grant_on_gone_in(struct grant *grant, dialect_set dialects)
 {
-	grant->possible_in &= (dialect_set)~dialects;
+	grant->at_gateway.possible_in &= (dialect_set)~dialects;
 }
 
 void grant_note_deletion(struct grant *grant, dialect_set dialects, int status)
 {
-	int16_t *noted = &grant->deletion_status;
+	int16_t *noted = &grant->at_gateway.deletion_status;
 
 	/* A dialect that the gateway does not speak made nothing, unless it did. */
 	if (status == NATPMP_E_VERSION && *noted != NATPMP_PENDING &&
@@ -479,7 +507,7 @@ void grant_on_deleted(struct grant *grant, int status, instant now)
 	let_grant_go(grant, now);
 	/* The gateway refused: it may still have the mapping when the lease is released. */
 	if (is_moving && status != NATPMP_OK)
-		grant->possible_in = dialects;
+		grant->at_gateway.possible_in = dialects;
 	grant->retries = (struct retries){0};
 }
 
@@ -499,8 +527,8 @@ void grant_on_not_deleted(struct grant *grant, int status, bool is_unheard, inst
 
 void grant_on_farewell(struct grant *grant, instant now)
 {
-	grant->is_moving = grant->deletion_is_owed = false;
-	grant->possible_in = 0;
+	grant->is_moving = grant->at_gateway.deletion_is_owed = false;
+	grant->at_gateway.possible_in = 0;
 	grant->expiry.gateway_at = 0;
 	grant->question.last_sent = 0;
 	if (!grant->is_granted) /* else it will be doubted, and waits for the recovery */
@@ -512,7 +540,7 @@ void grant_on_expired(struct grant *grant, int status, instant now)
 	struct retries *retries = &grant->retries;
 
 	grant->is_granted = false;
-	grant->act_at = later(now, grant->error_until);
+	grant->act_at = later(now, grant_error_until(grant));
 	retries->count = 0;
 	if (retries->status == NATPMP_OK)
 		retries->status = (int16_t)status;

@@ -40,28 +40,34 @@ struct expiry {
 	instant gateway_at; /* the gateway has ended it by then */
 };
 
+/* What the gateway may have of it. */
+struct at_gateway {
+	dialect_set possible_in;   /* by these dialects; if there are any, the state is POSSIBLE
+				    * unless is_granted */
+	bool deletion_is_owed : 1; /* a lease was released; its deletion is not confirmed */
+	unsigned deletions : 2; /* sends in PCP, of which copies may still be refused; 3: or more */
+	unsigned made_in : 2;   /* enum dialect_id in which it was last granted */
+	int16_t deletion_status; /* NATPMP_PENDING: not answered so far; else its first failure, or
+				  * NATPMP_OK */
+};
+
 struct grant {
 	struct question question; /* the only one about it; its message holds the key */
 	struct heap_node timer;   /* when grant_next_action() has to be called again */
 	struct list list;         /* client.granted, oldest first */
 	struct grant *next_in_bucket;
-	struct lease *wanted_by;   /* NULL: no lease wants it */
-	bool is_granted : 1;       /* the state is TRUSTED or DOUBTED: see grant_state() */
-	bool deletion_is_owed : 1; /* a lease was released; its deletion is not confirmed */
-	bool is_moving : 1;        /* see grant_is_moving() */
-	dialect_set possible_in;   /* the gateway may have it, by these dialects; if there are any,
-				    * the state is POSSIBLE unless is_granted */
-	uint8_t made_in;           /* enum dialect_id in which it was last granted */
-	int16_t deletion_status; /* NATPMP_PENDING: not answered so far; else its first failure, or
-				  * NATPMP_OK */
+	struct lease *wanted_by; /* NULL: no lease wants it */
+	bool is_granted : 1;     /* the state is TRUSTED or DOUBTED: see grant_state() */
+	bool is_moving : 1;      /* see grant_is_moving() */
 	struct retries retries;
+	struct at_gateway at_gateway;
 	uint16_t external_port;  /* as last assigned; 0: it was never granted */
 	uint16_t suggested_port; /* external */
 	uint32_t lifetime;       /* s, as last granted, even if we asked for less */
+	uint32_t error_until_s;  /* see grant_error_until() */
 	instant granted_at;      /* when the grant came */
 	struct expiry expiry;
-	instant act_at;      /* when its next action is due; NEVER: it waits for an event */
-	instant error_until; /* the gateway said how long its last error lasts; 0: it did not */
+	instant act_at; /* when its next action is due; NEVER: it waits for an event */
 };
 
 enum grant_action {
@@ -89,6 +95,11 @@ enum grant_action grant_next_action(const struct grant *grant, const struct gate
 				    bool is_awaited, instant now);
 /* By then the gateway has ended it, even if it granted the question that is still unanswered. */
 instant grant_gone_at(const struct grant *grant);
+/* The gateway said that its last error lasts until then, in whole seconds; 0: it did not. */
+instant grant_error_until(const struct grant *grant);
+/* It should be renewed now; the next instant at which it may be: not before the end of an error
+ * that says how long it lasts, nor sooner after the last send than its dialect allows. */
+instant grant_may_renew_at(const struct grant *grant, instant now);
 /* When the answer of grant_next_action() may change by time alone, or NEVER. */
 instant grant_next_deadline(const struct grant *grant, const struct gateway *gateway);
 /* It had a short lifetime and is not in force. Its turns end after five sends and begin at most 30

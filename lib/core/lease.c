@@ -133,12 +133,13 @@ struct ip_address lease_external_address(const struct lease *lease, const struct
 {
 	const struct grant *first = lease->grants[0];
 
-	return first->made_in == DIALECT_PCP ? grant_external_address(first) : external->address;
+	return first->at_gateway.made_in == DIALECT_PCP ? grant_external_address(first)
+							: external->address;
 }
 
 static bool address_is_settled(const struct lease *lease, const struct external *external)
 {
-	return lease->grants[0]->made_in == DIALECT_PCP || external->is_settled;
+	return lease->grants[0]->at_gateway.made_in == DIALECT_PCP || external->is_settled;
 }
 
 struct lease_view lease_view(const struct lease *lease, const struct gateway *gateway,
@@ -292,7 +293,7 @@ void lease_on_granted(struct lease *lease, struct grant *grant, struct gateway *
 	} else if (was_up && !lease->moves.count) {
 		lease->moves.count = 1;
 		other->suggested_port = grant->external_port;
-		other->act_at = later(now, other->error_until);
+		other->act_at = grant_may_renew_at(other, now);
 	} else {
 		plan_move(lease, gateway, now);
 	}

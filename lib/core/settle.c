@@ -61,7 +61,7 @@ struct grant *client_make_grant(struct client *client, unsigned protocol, uint16
 	grant->question.message.protocol = (uint8_t)protocol;
 	grant->question.message.internal_port = internal_port;
 	grant->act_at = NEVER;
-	grant->deletion_status = NATPMP_PENDING;
+	grant->at_gateway.deletion_status = NATPMP_PENDING;
 	registry_add(&client->registry, grant);
 	return grant;
 }
@@ -130,7 +130,7 @@ static dialect_set dialects_to_delete(const struct client *client, const struct 
 
 	if (!grant->question.message.internal_port)
 		return ONLY_NATPMP; /* PCP has no deletion of all (RFC 6887 section 15.1) */
-	dialect_set left = (usable | grant_made_in(grant)) & grant->possible_in;
+	dialect_set left = (usable | grant_made_in(grant)) & grant->at_gateway.possible_in;
 	return left ? left : usable;
 }
 
@@ -148,7 +148,7 @@ static void ask_to_create(struct client *client, struct grant *grant, instant no
 	if (is_new)
 		gateway_cut_backoff(&client->gateway);
 	bool is_single = grant_is_in_force(grant, &client->gateway) &&
-			 dialect_of(grant->made_in)->renews_by_one_send;
+			 dialect_of(grant->at_gateway.made_in)->renews_by_one_send;
 	submit_grant(client, grant, dialects_to_create(client, grant, now), is_single, now);
 }
 
@@ -172,7 +172,7 @@ void client_note_leftover(struct client *client, const struct grant *grant, int 
 {
 	struct leftover *leftover = &client->leftover;
 
-	if (!grant->deletion_is_owed || grant_gone_at(grant) <= now)
+	if (!grant->at_gateway.deletion_is_owed || grant_gone_at(grant) <= now)
 		return;
 	if (leftover->until <= now)
 		leftover->status = status;
@@ -188,7 +188,8 @@ void client_end_deletion(struct client *client, struct grant *grant, int status,
 	client_end_closings(client, grant, status);
 	grant_on_deleted(grant, status, now);
 	if (is_moving && grant->wanted_by)
-		grant->act_at = lease_asks_again_at(grant->wanted_by, grant, now);
+		grant->act_at = later(lease_asks_again_at(grant->wanted_by, grant, now),
+				      grant_error_until(grant));
 }
 
 static void ask_to_delete(struct client *client, struct grant *grant, instant now)

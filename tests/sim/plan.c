@@ -355,8 +355,6 @@ void plan_run(struct world *w)
 	/* What nobody answers is asked for five times. */
 	if (!truth_spoken(w))
 		world_run(w, w->now + w->program.slot_count * 15 * MINUTE);
-	for (size_t i = 0; i < 2 * w->program.slot_count && w->known.nothing_until > w->now; i++)
-		world_run(w, w->known.nothing_until + 3 * MINUTE);
 	truth_check_all(w);
 	truth_nothing_left(w);
 }

@@ -146,10 +146,13 @@ static void check_patience(struct world *w, const struct packet *packet, bool is
 	      "port %u is asked for %" PRIu64 " ms before the end of an error", port,
 	      key->not_before - w->now);
 	bool is_renewal = is_in_force(w, key);
+	/* While a suspicion has to wait, the core believes in what it has. */
+	bool is_believed_in = w->client.gateway.reboot.is_suspected_again &&
+			      key->granted > hold->opened && w->now < key->over;
 	bool is_going_on = (truth_is_open(w, key) && key->asked_to_create) ||
 			   w->program.grants > CROWD || /* it was in the queue before */
 			   w->now == w->known.short_since;
-	CHECK(w, is_renewal || is_going_on || w->now >= w->known.no_new_until,
+	CHECK(w, is_renewal || is_believed_in || is_going_on || w->now >= w->known.no_new_until,
 	      "port %u is asked for, and the gateway is short of resources", port);
 	if (!is_renewal || key->made_in != DIALECT_PCP || hold->core.status != NATPMP_OK)
 		return;
@@ -263,12 +266,19 @@ static void note_address_question(struct world *w, const struct packet *packet, 
 	w->known.address_sent = w->now;
 }
 
+/* From now on it may be asked again. */
+void truth_forgets_shortage(struct world *w)
+{
+	if (w->known.no_new_until > w->now)
+		w->known.no_new_until = w->now;
+}
+
 static void forget_errors(struct world *w)
 {
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < w->known.key_count; k++)
 			w->known.keys[i][k].not_before = 0;
-	w->known.no_new_until = w->known.nothing_until = 0;
+	truth_forgets_shortage(w);
 }
 
 void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
@@ -276,7 +286,6 @@ void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 	const struct reboot *reboot = &w->client.gateway.reboot;
 	const struct packet packet = packet_read(bytes, len);
 	bool is_first = w->watch.first == w->now;
-	bool is_urgent = w->client.gateway.in_flight->lane == LANE_AT_ONCE;
 
 	if (reboot->forgot_at != w->known.forgot_at)
 		forget_errors(w); /* a restarted gateway has forgotten them as well */
@@ -285,8 +294,6 @@ void truth_sent(struct world *w, const uint8_t *bytes, size_t len)
 	CHECK(w, !is_first || reboot->recovery_at == NEVER || !must_be_delayed(w, &packet),
 	      "something is sent anew %" PRIu64 " ms before the recovery",
 	      reboot->recovery_at - w->now);
-	CHECK(w, !is_first || is_urgent || w->now >= w->known.nothing_until,
-	      "something is sent, and the gateway wants to be left in peace");
 	if (packet.kind != PACKET_MAP) {
 		note_address_question(w, &packet, is_first);
 		return;
@@ -407,11 +414,30 @@ static bool was_true(const struct world *w, const struct epoch_seen *epoch)
 	       (int64_t)(troubles->clock_upset + MINUTE) < epoch->at;
 }
 
+/* Of what waited to be read, as an announcement may have, it is not known when it came: so the next
+ * one is also compared with the last one before that. */
+static void hear_sure_clock(struct world *w, const struct response *response, uint64_t at_earliest)
+{
+	struct known *known = &w->known;
+	const struct epoch_seen *epoch = &known->epoch[response->dialect];
+	struct epoch_seen *sure = &known->sure[response->dialect];
+	bool shown = shows_restart(w, sure, response, at_earliest, true);
+
+	known->may_suspect |= shown && !was_true(w, sure);
+	if (shown || shows_restart(w, epoch, response, at_earliest, true) ||
+	    !shows_restart(w, sure, response, w->now, true))
+		*sure = (struct epoch_seen){.known = true,
+					    .seconds = response->clock,
+					    .at = (int64_t)w->now,
+					    .at_earliest = (int64_t)at_earliest};
+}
+
 static void hear_clock(struct world *w, const struct response *response, uint64_t at_earliest)
 {
 	struct known *known = &w->known;
 	struct epoch_seen *epoch = &known->epoch[response->dialect];
 
+	hear_sure_clock(w, response, at_earliest);
 	if (shows_restart(w, epoch, response, at_earliest, false) && !was_true(w, epoch))
 		known->may_suspect = true;
 	if (shows_restart(w, epoch, response, at_earliest, true)) {
@@ -451,7 +477,9 @@ static void hear_unnamed(struct world *w, const struct response *response)
 		return;
 	if (response->kind == RESPONSE_UNNAMED && asked->message.protocol != response->protocol)
 		return;
-	truth_key(w, asked->message.protocol, asked->message.internal_port)->answered = true;
+	if (response->kind != RESPONSE_UNNAMED || asked->sent_in & dialect_bit(response->dialect))
+		truth_key(w, asked->message.protocol, asked->message.internal_port)->answered =
+			true;
 }
 
 /* What PCP says of a mapping counts, even if it was not asked (RFC 6887 section 14.2): the record
@@ -464,10 +492,11 @@ static const struct grant *updated_grant(struct world *w, const struct response 
 	if (response->dialect != DIALECT_PCP || !grant || !grant->wanted_by ||
 	    grant->question.message.kind != ASK_CREATE)
 		return NULL;
-	bool is_kept = grant->made_in == DIALECT_PCP && grant->external_port;
-	bool is_changed_mind =
-		!grant->is_granted && grant->retries.status && response->status == NATPMP_OK;
-	if (!is_kept && !is_changed_mind)
+	bool is_kept = grant->at_gateway.made_in == DIALECT_PCP && grant->external_port;
+	bool is_changed_mind = !grant->is_granted && grant->retries.result &&
+			       grant->question.sent_in & ONLY_PCP && response->status == NATPMP_OK;
+	bool is_of_before = grant->at_gateway.deletions && !grant->is_granted;
+	if ((!is_kept && !is_changed_mind) || is_of_before)
 		return NULL;
 	bool is_same = response->external_port == grant->external_port &&
 		       ip_is_equal(&response->address, &grant->question.message.suggested_address);
@@ -529,7 +558,8 @@ static void hear_alive(struct world *w, const struct event *event, const struct 
 	const struct grant *grant =
 		registry_find(&w->client.registry, response->protocol, response->internal_port);
 
-	if (response->dialect != DIALECT_PCP || !grant || !grant->question.zero_grants)
+	if (response->dialect != DIALECT_PCP || !grant || !grant->question.zero_grants ||
+	    grant->question.is_noted)
 		return;
 	key->answered = true;
 	key->leftover[event->link] |= ONLY_PCP;
@@ -570,7 +600,7 @@ void truth_refused(struct world *w, const struct message *asked)
 
 /* PCP's errors say how long they last (RFC 6887 section 7.4), and what is short meanwhile. */
 static void hear_error(struct world *w, const struct event *event, const struct response *response,
-		       struct key *key, const struct grant *grant)
+		       struct key *key)
 {
 	uint64_t lifetime = packet_get32(event->bytes + PCP_AT_LIFETIME) * SECOND;
 	uint64_t until = w->now + (lifetime < DAY ? lifetime : DAY);
@@ -586,17 +616,13 @@ static void hear_error(struct world *w, const struct event *event, const struct 
 		key->renewed_at = 0;
 	if (key->asked_to_create)
 		key->error_until = latest(until, w->now + (passes ? SHORT_GAP : LONG_GAP));
-	if (key->asked_to_create && !is_excused)
-		key->not_before = latest(key->not_before, until);
+	/* Of several answers the last one counts. */
+	if (key->asked_to_create)
+		key->not_before = is_excused ? w->now : until;
 	if (key->asked_to_create && is_short)
 		w->known.short_since = w->now;
 	if (key->asked_to_create && is_short)
 		w->known.no_new_until = latest(w->known.no_new_until, until);
-	/* Some say that of what they do not have. */
-	if (!key->asked_to_create && response->status == NATPMP_E_NO_RESOURCES &&
-	    key->asked_from == key->sent_at && grant->made_in == DIALECT_PCP &&
-	    grant->external_port)
-		w->known.nothing_until = latest(w->known.nothing_until, until);
 }
 
 /* Not at once again what was answered with no: ten times in 40 s at most; what was granted for a
@@ -625,20 +651,20 @@ static void hear_refusal(struct world *w, const struct event *event,
 
 	if (event->forged || !grant)
 		return;
-	if (!key && updated_grant(w, response))
+	/* The late no to an earlier send of what was granted meanwhile is one that was not asked
+	 * for. */
+	bool is_unasked = !key || (grant->question.state == QUESTION_IDLE && grant->is_granted);
+	if (is_unasked && updated_grant(w, response) && !watch_is_late_refusal(grant, response))
 		hear_error(w, event, response,
-			   truth_key(w, response->protocol, response->internal_port), grant);
-	if (!key)
-		return;
-	/* The late no to an earlier send of what was granted meanwhile says nothing. */
-	if (grant->question.state == QUESTION_IDLE && grant->is_granted)
+			   truth_key(w, response->protocol, response->internal_port));
+	if (is_unasked || watch_is_late_refusal(grant, response))
 		return;
 	key->answered = w->known.heard = true;
 	/* What an earlier hold was refused is not what is asked now. */
 	bool is_earlier =
 		key->asked_to_create && (!key->wanted || key->sent_serial < key->wanted->serial);
 	if (response->dialect == DIALECT_PCP && !is_earlier)
-		hear_error(w, event, response, key, grant);
+		hear_error(w, event, response, key);
 	if (!key->asked_to_create) /* it will not let go of it */
 		key->leftover[event->link] |= dialect_bit(response->dialect);
 	else
@@ -656,7 +682,7 @@ static void hear_address(struct world *w, const struct event *event,
 	    w->now > known->address_sent + SERIES)
 		return;
 	CHECK(w, !event->forged, "(the simulation forged an answer)");
-	known->address_open = false;
+	known->address_open = known->announce_open = false; /* it was one question */
 	known->heard = true;
 	known->address_last = ip_to_v4(&response->address);
 	if (known->address_last)
@@ -685,8 +711,8 @@ static void hear_rejection(struct world *w, const struct response *response)
 		hear_unnamed(w, response);
 		return;
 	}
-	dialect_set rejected =
-		watch_rejected(&w->client, asked->sent_in & asked->dialects, response->version);
+	dialect_set rejected = watch_rejected(&w->client, w->now, asked->sent_in & asked->dialects,
+					      response->version);
 	if (!is_map) {
 		w->known.address_open &= !(rejected & ONLY_NATPMP);
 		w->known.announce_open &= !(rejected & ONLY_PCP);
@@ -790,12 +816,32 @@ static bool is_excused(struct world *w, unsigned link, const struct model_mappin
 	return packet_makers(key->leftover[link]) & mapping->maker || w->now < key->dies_at;
 }
 
-/* It was made in another dialect than the one in which it is kept now. */
+/* It was made in another dialect than the one in which it is kept now; or for what an earlier hold
+ * suggested, beside the one for the present suggestion, as miniupnpd does. */
 static bool is_of_before(struct world *w, const struct model_mapping *mapping)
 {
 	const struct key *key = truth_key(w, mapping->opcode, mapping->internal_port);
 
-	return !(packet_makers(dialect_bit(key->made_in)) & mapping->maker);
+	return mapping->external_port != key->external_port ||
+	       !(packet_makers(dialect_bit(key->made_in)) & mapping->maker);
+}
+
+/* The dialects in which the client can have a mapping from the gateway as it is now. */
+static dialect_set spoken_at(struct world *w, unsigned link)
+{
+	const struct model_profile *profile = &world_gateway(w, link)->profile;
+	dialect_set spoken = 0;
+
+	if (profile->pcp != MODEL_PCP_ONLY && !w->is_v6)
+		spoken |= ONLY_NATPMP;
+	if (profile->pcp != MODEL_PCP_NONE && profile->pcp_version == 2 && !profile->announce_only)
+		spoken |= ONLY_PCP;
+	return spoken & w->dialects;
+}
+
+dialect_set truth_spoken(struct world *w)
+{
+	return spoken_at(w, w->network.socket);
 }
 
 void truth_relinked(struct world *w, unsigned before, bool farewell)
@@ -808,7 +854,8 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	w->network.relinked_at = w->now;
 	known->heard = false;
 	memset(known->epoch, 0, sizeof(known->epoch));
-	known->no_new_until = known->nothing_until = 0;
+	memset(known->sure, 0, sizeof(known->sure));
+	truth_forgets_shortage(w);
 	known->may_suspect = false;
 	known->must_suspect_at = 0;
 	known->addresses_seen = 0;
@@ -828,7 +875,8 @@ void truth_relinked(struct world *w, unsigned before, bool farewell)
 	       (mapping = model_next(world_gateway(w, before), w->now, &cursor)))
 		CHECK(w,
 		      !is_ours(w, before, mapping) || is_excused(w, before, mapping) ||
-			      is_of_before(w, mapping),
+			      is_of_before(w, mapping) ||
+			      !(packet_makers(spoken_at(w, before)) & mapping->maker),
 		      "no farewell to port %u", mapping->internal_port);
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t k = 0; k < known->key_count; k++)
@@ -881,13 +929,15 @@ static void came_up(struct world *w, const struct hold *hold)
 
 /* Are the refusals the only trouble that a mapping of this key has had, and did they end in time?
  * A lease of 60 s is never lost to a refusal that ends before it does. */
-static bool should_survive_refusals(const struct world *w, const struct key *key)
+static bool should_survive_refusals(struct world *w, const struct key *key)
 {
 	const struct troubles *troubles = &w->troubles;
 	uint64_t slack = LAST_TRY + truth_turns(w) + FIVE_SENDS;
 
 	if (key->error_until > troubles->refusal_ended)
 		return false; /* the refusal lasted as long as that */
+	if (!(truth_spoken(w) & dialect_bit(key->made_in)))
+		return false; /* it may not answer in that dialect any more */
 	return !troubles->disturbances && troubles->refusal_ended == troubles->calm_since &&
 	       troubles->refusal_began > key->granted && !troubles->ignored && !is_slow(w) &&
 	       troubles->refusal_ended + slack < key->over;
@@ -903,7 +953,9 @@ static void check_kept(struct world *w, const struct hold *hold, const struct ke
 			     (is_slow(w) ? SLOW_MAX + truth_turns(w) : 0);
 	if (world_has_pcp(w) && w->program.grants > CROWD)
 		lost_time += truth_turns(w);
-	bool kept = calm && key->lifetime * SECOND / 2 >= lost_time;
+	/* It may not speak that dialect any more, or not for mappings. */
+	bool is_spoken = truth_spoken(w) & dialect_bit(key->made_in);
+	bool kept = calm && is_spoken && key->lifetime * SECOND / 2 >= lost_time;
 
 	CHECK(w, key->shown || w->now < key->over || !kept,
 	      "port %u got lost, while the gateway answered", hold->core.internal_port);
@@ -950,26 +1002,6 @@ static void went_down(struct world *w, const struct hold *hold)
 	      status);
 }
 
-void truth_event(struct world *w, struct hold *hold, const struct lease_view *before)
-{
-	int status = hold->core.told.status;
-
-	hold->down_since = w->now;
-	CHECK(w,
-	      before->status != NATPMP_PENDING || w->now >= hold->open_by ||
-		      status_class(status) != STATUS_SILENT,
-	      "port %u: silence is told too soon", hold->core.internal_port);
-	if (status == NATPMP_OK) {
-		came_up(w, hold);
-		w->counters.ups++;
-	} else if (before->status == NATPMP_OK) {
-		went_down(w, hold);
-		w->counters.downs++;
-	}
-}
-
-/* --- at any time --- */
-
 static void see_reboot(struct world *w)
 {
 	const struct reboot *reboot = &w->client.gateway.reboot;
@@ -996,6 +1028,27 @@ static void see_reboot(struct world *w)
 	known->may_suspect = reboot->is_suspected_again;
 	known->must_suspect_at = 0;
 }
+
+void truth_event(struct world *w, struct hold *hold, const struct lease_view *before)
+{
+	int status = hold->core.told.status;
+
+	see_reboot(w); /* the core tells at once of what it lost by that */
+	hold->down_since = w->now;
+	CHECK(w,
+	      before->status != NATPMP_PENDING || w->now >= hold->open_by ||
+		      status_class(status) != STATUS_SILENT,
+	      "port %u: silence is told too soon", hold->core.internal_port);
+	if (status == NATPMP_OK) {
+		came_up(w, hold);
+		w->counters.ups++;
+	} else if (before->status == NATPMP_OK) {
+		went_down(w, hold);
+		w->counters.downs++;
+	}
+}
+
+/* --- at any time --- */
 
 /* What was given up before the gateway was failed by itself: others had been answered. */
 static void see_given_up(struct world *w)
@@ -1092,8 +1145,7 @@ void truth_settled(struct world *w)
 		waits |= gateway->lanes[lane].count &&
 			 (lane == LANE_AT_ONCE || lane == LANE_AFTER_BACKOFF ||
 			  gateway->reboot.recovery_at == NEVER);
-	bool is_short = gateway->shortage.of_all_until > w->now ||
-			gateway->shortage.of_mappings_until > w->now;
+	bool is_short = gateway->short_until > w->now;
 	CHECK(w,
 	      !w->known.heard || w->network.link == NO_LINK || !waits || gateway->in_flight ||
 		      gateway->backoff.until > w->now || is_short,
@@ -1157,7 +1209,7 @@ static void check_up(struct world *w, const struct hold *hold, unsigned i)
 	const struct troubles *troubles = &w->troubles;
 	uint64_t since = key->shown > troubles->calm_since ? key->shown : troubles->calm_since;
 	if (world_has_pcp(w)) /* the more sends, the longer a slow gateway needs for them */
-		since = latest(latest(since, w->gateways.slow_until), w->known.nothing_until);
+		since = latest(since, w->gateways.slow_until);
 	uint64_t allowed = since + GAP + FIVE_SENDS + DELAY + WINDOW + truth_turns(w);
 	unsigned port = hold->core.internal_port;
 
@@ -1207,19 +1259,6 @@ static uint64_t policy(struct world *w, const struct hold *hold)
 	return status == NATPMP_E_NETWORK_FAILURE ? 30 * SECOND : 30 * MINUTE;
 }
 
-/* The dialects in which the client can have a mapping from the gateway as it is now. */
-dialect_set truth_spoken(struct world *w)
-{
-	const struct model_profile *profile = &world_gateway(w, w->network.socket)->profile;
-	dialect_set spoken = 0;
-
-	if (profile->pcp != MODEL_PCP_ONLY && !w->is_v6)
-		spoken |= ONLY_NATPMP;
-	if (profile->pcp != MODEL_PCP_NONE && profile->pcp_version == 2 && !profile->announce_only)
-		spoken |= ONLY_PCP;
-	return spoken & w->dialects;
-}
-
 static bool can_be_up(struct world *w, const struct hold *hold)
 {
 	const struct model_profile *profile = &world_gateway(w, w->network.link)->profile;
@@ -1253,11 +1292,14 @@ static void check_down(struct world *w, const struct hold *hold)
 		if (key->heeded > since)
 			since = key->heeded;
 		since = latest(since, key->error_until);
+		/* A deletion that leaves a lifetime lets nothing move before its end. */
+		if (status == NATPMP_E_PORTS_DIFFER)
+			since = latest(since, key->dies_at);
 		if (key->over > since && key->over < w->now) /* too short to be kept: flaps */
 			since = key->over;
 	}
-	since = latest(since, latest(w->known.no_new_until, w->known.nothing_until));
-	since = latest(since, w->client.gateway.shortage.of_mappings_until);
+	since = latest(since, w->known.no_new_until);
+	since = latest(since, w->client.gateway.short_until);
 	if (world_has_pcp(w))
 		since = latest(since, w->gateways.slow_until);
 	bool failed_alone = false;
@@ -1293,10 +1335,12 @@ static void check_exact(struct world *w, const struct hold *hold)
 
 		if (since < w->troubles.calm_since)
 			since = w->troubles.calm_since;
-		if (w->troubles.disturbances || w->network.link == NO_LINK || key->ignored ||
-		    key->leftover[w->network.link] || key->heeded > since ||
+		/* In a dialect that the gateway does not speak any more nothing is given back. */
+		bool is_spoken = truth_spoken(w) & dialect_bit(key->made_in);
+		if (!is_spoken || w->troubles.disturbances || w->network.link == NO_LINK ||
+		    key->ignored || key->leftover[w->network.link] || key->heeded > since ||
 		    w->now <= latest(since + bound, key->dies_at) ||
-		    w->now <= latest(w->known.no_new_until, w->known.nothing_until) + bound)
+		    w->now <= w->known.no_new_until + bound)
 			continue;
 		world_lookup(w, w->network.link, hold->core.grants[i]->question.message.protocol,
 			     hold->core.internal_port, &external, 1);
@@ -1354,9 +1398,14 @@ static uint64_t idle_packets(struct world *w)
 
 	for (const struct hold *hold = w->program.holds; hold; hold = hold->next)
 		for (unsigned i = 0; i < hold->core.count; i++) {
-			uint64_t lifetime = key_of(w, hold, i)->lifetime;
-			bool up = hold->core.status == NATPMP_OK;
+			const struct key *key = key_of(w, hold, i);
+			uint64_t lifetime = key->lifetime;
+			bool was_refused = key->error_until + HOUR > w->now;
+			bool up = hold->core.status == NATPMP_OK && !was_refused;
 			unsigned tries = lifetime && lifetime < SHORT ? 130 : 60;
+			/* PCP's errors may say that they last 30 s, and not more. */
+			if (world_has_pcp(w) && tries < HOUR / SHORT_GAP)
+				tries = 130;
 			if (w->dialects == ALL_DIALECTS)
 				tries *= 2;
 			idle += up ? 2 * 3600 / (lifetime ? lifetime : 1) + 2 : tries;
@@ -1400,7 +1449,6 @@ void truth_hour(struct world *w)
 		CHECK(w, sent <= silent,
 		      "%" PRIu64 " packets in an hour of silence, bound %" PRIu64, sent, silent);
 	if (troubles->disturbances || troubles->ignored || is_slow(w) ||
-	    w->known.nothing_until + HOUR > w->now ||
 	    troubles->calm_since + HOUR + 35 * MINUTE > w->now ||
 	    troubles->changed_at + HOUR + 5 * MINUTE > w->now)
 		return;

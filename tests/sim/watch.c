@@ -285,19 +285,25 @@ static bool is_answer(struct watch *watch, enum dialect_id id, const uint8_t *re
 	return is_about_pcp(request, bytes, len) && is_pcp_answer(watch, request, bytes);
 }
 
-dialect_set watch_rejected(const struct client *client, dialect_set sent, uint8_t version)
+dialect_set watch_rejected(const struct client *client, uint64_t now, dialect_set sent,
+			   uint8_t version)
 {
 	const struct speech *speech = &client->gateway.speech;
 	dialect_set spoken = version == 0 ? ONLY_NATPMP : version == 2 ? ONLY_PCP : 0;
 	dialect_set rejected = sent & (dialect_set)~spoken;
 	bool is_late = false;
 
-	for (enum dialect_id id = 0; id < DIALECTS; id++)
-		is_late |= !(spoken & dialect_bit(id)) && speech->open_sends[id];
+	for (enum dialect_id id = 0; id < DIALECTS; id++) {
+		/* A copy of a refusal that was heard is no contradiction. */
+		bool is_refused =
+			speech->allowed & dialect_bit(id) && now < speech->refused_until[id];
+		is_late |= !(spoken & dialect_bit(id)) && (speech->open_sends[id] || is_refused);
+	}
 	return rejected || is_late ? rejected : sent;
 }
 
-static void see_rejected(struct watch *watch, const struct client *client, uint8_t version)
+static void see_rejected(struct watch *watch, const struct client *client, uint64_t now,
+			 uint8_t version)
 {
 	const struct question *question = client->gateway.in_flight;
 	dialect_set sent = 0;
@@ -305,7 +311,7 @@ static void see_rejected(struct watch *watch, const struct client *client, uint8
 	for (enum dialect_id id = 0; id < DIALECTS; id++)
 		if (watch->in[id].open)
 			sent |= dialect_bit(id);
-	dialect_set rejected = watch_rejected(client, sent, version);
+	dialect_set rejected = watch_rejected(client, now, sent, version);
 	for (enum dialect_id id = 0; id < DIALECTS; id++)
 		if (rejected & dialect_bit(id))
 			watch->in[id].open = false;
@@ -313,6 +319,13 @@ static void see_rejected(struct watch *watch, const struct client *client, uint8
 	/* An earlier series of the question may have been sent in the other dialect. */
 	if (question && (question->sent_in & question->dialects) != sent)
 		watch->may_be_answered = watch->is_rejected = true;
+}
+
+bool watch_is_late_refusal(const struct grant *grant, const struct response *response)
+{
+	return grant->at_gateway.deletions && response->dialect == DIALECT_PCP &&
+	       response->status == NATPMP_E_NO_RESOURCES &&
+	       grant->question.message.kind == ASK_CREATE;
 }
 
 static bool is_rejection(const uint8_t *bytes)
@@ -342,6 +355,18 @@ static bool may_end_question(const struct client *client, enum dialect_id id)
 	       (id == DIALECT_PCP && question->message.kind == ASK_CREATE);
 }
 
+/* The late refusal of what was deleted before it was asked for again. */
+static bool is_refused_deletion(const struct client *client, const uint8_t *bytes, size_t len)
+{
+	const struct response response = gateway_read(&client->gateway, bytes, len);
+	const struct grant *grant = response.kind != RESPONSE_MAPPING
+					    ? NULL
+					    : registry_find(&client->registry, response.protocol,
+							    response.internal_port);
+
+	return grant && watch_is_late_refusal(grant, &response);
+}
+
 void watch_answer(struct watch *watch, const struct client *client, uint64_t now,
 		  const uint8_t *bytes, size_t len)
 {
@@ -350,10 +375,10 @@ void watch_answer(struct watch *watch, const struct client *client, uint64_t now
 	if (!is_open(watch) || len < 4)
 		return;
 	if (is_rejection(bytes)) {
-		see_rejected(watch, client, bytes[0]);
+		see_rejected(watch, client, now, bytes[0]);
 		return;
 	}
-	if (now > watch->last + ANSWERED_WITHIN)
+	if (now > watch->last + ANSWERED_WITHIN || is_refused_deletion(client, bytes, len))
 		return;
 	for (enum dialect_id id = 0; id < DIALECTS; id++)
 		if (watch->in[id].open && is_answer(watch, id, watch->in[id].bytes, bytes, len)) {

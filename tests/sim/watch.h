@@ -61,7 +61,11 @@ void watch_answer(struct watch *watch, const struct client *client, uint64_t now
 /* In which of these dialects is the question in flight rejected by a gateway that says it speaks
  * that version? It may even reject the version which it says it speaks, but that only if no request
  * of the other dialect can have been meant. */
-dialect_set watch_rejected(const struct client *client, dialect_set sent, uint8_t version);
+dialect_set watch_rejected(const struct client *client, uint64_t now, dialect_set sent,
+			   uint8_t version);
+/* It was deleted, and is asked for again: the first NO_RESOURCES then may be a late answer to that.
+ */
+bool watch_is_late_refusal(const struct grant *grant, const struct response *response);
 /* The request bounced: its series is over. */
 void watch_refused(struct watch *watch, const struct client *client, const uint8_t *bytes,
 		   size_t len);

@@ -506,6 +506,7 @@ void world_retry(struct world *w, struct hold *hold)
 		truth_key(w, hold->core.grants[i]->question.message.protocol,
 			  hold->core.internal_port)
 			->not_before = 0;
+	truth_forgets_shortage(w); /* a person asks in spite of that, and so all may */
 	client_retry(&w->client, &hold->core, w->now);
 	acted(w);
 }

@@ -171,9 +171,9 @@ struct known {
 	struct epoch_seen {
 		bool known;
 		int64_t seconds, at;
-		int64_t at_earliest; /* it came between these two */
-	} epoch[DIALECTS];
-	bool may_suspect;         /* a clock gave reason to, since the last reboot */
+		int64_t at_earliest;       /* it came between these two */
+	} epoch[DIALECTS], sure[DIALECTS]; /* the last one, and the last one that came just then */
+	bool may_suspect;                  /* a clock gave reason to, since the last reboot */
 	uint64_t must_suspect_at; /* ms, a clock showed a restart without a doubt; 0 = none did */
 	uint64_t forgot_at;       /* ms, of the core, as last seen */
 	unsigned addresses_seen;  /* bits */
@@ -182,10 +182,9 @@ struct known {
 	bool announce_open;       /* asked in PCP as well */
 	uint64_t address_sent;    /* ... since it was sent last, ms */
 	uint64_t address_asked, address_allowance;
-	bool heard; /* since it sent something */
-	/* ms, PCP said that it is short of resources: no new mapping, or nothing at all before */
-	uint64_t no_new_until, nothing_until;
-	uint64_t short_since; /* ms, the first of them */
+	bool heard;            /* since it sent something */
+	uint64_t no_new_until; /* ms, PCP said that it is short of resources */
+	uint64_t short_since;  /* ms, the first of them */
 };
 
 /* How disturbed it all is. */
@@ -323,6 +322,8 @@ void truth_refused(struct world *w, const struct message *asked);
 void truth_disturbed(struct world *w);
 void truth_farewell(struct world *w, unsigned link, const struct packet *packet);
 void truth_event(struct world *w, struct hold *hold, const struct lease_view *before);
+/* A shortage ends before its time. */
+void truth_forgets_shortage(struct world *w);
 /* The program wants it no more; is_owed: it is to be deleted. */
 void truth_let_go(struct world *w, struct hold *hold, bool is_owed);
 /* The core has done what was due. */

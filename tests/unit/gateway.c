@@ -865,7 +865,7 @@ START_TEST(H5_nothing_is_sent_without_a_gateway)
 	submit_to(&b, 2, 82, LANE_AT_ONCE);
 	ck_assert(!send_now(&b));
 	input(&b, ANY_ANSWER, NULL); /* of the old one */
-	ck_assert(!b.gateway.clocks[DIALECT_NATPMP].is_known);
+	ck_assert(!b.gateway.clocks.last[DIALECT_NATPMP].is_known);
 	none_ended(&b);
 	relink(&b, NATPMP_OK, OWN, true);
 	sends_at(&b, HOUR);

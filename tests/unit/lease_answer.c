@@ -227,7 +227,7 @@ START_TEST(N20_prefixes_of_a_good_answer_then_the_answer)
 	for (size_t len = 0; len < 16; len++) {
 		client_on_packet(&s.client, story_now(&s), story_now(&s), bytes, len);
 		ck_assert(!lease_is_granted(web));
-		ck_assert(!s.client.gateway.clocks[DIALECT_NATPMP].is_known);
+		ck_assert(!s.client.gateway.clocks.last[DIALECT_NATPMP].is_known);
 	}
 	client_on_packet(&s.client, story_now(&s), story_now(&s), bytes, 16);
 	ck_assert(lease_is_granted(web));

@@ -102,7 +102,7 @@ START_TEST(P22_forged_packets_beside_a_mapping)
 	clock_runs_until(&m, 10 * SECOND);
 	ck_assert(is_up(web));
 	meeting_turns_page(&m);
-	const struct gateway_clock *pcp_clock = &m.client.gateway.clocks[DIALECT_PCP];
+	const struct gateway_clock *pcp_clock = &m.client.gateway.clocks.last[DIALECT_PCP];
 	const struct gateway_clock before = *pcp_clock;
 	for (size_t i = 0; i < COUNT(forgeries); i++) {
 		static const uint8_t results[] = {0, 2, 8};
