@@ -712,7 +712,7 @@ static void hear_rejection(struct world *w, const struct response *response)
 		return;
 	}
 	dialect_set rejected = watch_rejected(&w->client, w->now, asked->sent_in & asked->dialects,
-					      response->version);
+					      response->version, response->internal_port);
 	if (!is_map) {
 		w->known.address_open &= !(rejected & ONLY_NATPMP);
 		w->known.announce_open &= !(rejected & ONLY_PCP);

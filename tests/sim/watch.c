@@ -286,9 +286,14 @@ static bool is_answer(struct watch *watch, enum dialect_id id, const uint8_t *re
 }
 
 dialect_set watch_rejected(const struct client *client, uint64_t now, dialect_set sent,
-			   uint8_t version)
+			   uint8_t version, uint16_t port)
 {
 	const struct speech *speech = &client->gateway.speech;
+	const struct question *question = client->gateway.in_flight;
+
+	/* It names what is asked for, so it is about NAT-PMP's request. */
+	if (port && question && port == question->message.internal_port)
+		return sent & ONLY_NATPMP;
 	dialect_set spoken = version == 0 ? ONLY_NATPMP : version == 2 ? ONLY_PCP : 0;
 	dialect_set rejected = sent & (dialect_set)~spoken;
 	bool is_late = false;
@@ -303,15 +308,16 @@ dialect_set watch_rejected(const struct client *client, uint64_t now, dialect_se
 }
 
 static void see_rejected(struct watch *watch, const struct client *client, uint64_t now,
-			 uint8_t version)
+			 const uint8_t *bytes, size_t len)
 {
+	uint16_t port = bytes[0] == 0 && len >= 10 ? packet_get16(bytes + 8) : 0;
 	const struct question *question = client->gateway.in_flight;
 	dialect_set sent = 0;
 
 	for (enum dialect_id id = 0; id < DIALECTS; id++)
 		if (watch->in[id].open)
 			sent |= dialect_bit(id);
-	dialect_set rejected = watch_rejected(client, now, sent, version);
+	dialect_set rejected = watch_rejected(client, now, sent, bytes[0], port);
 	for (enum dialect_id id = 0; id < DIALECTS; id++)
 		if (rejected & dialect_bit(id))
 			watch->in[id].open = false;
@@ -375,7 +381,7 @@ void watch_answer(struct watch *watch, const struct client *client, uint64_t now
 	if (!is_open(watch) || len < 4)
 		return;
 	if (is_rejection(bytes)) {
-		see_rejected(watch, client, now, bytes[0]);
+		see_rejected(watch, client, now, bytes, len);
 		return;
 	}
 	if (now > watch->last + ANSWERED_WITHIN || is_refused_deletion(client, bytes, len))

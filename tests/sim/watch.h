@@ -60,9 +60,9 @@ void watch_answer(struct watch *watch, const struct client *client, uint64_t now
 		  const uint8_t *bytes, size_t len);
 /* In which of these dialects is the question in flight rejected by a gateway that says it speaks
  * that version? It may even reject the version which it says it speaks, but that only if no request
- * of the other dialect can have been meant. */
+ * of the other dialect can have been meant. port: the internal port that it names, or 0. */
 dialect_set watch_rejected(const struct client *client, uint64_t now, dialect_set sent,
-			   uint8_t version);
+			   uint8_t version, uint16_t port);
 /* It was deleted, and is asked for again: the first NO_RESOURCES then may be a late answer to that.
  */
 bool watch_is_late_refusal(const struct grant *grant, const struct response *response);
