@@ -447,6 +447,13 @@ static void question_answered(struct client *client, struct question *question,
 	}
 }
 
+/* The question that was in flight went back to its lane, and may no longer be the right one. */
+static void settle_if_put_back(struct client *client, struct question *asked, instant now)
+{
+	if (asked && asked->state == QUESTION_WAITING && question_is_of_grant(asked))
+		client_settle(client, question_grant(asked), now);
+}
+
 /* The gateway speaks another version. If we have no other dialect for the question, it failed. */
 static void version_rejected(struct client *client, const struct response *response,
 			     instant at_earliest, instant now)
@@ -460,6 +467,7 @@ static void version_rejected(struct client *client, const struct response *respo
 		gateway_on_response(&client->gateway, at_earliest, now, response, NULL);
 	else if (question_is_of_grant(asked))
 		grant_on_rejected(question_grant(asked), rejected);
+	settle_if_put_back(client, asked, now);
 	if (!question)
 		return;
 	if (question->message.kind == ASK_CREATE) {
@@ -530,10 +538,10 @@ static void response_received(struct client *client, const struct response *resp
 {
 	struct question *asked = client->gateway.in_flight;
 
+	if (response->kind == RESPONSE_JUNK)
+		return;
 	gateway_on_response(&client->gateway, at_earliest, now, response, question);
-	/* The question in flight went back to its lane, and may no longer be the right one. */
-	if (asked && asked->state == QUESTION_WAITING && question_is_of_grant(asked))
-		client_settle(client, question_grant(asked), now);
+	settle_if_put_back(client, asked, now);
 	if (question)
 		question_answered(client, question, response, now);
 	else

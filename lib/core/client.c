@@ -10,7 +10,8 @@
  *   - one record for each (protocol, internal port), wanted by one lease at most;
  *   - every granted record is in client.granted, in the order of granted_at: doubted ones first;
  *   - no call steps through all records, except where each of them may be concerned: a recovery,
- *     another link, another external address, the farewell, the end of all leases.
+ *     a gateway that went silent or is short of mappings, another link, another external address,
+ *     the farewell, the end of all leases.
  */
 #include "core/client.h"
 
@@ -108,6 +109,7 @@ static bool may_be_left(const struct client *client, const struct grant *grant)
 void client_farewell(struct client *client, instant now, client_send_fn *send, void *arg)
 {
 	struct gateway *gateway = &client->gateway;
+	int status = gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT;
 	uint8_t bytes[REQUEST_MAX];
 	struct grant *grant = NULL;
 
@@ -121,9 +123,8 @@ void client_farewell(struct client *client, instant now, client_send_fn *send, v
 			if (grant->at_gateway.possible_in & dialect_bit(id))
 				send(arg, bytes, gateway_encode(gateway, id, &deletion, bytes));
 		grant->at_gateway.deletion_is_owed = true;
-		client_note_leftover(client, grant,
-				     gateway_is_away(gateway) ? gateway->reach : NATPMP_E_TIMEOUT,
-				     now);
+		client_note_leftover(client, grant, status, now);
+		client_end_closings(client, grant, status); /* nobody will confirm it */
 		grant_on_farewell(grant, now);
 	}
 	client->maker = (struct ip_address){{0}};

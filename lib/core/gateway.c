@@ -389,6 +389,8 @@ instant gateway_next_deadline(const struct gateway *gateway, instant now)
 	if (!gateway->in_flight)
 		return earlier(at, later(lanes_open_at(gateway), now));
 	at = earlier(at, series_yields_at(gateway));
+	if (gateway->series.is_begun && turn_over_at(gateway) > now)
+		at = earlier(at, turn_over_at(gateway)); /* for gateway_on_time() */
 	return earlier(at, series_next_at(&gateway->series));
 }
 

@@ -642,12 +642,59 @@ START_TEST(V4_version_1_is_not_tried_at_any_gateway)
 		}
 }
 
+/* Bytes of no dialect say nothing about any. */
+START_TEST(V3_junk_is_no_sign_of_pcp)
+{
+	static const uint8_t junk[] = {9, 9, 9, 9};
+	struct meeting m;
+
+	meeting_begin(&m, "rfc");
+	program_holds(&m, NATPMP_TCP, 80, 7200);
+	clock_runs_until(&m, SECOND);
+	for (size_t len = 0; len <= sizeof(junk); len++)
+		client_on_packet(&m.client, meeting_now(&m), meeting_now(&m), junk, len);
+	program_holds(&m, NATPMP_TCP, 81, 7200);
+	clock_runs_until(&m, 2 * SECOND);
+	ck_assert_uint_eq(sent_count(&m, V0_MAP), 2);
+	ck_assert_uint_eq(sent_count(&m, V2_MAP), 1);
+	meeting_end(&m);
+}
+
+static void send_nothing(void *arg, const uint8_t *bytes, size_t len)
+{
+	(void)arg;
+	(void)bytes;
+	(void)len;
+}
+
+/* The gateway that was asked for a deletion is gone, so nobody confirms it. */
+START_TEST(H5_deletion_that_another_gateway_cuts_short)
+{
+	const struct ip_address other = {{[10] = 0xff, 0xff, 10, 9, 8, 7}};
+	struct closing closing;
+	struct meeting m;
+
+	meeting_begin(&m, "rfc");
+	m.is_silent = true;
+	ck_assert_int_eq(client_unmap(&m.client, &closing, NATPMP_TCP, 80, meeting_now(&m)),
+			 NATPMP_OK);
+	clock_runs_until(&m, SECOND);
+	ck_assert_uint_ne(closing.left, 0);
+	client_farewell(&m.client, meeting_now(&m), send_nothing, NULL);
+	client_on_link(&m.client, meeting_now(&m), NATPMP_OK, &other, &m.own);
+	ck_assert_uint_eq(closing.left, 0);
+	ck_assert_int_eq(closing.status, NATPMP_E_TIMEOUT);
+	client_stop_unmapping(&m.client, &closing, meeting_now(&m));
+	meeting_end(&m);
+}
+
 int main(void)
 {
 	return RUN_TESTS(
 		"dialects", V1_pcp_comes_first, V1_one_exchange_makes_a_mapping,
 		V2_refusals_as_they_were_seen, V2_any_opcode_of_4_or_8_bytes,
-		V5_ten_at_a_gateway_of_nat_pmp, V5_refusal_that_names_the_mapping,
+		V5_ten_at_a_gateway_of_nat_pmp, V3_junk_is_no_sign_of_pcp,
+		H5_deletion_that_another_gateway_cuts_short, V5_refusal_that_names_the_mapping,
 		V5_copies_of_a_refusal, V5_all_answers_come_twice,
 		V3_refusal_is_remembered_for_five_minutes, V3_upgraded_gateway_is_asked_in_pcp,
 		V3_downgraded_gateway_is_asked_in_nat_pmp, V3_the_port_is_kept_over_all_changes,
