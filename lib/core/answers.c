@@ -2,13 +2,21 @@
 /*
  * A packet is read by the dialects, matched with the question that it answers, shown to the gateway
  * (clock, backoff), and then becomes an event of that question's owner: a grant, the external
- * address, or the question about PCP. A packet that answers no question of ours is at most a hint;
- * but PCP's answers about a mapping carry our nonce, so they count even if nothing was asked (RFC
- * 6887 section 14.2).
+ * address, or the question about PCP.
  *
  * An answer counts for the mapping that it names while a send for that mapping may still be
  * answered, even if another question is in flight by now. Some gateways take seconds to find a free
  * port.
+ *
+ * A packet that answers no question of ours is at most a hint, except an update: PCP's answers
+ * about a mapping carry our nonce, so they change the grant even if nothing was asked (RFC 6887
+ * section 14.2): match_question() finds none, then update_received(), mapping_updated(), and from
+ * there as an answer. If the lease has news by that, client_event() tells it.
+ *
+ * A rejected version ends the question in that dialect alone, see version_rejected(). A deletion
+ * ends in one dialect after the other, until the gateway can have the mapping in none of them: see
+ * deletion_ended_in(). Copies of a deletion may still be refused when the mapping is asked for
+ * again: see is_late_refusal().
  */
 #include "core/answers.h"
 

@@ -2,18 +2,21 @@
 /*
  * A question is idle, waits in a lane, or is in flight; at most one is in flight.
  *
- *    submit          send             answered, bounced, put away
+ *    submit          send             answered, rejected, bounced, put away
  *   ---------> WAITING -----> IN FLIGHT --------------------------> IDLE
  *                 ^              |
  *                 `--------------' the link changed, or a silent gateway was heard again
  *
  * gateway_next_step() decides and changes nothing; the caller then calls the function that does the
- * step. A question keeps its turn for 7.75 s (five sends in NAT-PMP). After that it yields as soon
- * as another one may start; otherwise it goes on to the end of its series.
+ * step. A question keeps its turn for 7.75 s (five sends in NAT-PMP, two or three in PCP). After
+ * that it yields as soon as another one may start; otherwise it goes on to the end of its series.
+ * A renewal in PCP is a single send, and a dialect that the gateway seems not to speak gets a short
+ * turn; these, and brief questions, end with their turn.
  *
  * A gateway that we do not know is asked in two dialects, each with its own schedule: the second
- * one begins 250 ms after the first. An answer in either ends the question. A gateway that rejects
- * one of them is asked in the other at once.
+ * one begins 250 ms after the first. An answer in either ends the question. If the gateway rejects
+ * the version of one, the question goes on in the other at once; a deletion only if it was to be
+ * asked there, too.
  *
  * A gateway that was silent for a whole turn is not asked for 1 s, then for 2 s and so on, up to 64
  * s. The first packet heard from it ends this backoff.

@@ -479,7 +479,8 @@ void grant_note_deletion(struct grant *grant, dialect_set dialects, int status)
 {
 	int16_t *noted = &grant->at_gateway.deletion_status;
 
-	/* A dialect that the gateway does not speak made nothing, unless it did. */
+	/* That the gateway does not speak a dialect is no failure if another one has answered,
+	 * unless it was in that dialect that it made the mapping. */
 	if (status == NATPMP_E_VERSION && *noted != NATPMP_PENDING &&
 	    !(dialects & grant_made_in(grant)))
 		return;
@@ -494,7 +495,9 @@ void grant_on_rejected(struct grant *grant, dialect_set dialects)
 
 	if (is_deletion)
 		grant_note_deletion(grant, dialects, NATPMP_E_VERSION);
-	if (is_deletion || !grant->external_port) /* it never granted it, or never will delete it */
+	/* In a dialect that it does not speak, the gateway deletes nothing, and has made nothing.
+	 */
+	if (is_deletion || !grant->external_port)
 		grant_on_gone_in(grant, dialects);
 }
 

@@ -19,8 +19,8 @@
  *   +---------------+-------+-----------+-------+-------+----------------+- - - - -
  *
  *   In a request external port and address are what we suggest. The lifetime of an error tells how
- *   long it will last. Who sees no packet of ours does not know the nonce, so he cannot answer for
- *   the gateway.
+ *   long it will last. A host that sees no packet of ours does not know the nonce, so it cannot
+ *   answer for the gateway.
  */
 #include "core/pcp.h"
 
@@ -69,12 +69,12 @@ enum {
 
 /* --- the nonce --- */
 
-/* A gateway changes or deletes a mapping only for who knows the nonce of its creation (RFC 6887
- * section 11.3), so we must know it as long as the mapping lives, even in our next process, and
- * nobody else may guess it. It must differ from gateway to gateway (section 11.2): else one gateway
- * could speak for another. So it is no number to store, but a hash of the mapping under our secret:
- * the same secret gives the same nonce again, for a retransmission, a renewal or a restart, and
- * another one for each gateway, own address, protocol and internal port. */
+/* A gateway changes or deletes a mapping only for a client that knows the nonce of its creation
+ * (RFC 6887 section 11.3), so we must know it as long as the mapping lives, even in our next
+ * process, and nobody else may guess it. It must differ from gateway to gateway (section 11.2):
+ * else one gateway could speak for another. So it is no number to store, but a hash of the mapping
+ * under our secret: the same secret gives the same nonce again, for a retransmission, a renewal or
+ * a restart, and another one for each gateway, own address, protocol and internal port. */
 static void nonce_derive(const struct ends *ends, uint8_t protocol, uint16_t internal_port,
 			 uint8_t nonce[NONCE_LEN])
 {
