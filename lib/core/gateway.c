@@ -881,13 +881,17 @@ bool gateway_is_away(const struct gateway *gateway)
 	return is_failure(gateway->reach);
 }
 
-/* More than half of the sends that are worth trying went out. */
+/* Three sends went out, in whatever dialects, or more than half of those that are worth trying. */
 static bool series_seems_unheard(const struct series *series)
 {
-	for (enum dialect_id id = 0; id < DIALECTS; id++)
+	unsigned sends = 0;
+
+	for (enum dialect_id id = 0; id < DIALECTS; id++) {
+		sends += series->in[id].count;
 		if (2 * series->in[id].count > dialect_of(id)->tries)
 			return true;
-	return false;
+	}
+	return sends >= 3;
 }
 
 bool gateway_seems_away(const struct gateway *gateway)
