@@ -428,13 +428,19 @@ static void start_next_question(struct gateway *gateway, instant now)
 	series_begin(gateway, now);
 }
 
+/* The question in flight has had its turn, and that was not a short one. */
+static bool has_had_whole_turn(const struct gateway *gateway, instant now)
+{
+	return gateway->in_flight && gateway->series.is_begun && turn_length(gateway) == TURN &&
+	       now >= turn_over_at(gateway);
+}
+
 /* If a whole turn was not answered and no other question waits, the gateway is silent. */
 static void note_silence(struct gateway *gateway, instant now)
 {
 	const struct question *question = gateway->in_flight;
 
-	if (!question || !gateway->series.is_begun || turn_length(gateway) != TURN ||
-	    now < turn_over_at(gateway) || gateway->series.is_heard ||
+	if (!has_had_whole_turn(gateway, now) || gateway->series.is_heard ||
 	    gateway->reach == NATPMP_E_REFUSED)
 		return;
 	if (silence_is_general(gateway))
@@ -448,8 +454,7 @@ static void try_other_dialects(struct gateway *gateway, instant now)
 	struct question *question = gateway->in_flight;
 	struct series *series = &gateway->series;
 
-	if (!question || !series->is_begun || !may_turn(question) || turn_length(gateway) != TURN ||
-	    now < turn_over_at(gateway))
+	if (!has_had_whole_turn(gateway, now) || !may_turn(question))
 		return;
 	dialect_set more = speech_not_refused(&gateway->speech, now) &
 			   (dialect_set) ~(question->dialects | series->rejected);
